@@ -1,0 +1,7 @@
+//! The functions of libc that this library stands in for, by subject.
+
+mod folders;
+mod io;
+mod names;
+mod open;
+mod sync;

@@ -1,0 +1,186 @@
+//! Files that appear and go: creating, deleting, looking at and listing relation files.
+
+use libc::c_int;
+use offshoot_pages::map::{Map, MapError, NewMap, WHITEOUT};
+use offshoot_pages::sys;
+
+use crate::file::{File, resolve};
+use crate::gate;
+use crate::local::{active, fail, layer_path, local};
+use crate::paths::RelationPath;
+use crate::table::{self, Entry, MAX_DESCRIPTORS};
+
+/// Opens, and with `O_CREAT` creates, a relation file. Returns the descriptor or -1.
+pub(crate) fn open(path: &RelationPath, flags: c_int) -> c_int {
+    let changes = flags & (libc::O_CREAT | libc::O_TRUNC) != 0;
+    let _gate = changes.then(gate::enter);
+    let mut file = resolve(path);
+    if file.is_some() && flags & (libc::O_CREAT | libc::O_EXCL) == libc::O_CREAT | libc::O_EXCL {
+        return fail(libc::EEXIST);
+    }
+    if file.is_none() {
+        if flags & libc::O_CREAT == 0 {
+            return fail(libc::ENOENT);
+        }
+        if let Err(code) = create(path) {
+            return fail(code);
+        }
+        file = resolve(path);
+    }
+    let Some(mut file) = file else { return fail(libc::EIO) };
+    let data = layer_path(file.top_layer(), path.as_bytes(), b".d");
+    let access = if file.has_top() { libc::O_RDWR } else { libc::O_RDONLY };
+    let fd = unsafe { sys::open(data.as_ptr(), access | (flags & libc::O_CLOEXEC), 0) };
+    if fd < 0 {
+        return fd;
+    }
+    if fd as usize >= MAX_DESCRIPTORS {
+        unsafe { sys::close(fd) };
+        return fail(libc::EMFILE);
+    }
+    file.adopt(fd);
+    file.close_on_exec = flags & libc::O_CLOEXEC;
+    if flags & libc::O_APPEND != 0 {
+        file.position = file.length() as i64;
+    }
+    if flags & libc::O_TRUNC != 0 && file.set_length(fd, 0) != 0 {
+        unsafe { sys::close(fd) };
+        return -1;
+    }
+    table::set(fd, Entry::Relation(Box::into_raw(Box::new(file))));
+    fd
+}
+
+/// Creates an empty file in the writable layer, unless another process just did.
+fn create(path: &RelationPath) -> Result<(), c_int> {
+    let folder = [&active().data_dir[..], b"/", path.folder(), b"\0"].concat();
+    if unsafe { libc::syscall(libc::SYS_faccessat, libc::AT_FDCWD, folder.as_ptr(), libc::F_OK) } != 0 {
+        return Err(libc::ENOENT);
+    }
+    let _names = local().lock_names();
+    if resolve(path).is_some() {
+        return Ok(());
+    }
+    let incarnation = active().control.next_incarnation();
+    publish(path, NewMap { incarnation, ..NewMap::default() }, true)
+}
+
+/// Gives a file that lower layers have a part in the writable layer, as yet without pages.
+pub(crate) fn publish_over(path: &RelationPath, below: Map) -> Result<(), c_int> {
+    let length = below.length();
+    let new = NewMap { length, base_limit: length, flags: 0, incarnation: below.incarnation() };
+    publish(path, new, true)
+}
+
+/// Puts a map into the writable layer, atomically. The names are locked.
+fn publish(path: &RelationPath, new: NewMap, with_data: bool) -> Result<(), c_int> {
+    let layer = local().layer(0);
+    let temporary = layer_path(layer, path.as_bytes(), b".m.tmp");
+    let target = layer_path(layer, path.as_bytes(), b".m");
+    let data = layer_path(layer, path.as_bytes(), b".d");
+    // A file made where a whiteout was: were its map lost in a machine crash, the deleted file below would come
+    // back under its name. A lost whiteout does no harm: Postgres repeats the deletion, or never looks.
+    let replaces =
+        new.flags & WHITEOUT == 0 && Map::open(&target, false).map(|map| unsafe { map.unmap() }).is_ok();
+    let mut written = Map::write_new(&temporary, new, replaces);
+    if written == Err(MapError::Os(libc::ENOENT)) {
+        make_folders(layer, path.folder());
+        written = Map::write_new(&temporary, new, replaces);
+    }
+    written.map_err(|error| match error {
+        MapError::Os(code) => code,
+        MapError::NotAMap => libc::EIO,
+    })?;
+    unsafe {
+        sys::unlink(data.as_ptr());
+        if with_data {
+            let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC;
+            let fd = sys::open(data.as_ptr(), flags, 0o600);
+            if fd < 0 {
+                return Err(sys::errno());
+            }
+            sys::close(fd);
+        }
+        if sys::rename(temporary.as_ptr(), target.as_ptr()) != 0 {
+            return Err(sys::errno());
+        }
+    }
+    if replaces && sync_folder(layer, path.folder()) != 0 {
+        return Err(sys::errno());
+    }
+    active().control.bump_file_version(path.hash());
+    Ok(())
+}
+
+fn make_folders(layer: u64, folder: &[u8]) {
+    if folder.starts_with(b"base/") {
+        unsafe { sys::mkdir(layer_path(layer, b"base", b"").as_ptr(), 0o700) };
+    }
+    unsafe { sys::mkdir(layer_path(layer, folder, b"").as_ptr(), 0o700) };
+}
+
+/// Makes the entries of a layer's folder durable; 0, or -1 with `errno`.
+pub(crate) fn sync_folder(layer: u64, folder: &[u8]) -> c_int {
+    unsafe {
+        let path = layer_path(layer, folder, b"");
+        let fd = sys::open(path.as_ptr(), libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC, 0);
+        if fd < 0 {
+            return -1;
+        }
+        let result = sys::fsync(fd);
+        let error = sys::errno();
+        sys::close(fd);
+        sys::set_errno(error);
+        result
+    }
+}
+
+/// Deletes a relation file from the branch. Lower layers keep theirs; a whiteout hides it.
+pub(crate) fn unlink(path: &RelationPath) -> c_int {
+    let _gate = gate::enter();
+    let _names = local().lock_names();
+    let Some(mut file) = resolve(path) else { return fail(libc::ENOENT) };
+    let has_lower = !file.has_top() || file.find_next_part();
+    if file.has_top() {
+        file.top_map().mark_unlinked();
+    }
+    if has_lower {
+        let whiteout = NewMap { flags: WHITEOUT, ..NewMap::default() };
+        return match publish(path, whiteout, false) {
+            Ok(()) => 0,
+            Err(code) => fail(code),
+        };
+    }
+    let layer = local().layer(0);
+    unsafe {
+        if sys::unlink(layer_path(layer, path.as_bytes(), b".m").as_ptr()) != 0 {
+            return -1;
+        }
+        sys::unlink(layer_path(layer, path.as_bytes(), b".d").as_ptr());
+    }
+    active().control.bump_file_version(file.hash());
+    0
+}
+
+/// Fills `out` for a relation file, as `stat` does; sizes are the branch's.
+pub(crate) unsafe fn stat(path: &RelationPath, out: *mut libc::stat) -> c_int {
+    let Some(file) = resolve(path) else { return fail(libc::ENOENT) };
+    let data = layer_path(file.top_layer(), path.as_bytes(), b".d");
+    unsafe {
+        let result = libc::syscall(libc::SYS_newfstatat, libc::AT_FDCWD, data.as_ptr(), out, 0) as c_int;
+        if result == 0 {
+            set_size(&file, out);
+        }
+        result
+    }
+}
+
+/// Puts the size that the branch sees into `out`.
+pub(crate) unsafe fn set_size(file: &File, out: *mut libc::stat) {
+    unsafe { (*out).st_size = file.length() as i64 };
+}
+
+/// Whether the branch has a relation file at `path`.
+pub(crate) fn exists(path: &RelationPath) -> bool {
+    resolve(path).is_some()
+}
