@@ -3,5 +3,7 @@
 mod folders;
 mod io;
 mod names;
+mod next;
 mod open;
+mod streams;
 mod sync;

@@ -10,7 +10,7 @@
 //! The crate is unsafe throughout: it stands in for libc. What must hold, and what holds it to that:
 //!
 //! 1. **No call of libc's file functions from here.** They are this library's own exports. All goes through
-//!    [`offshoot_pages::sys`]; only `opendir`, `readdir` and `closedir` are taken from the next library.
+//!    [`offshoot_pages::sys`]; only folders' and streams' functions are taken from the next library.
 //! 2. **One thread.** A Postgres process works on files in its main thread. State of the process is in cells
 //!    ([`local::Local`]) which other threads never touch: they see no relation descriptor, and [`gate::Entered`]
 //!    lets them pass. A relation file opened by another thread is refused with `ENOTSUP`.
@@ -19,10 +19,6 @@
 //! 4. **Everything that changes a branch happens inside the gate**, so that a freeze sees no half operation.
 //!    The tests of the engine hash frozen layers under load.
 //! 5. **`errno` is what the caller would have seen** from the kernel; bookkeeping restores it.
-#![expect(
-    clippy::missing_safety_doc,
-    reason = "each export has the contract of the libc function that it replaces"
-)]
 #![expect(clippy::undocumented_unsafe_blocks, reason = "the invariants above cover the whole crate")]
 #![expect(unreachable_pub, reason = "exports are reached by the dynamic linker")]
 

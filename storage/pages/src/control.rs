@@ -256,9 +256,8 @@ impl Control {
         for take_over in [false, true] {
             for (index, slot) in self.slots.iter().enumerate() {
                 let holder = slot.holder.load(Acquire);
-                let free = holder == 0
-                    || holder == me
-                    || (take_over && !ProcessId::unpacked(holder).is_alive());
+                let free =
+                    holder == 0 || holder == me || (take_over && !ProcessId::unpacked(holder).is_alive());
                 if free && slot.holder.compare_exchange(holder, me, SeqCst, Relaxed).is_ok() {
                     slot.active.store(0, SeqCst);
                     return Some(index);

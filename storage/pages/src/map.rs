@@ -493,7 +493,8 @@ mod tests {
 
     #[test]
     fn pages_cut_off_do_not_come_back_after_a_machine_crash() {
-        let file = fixture(NewMap { length: 10 * PAGE_SIZE, base_limit: 10 * PAGE_SIZE, ..NewMap::default() });
+        let file =
+            fixture(NewMap { length: 10 * PAGE_SIZE, base_limit: 10 * PAGE_SIZE, ..NewMap::default() });
         file.write(0, 10);
         file.sync();
         file.map.truncate(4 * PAGE_SIZE);
@@ -546,7 +547,8 @@ mod tests {
     #[test]
     fn files_that_are_no_maps_are_refused() {
         let folder = tempfile::tempdir().unwrap();
-        for (name, content) in [("empty", vec![]), ("zeros", vec![0u8; MAP_SIZE]), ("short", vec![1u8; 4096])] {
+        for (name, content) in [("empty", vec![]), ("zeros", vec![0u8; MAP_SIZE]), ("short", vec![1u8; 4096])]
+        {
             std::fs::write(folder.path().join(name), content).unwrap();
             assert_eq!(Map::open(&path(&folder, name), true).err(), Some(MapError::NotAMap), "{name}");
         }

@@ -72,7 +72,8 @@ mod tests {
 
     #[test]
     fn temporary_and_other_files_are_not_relation_files() {
-        for name in ["", "t3_16384", "PG_VERSION", "pg_filenode.map", "16384.", "16384_foo", "16384.x", ".1"] {
+        for name in ["", "t3_16384", "PG_VERSION", "pg_filenode.map", "16384.", "16384_foo", "16384.x", ".1"]
+        {
             assert!(!is_relation_file(name.as_bytes()), "{name}");
         }
     }

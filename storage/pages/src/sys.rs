@@ -41,13 +41,17 @@ pub unsafe fn pwrite(fd: c_int, buffer: *const c_void, length: size_t, offset: o
 /// `preadv(fd, vectors, count, offset)`.
 pub unsafe fn preadv(fd: c_int, vectors: *const iovec, count: c_int, offset: off_t) -> ssize_t {
     // SAFETY: the caller owns the vectors and what they point to. The kernel takes the offset in two halves.
-    unsafe { libc::syscall(libc::SYS_preadv, fd, vectors, c_long::from(count), offset, 0 as c_long) as ssize_t }
+    unsafe {
+        libc::syscall(libc::SYS_preadv, fd, vectors, c_long::from(count), offset, 0 as c_long) as ssize_t
+    }
 }
 
 /// `pwritev(fd, vectors, count, offset)`.
 pub unsafe fn pwritev(fd: c_int, vectors: *const iovec, count: c_int, offset: off_t) -> ssize_t {
     // SAFETY: as `preadv`, with readable memory.
-    unsafe { libc::syscall(libc::SYS_pwritev, fd, vectors, c_long::from(count), offset, 0 as c_long) as ssize_t }
+    unsafe {
+        libc::syscall(libc::SYS_pwritev, fd, vectors, c_long::from(count), offset, 0 as c_long) as ssize_t
+    }
 }
 
 /// `ftruncate(fd, length)`.

@@ -1,1 +1,26 @@
-//! Placeholder.
+//! Postgres programs: finding or fetching them, making clusters, running servers, reading the control file and
+//! WAL names, and loading dumps.
+//!
+//! Blocking code over the standard library. It knows programs and their files; it has never heard of layers, git
+//! or a wire protocol.
+
+pub mod account;
+mod child;
+pub mod client;
+pub mod cluster;
+pub mod control;
+pub mod elf;
+pub mod install;
+pub mod load;
+pub mod progress;
+pub mod server;
+mod sys;
+pub mod wal;
+mod watch;
+
+pub use account::Account;
+pub use client::ClientTools;
+pub use control::{ControlFile, Lsn};
+pub use install::{InstallError, Installation, Locator, Request};
+pub use progress::{Progress, Silent};
+pub use server::{Server, ServerSpec};

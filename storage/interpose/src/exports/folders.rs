@@ -2,13 +2,12 @@
 
 use std::collections::HashSet;
 use std::ffi::CStr;
-use std::sync::atomic::AtomicPtr;
-use std::sync::atomic::Ordering::Relaxed;
 
-use libc::{DIR, c_char, c_int, c_void, dirent};
+use libc::{DIR, c_char, c_int, dirent};
 use offshoot_pages::map::{Map, WHITEOUT};
 
-use crate::local::{active, die, layer_path, local};
+use super::next::Next;
+use crate::local::{active, layer_path, local};
 use crate::paths::{Place, RelationPath, classify};
 
 /// What `opendir` gives for a folder of relation files.
@@ -24,27 +23,9 @@ struct MainThread(std::cell::RefCell<Vec<*mut Listing>>);
 // SAFETY: invariant 2 of the crate: only the main thread lists folders of the data directory.
 unsafe impl Sync for MainThread {}
 
-/// A function of the next library, looked up once.
-struct Next(AtomicPtr<c_void>, &'static CStr);
-
-static OPEN: Next = Next(AtomicPtr::new(std::ptr::null_mut()), c"opendir");
-static READ: Next = Next(AtomicPtr::new(std::ptr::null_mut()), c"readdir");
-static CLOSE: Next = Next(AtomicPtr::new(std::ptr::null_mut()), c"closedir");
-
-impl Next {
-    fn get(&self) -> *mut c_void {
-        let known = self.0.load(Relaxed);
-        if !known.is_null() {
-            return known;
-        }
-        let found = unsafe { libc::dlsym(libc::RTLD_NEXT, self.1.as_ptr()) };
-        if found.is_null() {
-            die("libc lacks a function for listing folders");
-        }
-        self.0.store(found, Relaxed);
-        found
-    }
-}
+static OPEN: Next = Next::new(c"opendir");
+static READ: Next = Next::new(c"readdir");
+static CLOSE: Next = Next::new(c"closedir");
 
 unsafe fn next_opendir(path: *const c_char) -> *mut DIR {
     let function: unsafe extern "C" fn(*const c_char) -> *mut DIR =

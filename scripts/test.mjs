@@ -1,0 +1,123 @@
+// `npm test`: everything that has to hold before a change is taken, in one go.
+// Formatting, lints and the build count only when they fail; the closing line counts tests.
+import { spawn } from 'node:child_process';
+import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { closingLine, countCargoTest, countNextest, countTap, sum } from './lib/counts.mjs';
+import { fillPostgresCache } from './lib/postgres-cache.mjs';
+import { run } from './lib/process.mjs';
+import { root, targetFolder } from './lib/repository.mjs';
+import { prepare } from './prepare.mjs';
+
+const cache = join(root, '.cache');
+const env = {
+  ...process.env,
+  RUST_BACKTRACE: '1',
+  OFFSHOOT_TEST_CACHE: cache,
+  ...(process.stdout.isTTY ? { CARGO_TERM_COLOR: 'always' } : {}),
+};
+const results = [];
+
+/** Runs a program whose output the person sees as it comes; returns its exit code and what it wrote. */
+function teed(program, args, more = {}) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { cwd: root, env: { ...env, ...more }, stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    child.stdout.on('data', (text) => (process.stdout.write(text), (output += text)));
+    child.stderr.on('data', (text) => (process.stderr.write(text), (output += text)));
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code: code ?? 1, output }));
+  });
+}
+
+/** One part of the run: a heading, the work, its time and its counts. A part that throws has failed. */
+async function part(title, work) {
+  console.log(`\n=== ${title}`);
+  const started = performance.now();
+  let counts;
+  try {
+    counts = await work();
+  } catch (error) {
+    console.error(error.message);
+    counts = failed();
+  }
+  results.push({ title, counts, seconds: (performance.now() - started) / 1000 });
+  return counts.failed === 0;
+}
+
+const failed = () => ({ passed: 0, failed: 1, skipped: 0 });
+const nothing = () => ({ passed: 0, failed: 0, skipped: 0 });
+
+/** A command that is right or wrong as a whole. */
+async function gate(program, ...args) {
+  const { code } = await teed(program, args);
+  return code === 0 ? nothing() : failed();
+}
+
+/** Tests that were run but whose exit code says more than their summary (a program that crashed) count as one failure. */
+function judged(code, counts) {
+  if (counts === undefined) return code === 0 ? nothing() : failed();
+  return code !== 0 && counts.failed === 0 ? { ...counts, failed: 1 } : counts;
+}
+
+async function setUp() {
+  await prepare();
+  const missing = await fillPostgresCache(cache, console.log);
+  if (missing.length > 0) console.log(`WARNING: PostgreSQL ${missing.join(', ')} could not be brought; tests that need it cannot run.`);
+  return nothing();
+}
+
+async function rustTests() {
+  const { code: absent } = await run('cargo', ['nextest', '--version'], { allowFailure: true });
+  if (absent === 0) {
+    const { code, output } = await teed('cargo', ['nextest', 'run', '--workspace', '--no-fail-fast', '--no-tests=pass']);
+    return judged(code, countNextest(output));
+  }
+  console.log('cargo-nextest is not installed: running cargo test instead.');
+  const { code, output } = await teed('cargo', ['test', '--workspace', '--no-fail-fast', '--all-targets']);
+  return judged(code, countCargoTest(output));
+}
+
+async function documentationTests() {
+  const { code, output } = await teed('cargo', ['test', '--workspace', '--doc', '--no-fail-fast']);
+  return judged(code, countCargoTest(output));
+}
+
+async function nodeTests() {
+  const files = (await readdir(join(root, 'test'))).filter((name) => name.endsWith('.test.mjs')).sort();
+  const folder = await mkdtemp(join(tmpdir(), 'offshoot-test-'));
+  try {
+    const report = join(folder, 'report.tap');
+    const reporters = ['--test-reporter=spec', '--test-reporter-destination=stdout', '--test-reporter=tap', `--test-reporter-destination=${report}`];
+    const bin = join(await targetFolder(), 'debug', 'offshoot');
+    const { code } = await teed(process.execPath, ['--test', ...reporters, ...files.map((name) => join('test', name))], { OFFSHOOT_TEST_BIN: bin });
+    return judged(code, countTap(await readFile(report, 'utf8')));
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function main() {
+  const started = performance.now();
+  await part('Packages and Postgres', setUp);
+  await part('Formatting: cargo fmt --all --check', () => gate('cargo', 'fmt', '--all', '--check'));
+  await part('Lints: cargo clippy', () => gate('cargo', 'clippy', '--locked', '--workspace', '--all-targets', '--', '-D', 'warnings'));
+  const built = await part('Build: cargo build --workspace', () => gate('cargo', 'build', '--locked', '--workspace'));
+  if (built) {
+    await part('Rust tests', rustTests);
+    await part('Rust documentation tests', documentationTests);
+  }
+  await part('Node tests', nodeTests);
+
+  console.log('\n=== Summary');
+  for (const { title, counts, seconds } of results) {
+    console.log(`${seconds.toFixed(1).padStart(7)} s  ${counts.failed > 0 ? 'FAILED' : 'ok    '}  ${title}`);
+  }
+  console.log(`${((performance.now() - started) / 1000).toFixed(1).padStart(7)} s  in all\n`);
+  const total = sum(results.map(({ counts }) => counts));
+  console.log(closingLine(total));
+  return total.failed === 0 ? 0 : 1;
+}
+
+process.exitCode = await main();

@@ -1,0 +1,71 @@
+//! Loading SQL scripts, archives and other servers' databases into a server, without `psql`.
+
+mod copy;
+mod error;
+mod input;
+mod lexer;
+mod lines;
+mod run;
+mod source;
+mod url;
+
+use std::io::BufRead;
+
+use postgres::{Client, NoTls};
+
+pub use error::LoadError;
+pub use input::{is_archive, open_script, script_bytes};
+pub use source::{dump_server, restore_archive, server_major};
+
+use crate::progress::Progress;
+use crate::watch;
+
+/// What a load did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoadReport {
+    /// Statements run, those that load rows included.
+    pub statements: u64,
+    /// Rows loaded by `COPY`.
+    pub rows_copied: u64,
+    /// Bytes of script read, decompressed.
+    pub bytes: u64,
+    /// Roles that the script named and that were made, without login, in order.
+    pub created_roles: Vec<String>,
+    /// What was left out and why; at most 100.
+    pub notes: Vec<String>,
+}
+
+/// Runs a plain SQL script, as `pg_dump` writes it or a person does.
+///
+/// Statements run one at a time, each in its own transaction unless the script opens one. The script is streamed and
+/// never held in memory. Roles that do not exist are made, settings that this server does not know are skipped; the
+/// report tells. The script's settings stay in force on `client`, which should therefore serve nothing else.
+///
+/// `total_bytes` is what [`script_bytes`] says, for the progress.
+///
+/// # Errors
+/// The first error ends the load: see [`LoadError`]. What ran before stays, unless the script opened a transaction.
+/// Drop `client` then: the library loses step with the server when a `COPY` is refused before its first row.
+pub fn load_script(
+    reader: &mut dyn BufRead,
+    client: &mut Client,
+    total_bytes: Option<u64>,
+    progress: &dyn Progress,
+) -> Result<LoadReport, LoadError> {
+    load(reader, client, total_bytes, progress, run::End::Lenient)
+}
+
+fn load(
+    reader: &mut dyn BufRead,
+    client: &mut Client,
+    total_bytes: Option<u64>,
+    progress: &dyn Progress,
+    end: run::End,
+) -> Result<LoadReport, LoadError> {
+    let token = client.cancel_token();
+    let cancel = move || {
+        // If the request fails, the load still ends after the running statement.
+        let _ = token.cancel_query(NoTls);
+    };
+    watch::beside(progress, cancel, || run::Loader::new(reader, client, total_bytes, progress).run(end))
+}

@@ -1,0 +1,201 @@
+//! Why a load ended, and what to do about it.
+
+use std::error::Error as _;
+use std::io;
+
+use postgres::error::DbError;
+
+/// Why a script, an archive or another server's database was not loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The server refused a statement or a row.
+    #[error("line {line}: {message} (in: {statement})")]
+    Statement {
+        /// Where the statement starts; for a row of `COPY`, where the row is. Counted from 1.
+        line: u64,
+        /// The first 200 characters.
+        statement: String,
+        /// What the server said, with its detail.
+        message: String,
+        /// The SQLSTATE.
+        code: Option<String>,
+        /// The server's own hint.
+        hint: Option<String>,
+    },
+    /// A command of `psql` that only `psql` can run.
+    #[error("line {line}: `{command}` is a command of psql, not SQL")]
+    MetaCommand {
+        /// The line, counted from 1.
+        line: u64,
+        /// The command, with its backslash.
+        command: String,
+    },
+    /// A script of `pg_dumpall`.
+    #[error(
+        "line {line}: this is a script of pg_dumpall, which holds a whole cluster; one database is wanted"
+    )]
+    ClusterDump {
+        /// The line, counted from 1.
+        line: u64,
+    },
+    /// The script leaves the database that it is loaded into.
+    #[error("line {line}: `{what}` leads to another database; one database is wanted")]
+    OtherDatabase {
+        /// The line, counted from 1.
+        line: u64,
+        /// The statement or command.
+        what: String,
+    },
+    /// Bytes that no SQL script has.
+    #[error("line {line}: not a text file: {what}")]
+    NotText {
+        /// The line, counted from 1.
+        line: u64,
+        /// What was found.
+        what: String,
+    },
+    /// Text in another encoding than UTF-8.
+    #[error("line {line}: not in UTF-8: {what}")]
+    Encoding {
+        /// The line, counted from 1.
+        line: u64,
+        /// What was found.
+        what: String,
+    },
+    /// A file of another kind, an archive or a compressed one.
+    #[error("not an SQL script: {what}")]
+    NotAScript {
+        /// What it is instead.
+        what: String,
+    },
+    /// The script ends within something.
+    #[error("the script ends inside {what} that starts at line {line}")]
+    Unfinished {
+        /// Where it starts, counted from 1.
+        line: u64,
+        /// What it ends in.
+        what: &'static str,
+    },
+    /// The connection to the server that is loaded into broke.
+    #[error("the connection to the branch broke: {0}")]
+    Connection(String),
+    /// `pg_restore` could not read the archive.
+    #[error("pg_restore failed: {stderr}")]
+    Archive {
+        /// The last lines it wrote.
+        stderr: String,
+    },
+    /// The server to copy from does not answer.
+    #[error("the source cannot be reached: {message}")]
+    SourceUnreachable {
+        /// What the system said.
+        message: String,
+    },
+    /// The server to copy from does not accept the password, or wants one.
+    #[error("the source refused the user or the password: {message}")]
+    SourcePassword {
+        /// What the server said.
+        message: String,
+    },
+    /// The server to copy from demands TLS, which this program or tool does not have.
+    #[error("the source demands TLS: {message}")]
+    SourceTls {
+        /// What was said.
+        message: String,
+    },
+    /// The server to copy from is newer than the tool.
+    #[error("the source runs Postgres {server}, but pg_dump is of version {tool} and cannot read it")]
+    SourceTooNew {
+        /// The server's version.
+        server: String,
+        /// The tool's version.
+        tool: String,
+    },
+    /// `pg_dump` failed for another reason.
+    #[error("pg_dump failed: {stderr}")]
+    Source {
+        /// The last lines it wrote.
+        stderr: String,
+    },
+    /// The caller cancelled.
+    #[error("cancelled")]
+    Cancelled,
+    /// A file could not be read, or a tool could not be started.
+    #[error("load: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl LoadError {
+    /// What to do next.
+    pub fn hint(&self) -> String {
+        let text = match self {
+            Self::Statement { hint: Some(hint), .. } => hint,
+            Self::Statement { code: Some(code), .. } if code == "0A000" || code == "58P01" => {
+                "This Postgres may lack an extension that the script needs; take an installation that has it \
+                 (`postgres.bin_dir`), or a dump without it."
+            }
+            Self::Statement { .. } => "Correct the script at that line and load it into a fresh branch.",
+            Self::MetaCommand { .. } => "Remove the command, or put its effect in SQL.",
+            Self::ClusterDump { .. } => "Dump the one database with pg_dump.",
+            Self::OtherDatabase { .. } => "Dump with pg_dump and without --create, or remove the line.",
+            Self::NotText { .. } | Self::NotAScript { .. } => {
+                "Give a plain SQL script, also gzip-compressed, or an archive of pg_dump's custom format."
+            }
+            Self::Encoding { .. } => "Dump again with --encoding=UTF8, or convert the file to UTF-8.",
+            Self::Unfinished { .. } => "The file may have been cut off; dump or copy it again.",
+            Self::Connection(_) => "Look into the branch's log, then load into a fresh branch.",
+            Self::Archive { .. } => {
+                "Check that the archive is whole and not from a newer pg_dump than this pg_restore."
+            }
+            Self::SourceUnreachable { .. } => "Check host, port and network of the connection URL.",
+            Self::SourcePassword { .. } => "Check user and password of the connection URL.",
+            Self::SourceTls { .. } => {
+                "Install the system's Postgres client tools (Debian: postgresql-client), which have TLS."
+            }
+            Self::SourceTooNew { .. } => "Install client tools of the server's major version or later.",
+            Self::Source { .. } => "Try the same pg_dump by hand; its message says what it lacks.",
+            Self::Cancelled => "Start it again when you want it.",
+            Self::Io(_) => "Check that the file exists and can be read.",
+        };
+        text.to_owned()
+    }
+
+    /// The server's refusal of `statement`, or the loss of the connection.
+    pub(super) fn from_server(error: &postgres::Error, line: u64, statement: &str) -> Self {
+        let Some(refusal) = error.as_db_error() else { return Self::Connection(causes(error)) };
+        Self::Statement {
+            line,
+            statement: excerpt(statement),
+            message: full_message(refusal),
+            code: Some(refusal.code().code().to_owned()),
+            hint: refusal.hint().map(str::to_owned),
+        }
+    }
+}
+
+fn full_message(refusal: &DbError) -> String {
+    match refusal.detail() {
+        Some(detail) => format!("{}: {detail}", refusal.message()),
+        None => refusal.message().to_owned(),
+    }
+}
+
+/// The first 200 characters.
+pub(super) fn excerpt(statement: &str) -> String {
+    statement.trim().chars().take(200).collect()
+}
+
+/// An error's message and those of what caused it.
+pub(super) fn causes(error: &postgres::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let message = inner.to_string();
+        if !text.contains(&message) {
+            text = format!("{text}: {message}");
+        }
+        cause = inner.source();
+    }
+    text
+}

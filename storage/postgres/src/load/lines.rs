@@ -1,0 +1,76 @@
+//! The script, a line at a time.
+
+use std::io::{BufRead, Read};
+use std::time::{Duration, Instant};
+
+use super::LoadError;
+use crate::progress::Progress;
+
+/// Postgres takes no message longer than this, so no statement and no row can be.
+pub(super) const MAX_BYTES: usize = 1 << 30;
+
+/// How often progress is reported at most.
+const REPORT_EVERY: Duration = Duration::from_millis(50);
+
+const BYTE_ORDER_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
+
+/// Reads lines, counts lines and bytes, reports progress and refuses what is no text.
+pub(super) struct Lines<'a> {
+    reader: &'a mut dyn BufRead,
+    progress: &'a dyn Progress,
+    total_bytes: Option<u64>,
+    reported: Option<Instant>,
+    line: Vec<u8>,
+    /// The number of the current line, counted from 1.
+    pub(super) number: u64,
+    /// Bytes read so far.
+    pub(super) bytes: u64,
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn new(
+        reader: &'a mut dyn BufRead,
+        total_bytes: Option<u64>,
+        progress: &'a dyn Progress,
+    ) -> Self {
+        Self { reader, progress, total_bytes, reported: None, line: Vec::new(), number: 0, bytes: 0 }
+    }
+
+    /// Reads the next line; `false` at the end.
+    pub(super) fn advance(&mut self) -> Result<bool, LoadError> {
+        if self.progress.is_cancelled() {
+            return Err(LoadError::Cancelled);
+        }
+        self.line.clear();
+        let count = (&mut *self.reader).take(MAX_BYTES as u64 + 1).read_until(b'\n', &mut self.line)?;
+        self.number += 1;
+        self.bytes += count as u64;
+        if count > MAX_BYTES {
+            return Err(self.not_text("a line is longer than 1 GiB"));
+        }
+        if self.line.contains(&0) {
+            return Err(self.not_text("it has a zero byte"));
+        }
+        if self.number == 1 && self.line.starts_with(BYTE_ORDER_MARK) {
+            self.line.drain(..BYTE_ORDER_MARK.len());
+        }
+        self.report(count == 0);
+        Ok(count > 0)
+    }
+
+    /// The current line, with its line break.
+    pub(super) fn current(&self) -> &[u8] {
+        &self.line
+    }
+
+    fn not_text(&self, what: &str) -> LoadError {
+        LoadError::NotText { line: self.number, what: what.to_owned() }
+    }
+
+    fn report(&mut self, at_end: bool) {
+        if at_end || self.reported.is_none_or(|then| then.elapsed() >= REPORT_EVERY) {
+            self.reported = Some(Instant::now());
+            self.progress.step("Load", self.bytes, self.total_bytes);
+        }
+    }
+}

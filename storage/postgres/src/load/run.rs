@@ -1,0 +1,305 @@
+//! Running a script's statements one after another.
+
+use postgres::Client;
+use postgres::error::SqlState;
+
+use super::error::excerpt;
+use super::lexer::{Found, Lexer, Statement};
+use super::lines::{Lines, MAX_BYTES};
+use super::{LoadError, LoadReport, copy};
+use crate::progress::Progress;
+
+/// How many notes are kept.
+const MAX_NOTES: usize = 100;
+
+/// How many roles one statement may have made for it.
+const MAX_ROLES: usize = 64;
+
+/// The line that `pg_dumpall` writes at the top of its scripts.
+const CLUSTER_DUMP: &[u8] = b"-- PostgreSQL database cluster dump";
+
+/// What a last statement without a semicolon means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// A person left it out: the statement runs.
+    Lenient,
+    /// A tool always writes it: the stream was cut off.
+    Strict,
+}
+
+pub(super) struct Loader<'a> {
+    lines: Lines<'a>,
+    client: &'a mut Client,
+    progress: &'a dyn Progress,
+    lexer: Lexer,
+    in_transaction: bool,
+    report: LoadReport,
+}
+
+impl<'a> Loader<'a> {
+    pub(super) fn new(
+        reader: &'a mut dyn std::io::BufRead,
+        client: &'a mut Client,
+        total_bytes: Option<u64>,
+        progress: &'a dyn Progress,
+    ) -> Self {
+        Self {
+            lines: Lines::new(reader, total_bytes, progress),
+            client,
+            progress,
+            lexer: Lexer::new(),
+            in_transaction: false,
+            report: LoadReport::default(),
+        }
+    }
+
+    pub(super) fn run(mut self, end: End) -> Result<LoadReport, LoadError> {
+        let done = self.all(end);
+        if done.is_err() && self.in_transaction {
+            // Leaves the connection usable; if it is broken, the first error says more.
+            let _ = self.client.batch_execute("ROLLBACK");
+        }
+        self.report.bytes = self.lines.bytes;
+        match done {
+            // The server reports a cancelled statement as an error like any other.
+            Err(_) if self.progress.is_cancelled() => Err(LoadError::Cancelled),
+            other => other.map(|()| self.report),
+        }
+    }
+
+    fn all(&mut self, end: End) -> Result<(), LoadError> {
+        while self.lines.advance()? {
+            if !self.lexer.is_inside() && self.lines.current().starts_with(CLUSTER_DUMP) {
+                return Err(LoadError::ClusterDump { line: self.lines.number });
+            }
+            self.line()?;
+            if self.lexer.length() > MAX_BYTES {
+                let what = "a statement is longer than 1 GiB".to_owned();
+                return Err(LoadError::NotText { line: self.lexer.start_line(), what });
+            }
+        }
+        self.finish(end)
+    }
+
+    /// Runs every statement that ends in the current line.
+    fn line(&mut self) -> Result<(), LoadError> {
+        let mut from = 0;
+        loop {
+            match self.lexer.feed(self.lines.current(), from, self.lines.number) {
+                Found::LineEnd => return Ok(()),
+                Found::Backslash(at) => return self.meta_command(at),
+                Found::Statement(end) => {
+                    let statement = self.lexer.take();
+                    let copies_in = statement.copies_in;
+                    if copies_in && !self.lines.current()[end..].trim_ascii().is_empty() {
+                        let what =
+                            "text follows a COPY on its line; its rows must start on the next".to_owned();
+                        return Err(LoadError::NotText { line: self.lines.number, what });
+                    }
+                    self.execute(&statement)?;
+                    if copies_in {
+                        return Ok(());
+                    }
+                    from = end;
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self, end: End) -> Result<(), LoadError> {
+        let line = self.lexer.start_line();
+        if let Some(what) = self.lexer.open_end() {
+            return Err(LoadError::Unfinished { line, what });
+        }
+        if !self.lexer.is_inside() {
+            return Ok(());
+        }
+        if end == End::Strict {
+            return Err(LoadError::Unfinished { line, what: "a statement" });
+        }
+        let statement = self.lexer.take();
+        self.execute(&statement)
+    }
+
+    /// `\restrict`, `\unrestrict` and `\connect` to the same database mean nothing here; the rest cannot be run.
+    fn meta_command(&mut self, at: usize) -> Result<(), LoadError> {
+        let text = String::from_utf8_lossy(&self.lines.current()[at..]).trim().to_owned();
+        let mut words = text.split_whitespace();
+        let command = words.next().unwrap_or("\\").to_owned();
+        let line = self.lines.number;
+        match command.as_str() {
+            _ if self.lexer.is_inside() => Err(LoadError::MetaCommand { line, command }),
+            "\\restrict" | "\\unrestrict" => Ok(()),
+            "\\connect" | "\\c" => {
+                let arguments: Vec<&str> =
+                    words.filter(|word| !word.starts_with("-reuse-previous")).collect();
+                match connect_target(&arguments) {
+                    Some(other) if other != self.database()? => {
+                        Err(LoadError::OtherDatabase { line, what: excerpt(&text) })
+                    }
+                    _ => Ok(()),
+                }
+            }
+            _ => Err(LoadError::MetaCommand { line, command }),
+        }
+    }
+
+    fn database(&mut self) -> Result<String, LoadError> {
+        let row = self.client.query_one("SELECT pg_catalog.current_database()::text", &[]);
+        row.map(|row| row.get(0))
+            .map_err(|error| LoadError::from_server(&error, self.lines.number, "\\connect"))
+    }
+
+    fn execute(&mut self, statement: &Statement) -> Result<(), LoadError> {
+        let line = statement.line;
+        let text = std::str::from_utf8(&statement.text).map_err(|_| LoadError::Encoding {
+            line,
+            what: "a statement has bytes that are none".to_owned(),
+        })?;
+        if is_settled_without_running(statement, text)? {
+            return Ok(());
+        }
+        if statement.copies_in {
+            self.report.rows_copied += copy::rows(self.client, &mut self.lines, text, line)?;
+        } else {
+            self.run_statement(statement, text)?;
+        }
+        self.report.statements += 1;
+        self.follow(statement, text);
+        Ok(())
+    }
+
+    fn run_statement(&mut self, statement: &Statement, text: &str) -> Result<(), LoadError> {
+        for _ in 0..MAX_ROLES {
+            let Err(error) = self.client.batch_execute(text) else { return Ok(()) };
+            let failed = || LoadError::from_server(&error, statement.line, text);
+            // Within a transaction the server takes nothing more, so nothing can be mended.
+            if self.in_transaction || self.progress.is_cancelled() {
+                return Err(failed());
+            }
+            let Some(refusal) = error.as_db_error() else { return Err(failed()) };
+            if self.skips_setting(statement, refusal) {
+                return Ok(());
+            }
+            match missing_role(refusal) {
+                Some(role) if !self.report.created_roles.contains(&role) => {
+                    self.create_role(role, statement.line)?;
+                }
+                _ => return Err(failed()),
+            }
+        }
+        let what = "a statement names more roles than can be made for it".to_owned();
+        Err(LoadError::NotText { line: statement.line, what })
+    }
+
+    /// A setting of a newer or an older server is no reason to stop.
+    fn skips_setting(&mut self, statement: &Statement, refusal: &postgres::error::DbError) -> bool {
+        let unknown =
+            [SqlState::UNDEFINED_OBJECT, SqlState::INVALID_PARAMETER_VALUE].contains(refusal.code());
+        let is_set = statement.words.first().is_some_and(|word| word == "SET")
+            && !matches!(statement.words.get(1).map(String::as_str), Some("ROLE" | "SESSION"));
+        if unknown && is_set {
+            self.note(format!("line {}: skipped a setting: {}", statement.line, refusal.message()));
+        }
+        unknown && is_set
+    }
+
+    fn create_role(&mut self, role: String, line: u64) -> Result<(), LoadError> {
+        let sql = format!("CREATE ROLE \"{}\" NOLOGIN", role.replace('"', "\"\""));
+        self.client.batch_execute(&sql).map_err(|error| LoadError::from_server(&error, line, &sql))?;
+        self.report.created_roles.push(role);
+        Ok(())
+    }
+
+    fn note(&mut self, note: String) {
+        if self.report.notes.len() < MAX_NOTES {
+            self.report.notes.push(note);
+        }
+    }
+
+    /// Keeps track of what the statement changed for the ones behind it.
+    fn follow(&mut self, statement: &Statement, text: &str) {
+        let words: Vec<&str> = statement.words.iter().map(String::as_str).collect();
+        match words.as_slice() {
+            ["BEGIN", ..] | ["START", "TRANSACTION", ..] => self.in_transaction = true,
+            ["COMMIT" | "ROLLBACK", "PREPARED", ..]
+            | ["ROLLBACK", "TO", ..]
+            | ["ROLLBACK", "WORK" | "TRANSACTION", "TO", ..] => {}
+            ["COMMIT" | "END" | "ROLLBACK" | "ABORT", rest @ ..] => {
+                self.in_transaction = rest.ends_with(&["AND", "CHAIN"]) && !rest.ends_with(&["NO", "CHAIN"]);
+            }
+            ["PREPARE", "TRANSACTION", ..] => self.in_transaction = false,
+            ["SET", "STANDARD_CONFORMING_STRINGS", ..]
+            | ["SET", "SESSION", "STANDARD_CONFORMING_STRINGS", ..] => {
+                let value = set_value(text).to_ascii_lowercase();
+                self.lexer.standard_strings = !matches!(value.as_str(), "off" | "false" | "no" | "0");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Refuses what leads elsewhere, and passes over what is so already.
+fn is_settled_without_running(statement: &Statement, text: &str) -> Result<bool, LoadError> {
+    let line = statement.line;
+    let words: Vec<&str> = statement.words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["CREATE" | "DROP", "DATABASE", ..] => Err(LoadError::OtherDatabase { line, what: excerpt(text) }),
+        ["SET", "CLIENT_ENCODING", ..] => {
+            let value = set_value(text).to_ascii_uppercase();
+            // The connection speaks UTF-8 as it is; plain ASCII is a part of that.
+            if matches!(value.as_str(), "UTF8" | "UTF-8" | "UNICODE" | "SQL_ASCII" | "DEFAULT") {
+                return Ok(true);
+            }
+            Err(LoadError::Encoding { line, what: format!("the script says that it is in {value}") })
+        }
+        _ => Ok(false),
+    }
+}
+
+/// The value of a `SET x = value` or `SET x TO value`, without quotes.
+fn set_value(text: &str) -> String {
+    let value = text.split_once('=').map(|(_, value)| value).or_else(|| text.split_whitespace().nth(3));
+    let quotes = |c: char| c.is_whitespace() || matches!(c, '\'' | '"' | ';');
+    value.unwrap_or_default().trim_matches(quotes).to_owned()
+}
+
+/// The database that `\connect` with these arguments leads to; `None` for the one it is in.
+fn connect_target(arguments: &[&str]) -> Option<String> {
+    let first = arguments.first().filter(|first| **first != "-")?;
+    let bare = first.trim_matches(['\'', '"']);
+    let named = arguments.iter().find_map(|word| word.split_once("dbname=").map(|(_, name)| name));
+    Some(named.unwrap_or(bare).trim_matches(['\'', '"']).to_owned())
+}
+
+/// The role that a refusal says does not exist: `role "x" does not exist`.
+fn missing_role(refusal: &postgres::error::DbError) -> Option<String> {
+    if *refusal.code() != SqlState::UNDEFINED_OBJECT {
+        return None;
+    }
+    let name = refusal.message().strip_prefix("role \"")?.strip_suffix("\" does not exist")?;
+    Some(name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_settings_are_read_in_each_spelling() {
+        for text in
+            ["SET client_encoding = 'UTF8';", "SET client_encoding TO 'UTF8';", "set client_encoding=UTF8 ;"]
+        {
+            assert_eq!(set_value(text), "UTF8", "{text}");
+        }
+    }
+
+    #[test]
+    fn target_of_connect_is_read_in_each_spelling() {
+        assert_eq!(connect_target(&["app"]).as_deref(), Some("app"));
+        assert_eq!(connect_target(&["\"app\"", "user"]).as_deref(), Some("app"));
+        assert_eq!(connect_target(&["\"dbname='app'\""]).as_deref(), Some("app"));
+        assert_eq!(connect_target(&["-", "user"]), None);
+        assert_eq!(connect_target(&[]), None);
+    }
+}

@@ -1,0 +1,203 @@
+//! Loading from archives and from other servers, through `pg_restore` and `pg_dump`.
+
+use std::io::BufReader;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use postgres::error::SqlState;
+use postgres::{Client, NoTls};
+
+use super::error::causes;
+use super::run::End;
+use super::url::Source;
+use super::{LoadError, LoadReport};
+use crate::child;
+use crate::client::ClientTools;
+use crate::progress::Progress;
+use crate::{sys, watch};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const BUFFER_BYTES: usize = 256 * 1024;
+
+/// What is left out: it belongs to the other cluster, and here it would fail or reach out to other servers.
+const LEFT_OUT: [&str; 4] = ["--no-owner", "--no-privileges", "--no-tablespaces", "--no-subscriptions"];
+
+/// Loads an archive of the custom or the directory format.
+///
+/// # Errors
+/// [`LoadError::Archive`] if `pg_restore` cannot read it, else as [`super::load_script`].
+pub fn restore_archive(
+    tools: &ClientTools,
+    path: &Path,
+    client: &mut Client,
+    progress: &dyn Progress,
+) -> Result<LoadReport, LoadError> {
+    let mut command = Command::new(&tools.pg_restore);
+    command.args(["-f", "-"]).args(LEFT_OUT).arg(path);
+    from_tool(command, client, progress, |stderr| LoadError::Archive { stderr })
+}
+
+/// Copies the database at `url` (a URL or a `keyword=value` string).
+///
+/// The password travels in the tool's environment, never in its arguments.
+///
+/// # Errors
+/// [`LoadError::SourceUnreachable`], [`LoadError::SourcePassword`], [`LoadError::SourceTooNew`],
+/// [`LoadError::SourceTls`] or [`LoadError::Source`], else as [`super::load_script`].
+pub fn dump_server(
+    tools: &ClientTools,
+    url: &str,
+    client: &mut Client,
+    progress: &dyn Progress,
+) -> Result<LoadReport, LoadError> {
+    let source = Source::parse(url);
+    let mut command = Command::new(&tools.pg_dump);
+    command
+        .args(LEFT_OUT)
+        .args(["--encoding=UTF8", "--no-password"])
+        .arg(format!("--dbname={}", source.address));
+    command.env("PGCONNECT_TIMEOUT", CONNECT_TIMEOUT.as_secs().to_string());
+    if let Some(password) = &source.password {
+        command.env("PGPASSWORD", password);
+    }
+    from_tool(command, client, progress, dump_failure)
+}
+
+/// Runs `command` and loads what it writes. The tool's own failure explains a broken load better than the load does.
+fn from_tool(
+    mut command: Command,
+    client: &mut Client,
+    progress: &dyn Progress,
+    failure: fn(String) -> LoadError,
+) -> Result<LoadReport, LoadError> {
+    // English messages, so that they are understood.
+    command.env("LC_ALL", "C").env_remove("LD_PRELOAD").process_group(0);
+    let mut tool = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let group = -(tool.id() as i32);
+    let kill = || {
+        // The tool is waited for only after this closure's watcher has ended, so the number is still its own.
+        let _ = sys::kill(group, libc::SIGKILL);
+    };
+    let (output, errors) = (tool.stdout.take(), tool.stderr.take());
+    let errors = std::thread::spawn(move || child::read_kept(errors));
+    let loaded = watch::beside(progress, kill, || match output {
+        Some(output) => {
+            let mut reader = BufReader::with_capacity(BUFFER_BYTES, output);
+            super::load(&mut reader, client, None, progress, End::Strict)
+        }
+        None => Err(LoadError::Io(std::io::ErrorKind::BrokenPipe.into())),
+    });
+    // A stream that was cut off means that the tool is ending by itself, and its status says why.
+    if !matches!(loaded, Ok(_) | Err(LoadError::Unfinished { .. })) {
+        kill();
+    }
+    let status = tool.wait()?;
+    let stderr = errors.join().unwrap_or_default();
+    if progress.is_cancelled() {
+        return Err(LoadError::Cancelled);
+    }
+    let failed_itself = status.code().is_some_and(|code| code != 0) || (loaded.is_ok() && !status.success());
+    if failed_itself { Err(failure(child::last_lines(&stderr, 8))) } else { loaded }
+}
+
+/// What `pg_dump`'s complaint means.
+fn dump_failure(stderr: String) -> LoadError {
+    let says = |part: &str| stderr.contains(part);
+    if says("server version mismatch") {
+        let after = |label: &str| {
+            let rest = stderr.split(label).nth(1).unwrap_or_default();
+            rest.split([';', '\n', ' ']).next().unwrap_or_default().to_owned()
+        };
+        return LoadError::SourceTooNew {
+            server: after("server version: "),
+            tool: after("pg_dump version: "),
+        };
+    }
+    if says("SSL support is not compiled in") || says("no encryption") || says("SSL off") {
+        return LoadError::SourceTls { message: stderr };
+    }
+    if says("password authentication failed") || says("no password supplied") || says("fe_sendauth") {
+        return LoadError::SourcePassword { message: stderr };
+    }
+    let connecting =
+        says("connection to server") || says("could not translate host name") || says("could not connect");
+    // A server that answers, but not with this database, has been reached.
+    if connecting && !says("FATAL:") {
+        return LoadError::SourceUnreachable { message: stderr };
+    }
+    LoadError::Source { stderr }
+}
+
+/// The major version of the server at `url`.
+///
+/// # Errors
+/// [`LoadError::SourceUnreachable`], [`LoadError::SourcePassword`] or [`LoadError::Source`].
+/// [`LoadError::SourceTls`] if it demands TLS, which only `pg_dump` may have: take the newest tools then.
+pub fn server_major(url: &str) -> Result<u32, LoadError> {
+    let source = Source::parse(url);
+    let parsed = source.for_client().parse::<postgres::Config>();
+    let mut config = parsed.map_err(|error| LoadError::SourceUnreachable { message: causes(&error) })?;
+    if let Some(password) = &source.password {
+        config.password(password);
+    }
+    config.connect_timeout(CONNECT_TIMEOUT);
+    let mut client = config.connect(NoTls).map_err(|error| connect_failure(&error))?;
+    let row = client.query_one("SELECT pg_catalog.current_setting('server_version_num')::int", &[]);
+    let number: i32 = row.map_err(|error| LoadError::Source { stderr: causes(&error) })?.get(0);
+    Ok(number as u32 / 10_000)
+}
+
+fn connect_failure(error: &postgres::Error) -> LoadError {
+    let message = causes(error);
+    match error.code() {
+        Some(code) if *code == SqlState::INVALID_PASSWORD => LoadError::SourcePassword { message },
+        Some(_) if message.contains("no encryption") || message.contains("SSL off") => {
+            LoadError::SourceTls { message }
+        }
+        Some(code) if *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
+            LoadError::SourcePassword { message }
+        }
+        Some(_) => LoadError::Source { stderr: message },
+        None if message.contains("password missing") => LoadError::SourcePassword { message },
+        None if message.contains("TLS") => LoadError::SourceTls { message },
+        None => LoadError::SourceUnreachable { message },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn complaints_of_pg_dump_are_understood() {
+        let mismatch = "pg_dump: error: aborting because of server version mismatch\n\
+            pg_dump: detail: server version: 18.1 (Debian 18.1-1); pg_dump version: 15.18 (Debian)";
+        let LoadError::SourceTooNew { server, tool } = dump_failure(mismatch.to_owned()) else {
+            panic!("mismatch")
+        };
+        assert_eq!((server.as_str(), tool.as_str()), ("18.1", "15.18"));
+        let prefix = "pg_dump: error: connection to server at \"h\" (::1), port 5432 failed: ";
+        let kind = |text: &str| dump_failure(format!("{prefix}{text}"));
+        assert!(matches!(kind("Connection refused"), LoadError::SourceUnreachable { .. }));
+        assert!(matches!(kind("timeout expired"), LoadError::SourceUnreachable { .. }));
+        let password = "FATAL:  password authentication failed for user \"x\"";
+        assert!(matches!(kind(password), LoadError::SourcePassword { .. }));
+        assert!(matches!(kind("fe_sendauth: no password supplied"), LoadError::SourcePassword { .. }));
+        assert!(matches!(
+            kind("FATAL:  no pg_hba.conf entry for host, no encryption"),
+            LoadError::SourceTls { .. }
+        ));
+        assert!(matches!(kind("FATAL:  database \"x\" does not exist"), LoadError::Source { .. }));
+    }
+
+    #[test]
+    fn closed_port_is_unreachable() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        let error = server_major(&format!("postgres://me:x@127.0.0.1:{port}/app")).unwrap_err();
+        assert!(matches!(error, LoadError::SourceUnreachable { .. }), "{error}");
+    }
+}

@@ -1,0 +1,203 @@
+//! Connection strings: taking the password out, and leaving away what libpq does not know.
+
+/// Parameters that other programs put into URLs (Prisma, poolers) and that libpq refuses.
+const FOREIGN: &[&str] = &[
+    "schema",
+    "pgbouncer",
+    "connection_limit",
+    "pool_timeout",
+    "pool_size",
+    "max_pool_size",
+    "socket_timeout",
+    "statement_cache_size",
+    "prepared_statement_cache_size",
+    "sslaccept",
+    "sslidentity",
+    "uselibpqcompat",
+    "serverVersion",
+    "charset",
+    "prepareThreshold",
+    "currentSchema",
+];
+
+/// Parameters that the Rust client knows, beside those it is given by other means.
+const CLIENT: &[&str] = &[
+    "user",
+    "dbname",
+    "host",
+    "hostaddr",
+    "port",
+    "options",
+    "application_name",
+    "sslmode",
+    "keepalives",
+    "target_session_attrs",
+    "channel_binding",
+    "load_balance_hosts",
+    "connect_timeout",
+];
+
+/// A connection string without its password, and the password.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Source {
+    pub(super) address: String,
+    pub(super) password: Option<String>,
+}
+
+impl Source {
+    /// Reads a URL or a `keyword=value` string as libpq takes them.
+    pub(super) fn parse(text: &str) -> Self {
+        match text.split_once("://") {
+            Some((scheme @ ("postgres" | "postgresql"), rest)) => from_url(scheme, rest),
+            _ => from_keywords(text),
+        }
+    }
+
+    /// The address with only the parameters that the Rust client knows, and none of its errors over the others.
+    pub(super) fn for_client(&self) -> String {
+        let Some((base, query)) = self.address.split_once('?').filter(|_| self.address.contains("://"))
+        else {
+            let known =
+                keywords(&self.address).into_iter().filter(|(name, _)| CLIENT.contains(&name.as_str()));
+            return joined(known.map(lenient_mode));
+        };
+        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        let known = pairs.filter(|(name, _)| CLIENT.contains(name));
+        let kept: Vec<String> = known
+            .map(|(name, value)| lenient_mode((name.to_owned(), value.to_owned())))
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        if kept.is_empty() { base.to_owned() } else { format!("{base}?{}", kept.join("&")) }
+    }
+}
+
+/// The client has no word for checking certificates; what it cannot do it then says itself.
+fn lenient_mode((name, value): (String, String)) -> (String, String) {
+    let value = match (name.as_str(), value.as_str()) {
+        ("sslmode", "verify-ca" | "verify-full") => "require".to_owned(),
+        ("sslmode", "allow") => "prefer".to_owned(),
+        _ => value,
+    };
+    (name, value)
+}
+
+fn from_url(scheme: &str, rest: &str) -> Source {
+    let authority_end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, tail) = rest.split_at(authority_end);
+    let (user, host) =
+        authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host));
+    let (user, mut password) = match user.and_then(|user| user.split_once(':')) {
+        Some((user, password)) => (Some(user), Some(decoded(password))),
+        None => (user, None),
+    };
+    let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
+    let mut kept = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        match name {
+            "password" => password = Some(decoded(value)),
+            name if FOREIGN.contains(&name) => {}
+            _ => kept.push(pair),
+        }
+    }
+    let user = user.map_or(String::new(), |user| format!("{user}@"));
+    let query = if kept.is_empty() { String::new() } else { format!("?{}", kept.join("&")) };
+    Source { address: format!("{scheme}://{user}{host}{path}{query}"), password }
+}
+
+fn from_keywords(text: &str) -> Source {
+    let mut password = None;
+    let mut kept = Vec::new();
+    for (name, value) in keywords(text) {
+        if name == "password" {
+            password = Some(value);
+        } else {
+            kept.push((name, value));
+        }
+    }
+    Source { address: joined(kept.into_iter()), password }
+}
+
+/// `host=a password='b c'` as pairs; a backslash takes the next character as it is.
+fn keywords(text: &str) -> Vec<(String, String)> {
+    let mut pairs = Vec::new();
+    let mut rest = text.chars().peekable();
+    loop {
+        while rest.next_if(|c| c.is_whitespace()).is_some() {}
+        let mut name = String::new();
+        while let Some(c) = rest.next_if(|c| *c != '=') {
+            name.push(c);
+        }
+        if rest.next().is_none() {
+            // What is left has no value; the server's library will name it.
+            if !name.trim().is_empty() {
+                pairs.push((name.trim().to_owned(), String::new()));
+            }
+            return pairs;
+        }
+        while rest.next_if(|c| c.is_whitespace()).is_some() {}
+        let quoted = rest.next_if_eq(&'\'').is_some();
+        let mut value = String::new();
+        while let Some(c) = rest.next_if(|c| if quoted { *c != '\'' } else { !c.is_whitespace() }) {
+            value.extend(if c == '\\' { rest.next() } else { Some(c) });
+        }
+        rest.next();
+        pairs.push((name.trim().to_owned(), value));
+    }
+}
+
+fn joined(pairs: impl Iterator<Item = (String, String)>) -> String {
+    let quoted = pairs.map(|(name, value)| {
+        let value = value.replace('\\', "\\\\").replace('\'', "\\'");
+        format!("{name}='{value}'")
+    });
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let code = tail.get(..2).and_then(|pair| std::str::from_utf8(pair).ok());
+        let byte = code.filter(|_| *first == b'%').and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &tail[2..] } else { tail };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> (String, Option<String>) {
+        let source = Source::parse(text);
+        (source.address, source.password)
+    }
+
+    #[test]
+    fn password_is_taken_out_of_a_url() {
+        let (address, password) = parse("postgres://me:p%40s%2Fs@db.example:5433/app?sslmode=require");
+        assert_eq!(address, "postgres://me@db.example:5433/app?sslmode=require");
+        assert_eq!(password.as_deref(), Some("p@s/s"));
+        let (address, password) = parse("postgresql://db/app?password=x&schema=public&pgbouncer=true");
+        assert_eq!((address.as_str(), password.as_deref()), ("postgresql://db/app", Some("x")));
+        assert_eq!(parse("postgres://me@db"), ("postgres://me@db".to_owned(), None));
+    }
+
+    #[test]
+    fn password_is_taken_out_of_keywords() {
+        let (address, password) = parse("host=db password = 'a b\\'c' dbname=app");
+        assert_eq!(address, "host='db' dbname='app'");
+        assert_eq!(password.as_deref(), Some("a b'c"));
+    }
+
+    #[test]
+    fn client_gets_only_what_it_knows() {
+        let source =
+            Source::parse("postgres://me@db/app?sslmode=verify-full&sslrootcert=/x&application_name=a");
+        assert_eq!(source.for_client(), "postgres://me@db/app?sslmode=require&application_name=a");
+        assert_eq!(Source::parse("host=db sslrootcert=x").for_client(), "host='db'");
+        assert!(source.for_client().parse::<postgres::Config>().is_ok());
+    }
+}

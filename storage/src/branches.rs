@@ -1,0 +1,195 @@
+//! Making, renaming and resetting branches.
+
+use std::sync::PoisonError;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rusqlite::params;
+
+use crate::compute::{self, run_statement, wal_to_replay};
+use crate::error::StorageError;
+use crate::metadata::{self, BranchRow};
+use crate::store::{Branch, Store, locked};
+use crate::{BranchId, trash};
+
+/// WAL that a new branch may have to replay before it answers, in bytes. Beyond it the parent writes a checkpoint
+/// first.
+const REPLAY_BYTES: u64 = 16 << 20;
+/// Longest name in bytes: what git can keep as one file name.
+const NAME_BYTES: usize = 255;
+
+/// Checks a name as git checks a branch's.
+///
+/// # Errors
+/// [`StorageError::InvalidName`] with the rule that is broken.
+pub(crate) fn check_name(name: &str) -> Result<(), StorageError> {
+    let invalid = |reason| Err(StorageError::InvalidName { name: name.chars().take(60).collect(), reason });
+    if name.is_empty() {
+        return invalid("it is empty");
+    }
+    if name.len() > NAME_BYTES {
+        return invalid("it is longer than 255 bytes");
+    }
+    if name.chars().any(|c| c.is_ascii_control() || " ~^:?*[\\".contains(c)) {
+        return invalid("it holds a space, a control character or one of ~^:?*[\\");
+    }
+    if name.contains("..") || name.contains("@{") || name.contains("//") || name == "@" || name == "HEAD" {
+        return invalid("git does not take `..`, `//`, `@{`, or the names `@` and `HEAD`");
+    }
+    let bad_part = |part: &str| part.starts_with('.') || part.strip_suffix(".lock").is_some();
+    if name.starts_with(['/', '-']) || name.ends_with(['/', '.']) || name.split('/').any(bad_part) {
+        return invalid("a part of it begins or ends in a way that git does not take");
+    }
+    Ok(())
+}
+
+pub(crate) fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
+}
+
+impl Store {
+    /// Makes a branch of `parent` as it is now. The parent may be awake, asleep or under load; the branch is asleep.
+    ///
+    /// Takes milliseconds and a few kilobytes, whatever the size of the data.
+    ///
+    /// # Errors
+    /// [`StorageError::BranchExists`], [`StorageError::InvalidName`], [`StorageError::NoSuchBranch`],
+    /// [`StorageError::Stalled`], [`StorageError::DiskFull`]; nothing is left of it then.
+    pub fn create_branch(&self, name: &str, parent: BranchId) -> Result<Branch, StorageError> {
+        check_name(name)?;
+        if self.shared.metadata.live_branch(name)?.is_some() {
+            return Err(StorageError::BranchExists { name: name.to_owned() });
+        }
+        self.shared.live_row(parent)?;
+        let id = self.fork_and_commit(name, parent, |_| Ok(()))?;
+        tracing::info!(branch = name, %parent, "created");
+        self.branch(id)
+    }
+
+    /// Puts a branch back to its parent's present. What it was goes to the trash, from where [`Store::undo`]
+    /// brings it back. Its connections end.
+    ///
+    /// # Errors
+    /// [`StorageError::HasNoParent`] for the root, and as [`Store::create_branch`].
+    pub fn reset_branch(&self, id: BranchId) -> Result<Branch, StorageError> {
+        let row = self.shared.live_row(id)?;
+        let Some(parent) = row.parent else { return Err(StorageError::HasNoParent { name: row.name }) };
+        let cell = self.shared.cell(id);
+        let mut compute = locked(&cell.compute);
+        compute::stop(&self.shared, id, &cell, &mut compute)?;
+        let new = self.fork_and_commit(&row.name, parent, |(transaction, new)| {
+            trash::put_in(transaction, id, Some(new))?;
+            trash::adopt_children(transaction, id, new)
+        })?;
+        drop(compute);
+        tracing::info!(branch = row.name, "reset");
+        self.branch(new)
+    }
+
+    /// Forks `parent` and commits the new branch's row, together with `also`.
+    fn fork_and_commit(
+        &self,
+        name: &str,
+        parent: BranchId,
+        also: impl FnOnce((&rusqlite::Transaction<'_>, BranchId)) -> Result<(), StorageError>,
+    ) -> Result<BranchId, StorageError> {
+        let shared = &self.shared;
+        let _making = shared.making.read().unwrap_or_else(PoisonError::into_inner);
+        let id = shared.metadata.reserve_branch(&shared.next_branch)?;
+        let fork = {
+            let cell = shared.cell(parent);
+            let compute = locked(&cell.compute);
+            if let Some(server) = &compute.server
+                && wal_to_replay(shared, parent)? > REPLAY_BYTES
+            {
+                run_statement(shared, server, "write a checkpoint", "CHECKPOINT")?;
+            }
+            shared.driver.fork(parent, id)?
+        };
+        let row = BranchRow {
+            id,
+            name: name.to_owned(),
+            parent: Some(parent),
+            fork_lsn: Some(fork.lsn),
+            created_ms: now_ms(),
+            unsettled_boot: Some(shared.boot.clone()),
+            trashed_ms: None,
+            replaced_by: None,
+        };
+        let committed = shared.metadata.transaction(|transaction| {
+            also((transaction, id))?;
+            metadata::insert_branch(transaction, &row).map_err(|error| name_taken(error, name))
+        });
+        if let Err(error) = committed {
+            let _ = shared.metadata.transaction(|transaction| metadata::forget_branch(transaction, id));
+            let _ = crate::files::remove_tree(shared.paths.branch(id).folder());
+            return Err(error);
+        }
+        self.settle_soon(id);
+        Ok(id)
+    }
+
+    /// Gives a branch another name. Its data, its connections and its endpoints stay.
+    ///
+    /// # Errors
+    /// [`StorageError::BranchExists`], [`StorageError::InvalidName`], [`StorageError::NoSuchBranch`].
+    pub fn rename_branch(&self, id: BranchId, new: &str) -> Result<Branch, StorageError> {
+        check_name(new)?;
+        let row = self.shared.live_row(id)?;
+        self.shared.metadata.transaction(|transaction| {
+            transaction
+                .execute("UPDATE branches SET name = ?2 WHERE id = ?1", params![id.0 as i64, new])
+                .map_err(|error| name_taken(error.into(), new))?;
+            Ok(())
+        })?;
+        tracing::info!(branch = row.name, new, "renamed");
+        self.branch(id)
+    }
+}
+
+/// Says that a name is taken where the metadata says that it is not unique.
+pub(crate) fn name_taken(error: StorageError, name: &str) -> StorageError {
+    match error {
+        StorageError::Metadata(rusqlite::Error::SqliteFailure(failure, _))
+            if failure.code == rusqlite::ErrorCode::ConstraintViolation =>
+        {
+            StorageError::BranchExists { name: name.to_owned() }
+        }
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_git_takes_are_taken() {
+        for name in ["main", "feature/login", "🌱", "weiß", "a.b", "x-y_z", "v1.0/rc@2"] {
+            assert!(check_name(name).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_that_git_refuses_are_refused() {
+        let long = "x".repeat(300);
+        for name in [
+            "",
+            "../../etc",
+            "a b",
+            "a..b",
+            "/a",
+            "a/",
+            ".a",
+            "a/.b",
+            "a.lock",
+            "-a",
+            "a//b",
+            "@",
+            "a~1",
+            "a\n",
+            &long,
+        ] {
+            assert!(matches!(check_name(name), Err(StorageError::InvalidName { .. })), "{name}");
+        }
+    }
+}

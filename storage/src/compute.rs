@@ -1,0 +1,235 @@
+//! Waking and sleeping: the Postgres server of a branch.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use offshoot_postgres::server::{Server, ServerSpec, StopMode};
+
+use crate::error::{Context as _, StorageError};
+use crate::files::remove_tree;
+use crate::store::{Cell, ComputeState, Shared, Store, locked, socket_folder};
+use crate::{BranchId, LayerId};
+
+/// How long a start may take: replay of much WAL on a slow disk.
+const START_PATIENCE: Duration = Duration::from_mins(10);
+/// How long a clean shutdown may take before Postgres is stopped as if it crashed.
+const STOP_PATIENCE: Duration = Duration::from_mins(1);
+
+/// The server of a branch, if it runs.
+#[derive(Default)]
+pub(crate) struct Compute {
+    pub(crate) server: Option<Server>,
+}
+
+/// Settings that make Postgres part of a branch; they win over the user's. `fsync`, `full_page_writes` and
+/// checksums stay as they are: on.
+const FIXED_SETTINGS: [(&str, &str); 9] = [
+    ("listen_addresses", ""),
+    ("unix_socket_permissions", "0700"),
+    ("fsync", "on"),
+    ("full_page_writes", "on"),
+    // After a crash, one call makes the small files durable. The layers are by then.
+    ("recovery_init_sync_method", "syncfs"),
+    // Segments are never overwritten, so that a branch can link them; they hold only what was written.
+    ("wal_recycle", "off"),
+    ("wal_init_zero", "off"),
+    ("logging_collector", "off"),
+    ("log_destination", "stderr"),
+];
+
+/// Settings that the user may replace: a laptop has many branches, each with little to do.
+const DEFAULT_SETTINGS: [(&str, &str); 3] =
+    [("shared_buffers", "32MB"), ("max_connections", "100"), ("dynamic_shared_memory_type", "posix")];
+
+impl Store {
+    /// Wakes a branch and returns its socket. Immediate when it is awake; callers at the same time share one start.
+    ///
+    /// # Errors
+    /// [`StorageError::NoSuchBranch`], [`StorageError::StartFailed`] with the end of Postgres's log,
+    /// [`StorageError::Refused`].
+    pub fn wake(&self, id: BranchId) -> Result<PathBuf, StorageError> {
+        let cell = self.shared.cell(id);
+        let mut compute = locked(&cell.compute);
+        if let Some(server) = &mut compute.server {
+            if matches!(server.try_wait(), Ok(None)) {
+                return Ok(server.socket_path());
+            }
+            bury(&self.shared, id, &cell, &mut compute);
+        }
+        let row = self.shared.live_row(id)?;
+        cell.set_state(ComputeState::Waking, None);
+        match start(&self.shared, id, &row.name) {
+            Ok(server) => {
+                let socket = server.socket_path();
+                compute.server = Some(server);
+                cell.set_state(ComputeState::Awake, None);
+                tracing::info!(branch = row.name, "awake");
+                Ok(socket)
+            }
+            Err(error) => {
+                cell.set_state(ComputeState::Failed, Some(error.to_string()));
+                tracing::error!(branch = row.name, %error, "did not wake");
+                Err(error)
+            }
+        }
+    }
+
+    /// Puts a branch to sleep by a clean shutdown. Its connections end.
+    pub fn sleep(&self, id: BranchId) -> Result<(), StorageError> {
+        let cell = self.shared.cell(id);
+        let mut compute = locked(&cell.compute);
+        stop(&self.shared, id, &cell, &mut compute)
+    }
+
+    /// Notices servers that ended by themselves, and returns their branches. They are asleep then.
+    pub fn poll_exits(&self) -> Vec<BranchId> {
+        let cells: Vec<_> =
+            locked(&self.shared.cells).iter().map(|(id, cell)| (*id, std::sync::Arc::clone(cell))).collect();
+        let mut ended = Vec::new();
+        for (id, cell) in cells {
+            // Somebody wakes it or stops it: no need to look.
+            let Ok(mut compute) = cell.compute.try_lock() else { continue };
+            let gone = compute.server.as_mut().is_some_and(|server| !matches!(server.try_wait(), Ok(None)));
+            if gone {
+                bury(&self.shared, id, &cell, &mut compute);
+                ended.push(id);
+            }
+        }
+        ended
+    }
+}
+
+fn start(shared: &Shared, id: BranchId, name: &str) -> Result<Server, StorageError> {
+    let failed = |source| StorageError::StartFailed { branch: name.to_owned(), source };
+    let data = shared.paths.branch(id).data();
+    offshoot_postgres::server::stop_orphan(&data, shared.account.as_ref()).map_err(failed)?;
+    let opened = shared.driver.open(id)?;
+    let started = (|| {
+        let spec = ServerSpec {
+            installation: shared.info.postgres.clone(),
+            data_dir: opened.data_dir,
+            socket_dir: socket_folder(shared, id)?,
+            log_file: shared.paths.branch(id).log(),
+            account: shared.account.clone(),
+            settings: settings(shared, name),
+            env: opened.env,
+        };
+        let mut server = Server::spawn(&spec).map_err(failed)?;
+        server.wait_ready(Instant::now() + START_PATIENCE, &|| false).map_err(failed)?;
+        shared.driver.check_active(id, server.pid())?;
+        Ok(server)
+    })();
+    if started.is_err() {
+        shared.driver.close(id);
+    }
+    started
+}
+
+fn settings(shared: &Shared, name: &str) -> Vec<(String, String)> {
+    let mut all: Vec<(String, String)> = Vec::new();
+    let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+    all.extend(DEFAULT_SETTINGS.iter().map(own));
+    if shared.info.postgres.version.major >= 18 {
+        all.push(("io_method".into(), "worker".into()));
+    }
+    // Postgres takes printable ASCII only.
+    let printable: String =
+        name.chars().map(|c| if c.is_ascii_graphic() { c } else { '?' }).take(40).collect();
+    all.push(("cluster_name".into(), printable));
+    all.extend(locked(&shared.settings).iter().cloned());
+    all.extend(FIXED_SETTINGS.iter().map(own));
+    all
+}
+
+/// Stops the branch's server, if it runs.
+pub(crate) fn stop(
+    shared: &Shared,
+    id: BranchId,
+    cell: &Cell,
+    compute: &mut Compute,
+) -> Result<(), StorageError> {
+    let Some(server) = &mut compute.server else { return Ok(()) };
+    cell.set_state(ComputeState::Stopping, None);
+    let result = server.stop(StopMode::Fast, STOP_PATIENCE);
+    match result {
+        Ok(status) => {
+            if !status.success() {
+                tracing::warn!(%status, branch = %id, "Postgres did not stop in good order; it will recover");
+            }
+            put_away(shared, id, cell, compute);
+            Ok(())
+        }
+        Err(error) => {
+            cell.set_state(ComputeState::Failed, Some(error.to_string()));
+            Err(error.into())
+        }
+    }
+}
+
+/// Clears up after a server that ended by itself.
+fn bury(shared: &Shared, id: BranchId, cell: &Cell, compute: &mut Compute) {
+    if let Some(server) = &mut compute.server {
+        tracing::warn!(branch = %id, log = server.log_tail(), "Postgres ended by itself");
+        if let Err(error) = server.stop(StopMode::Kill, STOP_PATIENCE) {
+            tracing::error!(branch = %id, %error, "processes of the ended Postgres are left");
+        }
+    }
+    put_away(shared, id, cell, compute);
+}
+
+fn put_away(shared: &Shared, id: BranchId, cell: &Cell, compute: &mut Compute) {
+    compute.server = None;
+    shared.driver.close(id);
+    let _ = remove_tree(&shared.paths.sockets(id));
+    cell.set_state(ComputeState::Asleep, None);
+}
+
+/// WAL that a crash of `branch` would have to replay, in bytes; an estimate by files.
+pub(crate) fn wal_to_replay(shared: &Shared, branch: BranchId) -> Result<u64, StorageError> {
+    let paths = shared.paths.branch(branch);
+    let path = paths.control_file();
+    let bytes = std::fs::read(&path).context("read", &path)?;
+    let control = offshoot_postgres::ControlFile::parse(&bytes)
+        .map_err(|error| StorageError::damaged_control(&path, &error))?;
+    let wal = paths.data().join("pg_wal");
+    let segments =
+        offshoot_postgres::wal::segments_from(&wal, control.redo, control.timeline, control.wal_segment_size)
+            .context("list", &wal)?;
+    Ok(segments.len().saturating_sub(1) as u64 * u64::from(control.wal_segment_size))
+}
+
+/// Connects to a running branch as its owner and runs one statement.
+pub(crate) fn run_statement(
+    shared: &Shared,
+    server: &Server,
+    context: &'static str,
+    statement: &str,
+) -> Result<(), StorageError> {
+    let failed = |error: postgres::Error| StorageError::Statement { context, message: describe(&error) };
+    let mut client = connect(shared, server, "postgres").map_err(failed)?;
+    client.batch_execute(statement).map_err(failed)
+}
+
+fn connect(shared: &Shared, server: &Server, database: &str) -> Result<postgres::Client, postgres::Error> {
+    let socket = server.socket_path();
+    let folder = socket.parent().unwrap_or(&socket);
+    postgres::Config::new()
+        .host_path(folder)
+        .user(&shared.info.user)
+        .password(&shared.password)
+        .dbname(database)
+        .application_name("offshoot")
+        .connect(postgres::NoTls)
+}
+
+fn describe(error: &postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(error) => error.message().to_owned(),
+        None => error.to_string(),
+    }
+}
+
+/// A password: 32 hexadecimal digits.
+pub(crate) fn new_password() -> std::io::Result<String> {
+    Ok(format!("{}{}", LayerId::random()?, LayerId::random()?))
+}

@@ -1,0 +1,393 @@
+//! Making a store: a cluster, its data, and the base layer that all branches read.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use offshoot_postgres::account::{Account, chown_all};
+use offshoot_postgres::client::ClientTools;
+use offshoot_postgres::cluster::{InitCluster, init_cluster};
+use offshoot_postgres::load::{self, LoadReport};
+use offshoot_postgres::server::{Server, ServerSpec, StopMode};
+use offshoot_postgres::{Installation, Progress, elf};
+
+use crate::branches::{check_name, now_ms};
+use crate::compute::new_password;
+use crate::error::{Context as _, StorageError};
+use crate::files::{disk_usage, make_private, remove_tree, sync_folder, write_private};
+use crate::metadata::{self, BranchRow, Metadata};
+use crate::paths::{BranchPaths, Paths};
+use crate::{BranchId, LayerId, layers};
+
+/// The role that owns a store; dumps name it more often than any other.
+const USER: &str = "postgres";
+const ROOT: BranchId = BranchId(1);
+const START_PATIENCE: Duration = Duration::from_mins(2);
+const STOP_PATIENCE: Duration = Duration::from_mins(30);
+
+/// Settings for loading: nothing is durable until the whole store is.
+const LOADING_SETTINGS: [(&str, &str); 13] = [
+    ("listen_addresses", ""),
+    ("fsync", "off"),
+    ("full_page_writes", "off"),
+    ("synchronous_commit", "off"),
+    ("wal_level", "minimal"),
+    ("max_wal_senders", "0"),
+    ("max_wal_size", "4GB"),
+    ("checkpoint_timeout", "1h"),
+    ("autovacuum", "off"),
+    ("shared_buffers", "256MB"),
+    ("maintenance_work_mem", "256MB"),
+    ("wal_init_zero", "off"),
+    ("log_min_messages", "fatal"),
+];
+
+/// What to make a store from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// Nothing.
+    Empty,
+    /// A script of plain SQL, perhaps compressed by gzip.
+    Script(PathBuf),
+    /// An archive of `pg_dump`.
+    Archive(PathBuf),
+    /// A running server.
+    Server {
+        /// Its address, with the password.
+        url: String,
+    },
+}
+
+/// How to make a store.
+#[derive(Clone, Debug)]
+pub struct CreateStore {
+    /// Where; it must not exist. It appears when all is done.
+    pub dir: PathBuf,
+    /// A folder for a socket while the data are loaded, with a short path.
+    pub runtime_dir: PathBuf,
+    /// Name of the first branch.
+    pub root_branch: String,
+    /// Name of the database to make.
+    pub database: String,
+    /// What to load into it.
+    pub source: Source,
+    /// The Postgres to run.
+    pub installation: Installation,
+    /// `pg_dump` and `pg_restore`, for an archive or a server.
+    pub tools: Option<ClientTools>,
+    /// Whom to run Postgres as, when this process is root.
+    pub account: Option<Account>,
+    /// The library that puts layers under Postgres.
+    pub interposer: PathBuf,
+}
+
+/// What [`create_store`] did.
+#[derive(Clone, Debug)]
+pub struct CreateReport {
+    /// Bytes of the store on the disk.
+    pub bytes: u64,
+    /// What was loaded.
+    pub load: Option<LoadReport>,
+}
+
+/// Makes a store. It is built beside its place and moved there when it is complete and on the disk.
+///
+/// # Errors
+/// [`StorageError::StoreExists`], [`StorageError::Load`] with the line of the first error,
+/// [`StorageError::Cancelled`], [`StorageError::Refused`], [`StorageError::DiskFull`]. Nothing is left then: no
+/// folder, no process.
+pub fn create_store(request: &CreateStore, progress: &dyn Progress) -> Result<CreateReport, StorageError> {
+    check_name(&request.root_branch)?;
+    if request.dir.exists() {
+        return Err(StorageError::StoreExists { path: request.dir.clone() });
+    }
+    let parent = request.dir.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(parent).context("create the folder", parent)?;
+    let building = Building::begin(&request.dir)?;
+    let report = build(request, &building.0, progress)?;
+    if progress.is_cancelled() {
+        return Err(StorageError::Cancelled);
+    }
+    progress.step("Write to disk", 0, None);
+    sync_file_system(&building.0)?;
+    fs::rename(&building.0, &request.dir).context("move into place", &request.dir)?;
+    sync_folder(parent).context("sync", parent)?;
+    Ok(report)
+}
+
+/// The folder in which a store is built; gone when this is dropped, unless it was moved away.
+struct Building(PathBuf);
+
+impl Building {
+    fn begin(dir: &Path) -> Result<Self, StorageError> {
+        let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        remove_abandoned(dir, &name);
+        let path = dir.with_file_name(format!("{name}.partial-{}", std::process::id()));
+        remove_tree(&path)?;
+        // Postgres, as another user, must be able to pass through; what lies in it is private.
+        fs::DirBuilder::new().mode(0o711).create(&path).context("create the folder", &path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Building {
+    fn drop(&mut self) {
+        if let Err(error) = remove_tree(&self.0) {
+            tracing::warn!(%error, "an unfinished store is left");
+        }
+    }
+}
+
+/// Removes what an earlier attempt that was killed left behind.
+fn remove_abandoned(dir: &Path, name: &str) {
+    let prefix = format!("{name}.partial-");
+    let Some(entries) = dir.parent().and_then(|parent| fs::read_dir(parent).ok()) else { return };
+    for entry in entries.flatten() {
+        let file_name = entry.file_name().to_string_lossy().into_owned();
+        let pid = file_name.strip_prefix(&prefix).and_then(|pid| pid.parse::<i32>().ok());
+        if pid.is_some_and(|pid| offshoot_pages::process::start_time(pid).is_none()) {
+            let _ = offshoot_postgres::server::stop_orphan(&entry.path().join("branches/1/pgdata"), None);
+            let _ = remove_tree(&entry.path());
+        }
+    }
+}
+
+fn build(request: &CreateStore, dir: &Path, progress: &dyn Progress) -> Result<CreateReport, StorageError> {
+    let paths = Paths::new(dir, &request.runtime_dir);
+    let interposer = install_interposer(&request.interposer, &paths.libraries())?;
+    check_postgres(&request.installation, &interposer)?;
+    for folder in [paths.branches(), paths.layers()] {
+        make_private(&folder, None)?;
+        // As above: the branches and layers themselves are private.
+        open_way(&folder)?;
+    }
+    let password = new_password().context("make a password for", dir)?;
+    let branch = paths.branch(ROOT);
+    make_private(branch.folder(), request.account.as_ref())?;
+    init_cluster(
+        &InitCluster {
+            installation: &request.installation,
+            data_dir: &branch.data(),
+            superuser: USER,
+            password: &password,
+            account: request.account.as_ref(),
+            wal_segment_size_mb: None,
+            sync: false,
+        },
+        progress,
+    )?;
+    let load = load_data(request, &branch, &password, progress)?;
+    let layer = LayerId::random().context("name a layer in", dir)?;
+    let top = LayerId::random().context("name a layer in", dir)?;
+    for id in [layer, top] {
+        make_private(&paths.layer(id), request.account.as_ref())?;
+    }
+    progress.step("Make the base layer", 0, None);
+    layers::import(&branch.data(), &paths.layer(layer))?;
+    let account = request.account.as_ref();
+    chown_all(&paths.layer(layer), account).context("give away", &paths.layer(layer))?;
+    let control = branch.data().join("global/pg_control");
+    fs::rename(&control, branch.control_file()).context("move", &control)?;
+    write_private(&paths.secret(), format!("{password}\n").as_bytes()).context("write", &paths.secret())?;
+    write_metadata(request, &paths, layer, top)?;
+    Ok(CreateReport { bytes: disk_usage(dir), load })
+}
+
+fn open_way(folder: &Path) -> Result<(), StorageError> {
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o711)).context("open the way through", folder)
+}
+
+/// Runs the new cluster as it is, without layers, and loads the data into it.
+fn load_data(
+    request: &CreateStore,
+    branch: &BranchPaths,
+    password: &str,
+    progress: &dyn Progress,
+) -> Result<Option<LoadReport>, StorageError> {
+    let sockets = request.runtime_dir.join(format!("load-{}", std::process::id()));
+    make_private(&sockets, request.account.as_ref())?;
+    let spec = ServerSpec {
+        installation: request.installation.clone(),
+        data_dir: branch.data(),
+        socket_dir: sockets.clone(),
+        log_file: branch.log(),
+        account: request.account.clone(),
+        settings: LOADING_SETTINGS.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(),
+        env: Vec::new(),
+    };
+    let loaded = run_load(request, &spec, password, progress);
+    let removed = remove_tree(&sockets);
+    let report = loaded?;
+    removed?;
+    Ok(report)
+}
+
+fn run_load(
+    request: &CreateStore,
+    spec: &ServerSpec,
+    password: &str,
+    progress: &dyn Progress,
+) -> Result<Option<LoadReport>, StorageError> {
+    let failed = |source| match source {
+        offshoot_postgres::server::ServerError::Cancelled => StorageError::Cancelled,
+        source => StorageError::StartFailed { branch: request.root_branch.clone(), source },
+    };
+    // Dropping the server on an error stops it at once: what it holds is thrown away.
+    let mut server = Server::spawn(spec).map_err(failed)?;
+    server.wait_ready(Instant::now() + START_PATIENCE, &|| progress.is_cancelled()).map_err(failed)?;
+    if request.database != "postgres" {
+        let mut client = connect(spec, "postgres", password)?;
+        let statement = format!("CREATE DATABASE \"{}\"", request.database.replace('"', "\"\""));
+        client.batch_execute(&statement).map_err(|error| statement_error("create the database", &error))?;
+    }
+    let mut client = connect(spec, &request.database, password)?;
+    let report = match &request.source {
+        Source::Empty => None,
+        Source::Script(path) => {
+            let mut script = load::open_script(path)?;
+            let bytes = load::script_bytes(path).context("look at", path)?;
+            Some(load::load_script(&mut script, &mut client, bytes, progress)?)
+        }
+        Source::Archive(path) => Some(load::restore_archive(tools(request)?, path, &mut client, progress)?),
+        Source::Server { url } => Some(load::dump_server(tools(request)?, url, &mut client, progress)?),
+    };
+    drop(client);
+    progress.step("Vacuum and analyze", 0, None);
+    for database in [request.database.as_str(), "postgres", "template1"] {
+        // With its hint bits set now, a page is not copied into a branch that only reads it.
+        connect(spec, database, password)?
+            .batch_execute("VACUUM (FREEZE, ANALYZE)")
+            .map_err(|error| statement_error("vacuum the database", &error))?;
+    }
+    if progress.is_cancelled() {
+        return Err(StorageError::Cancelled);
+    }
+    progress.step("Shut down", 0, None);
+    let status = server.stop(StopMode::Fast, STOP_PATIENCE)?;
+    if !status.success() {
+        return Err(StorageError::Statement {
+            context: "shut Postgres down",
+            message: format!("{status}: {}", server.log_tail()),
+        });
+    }
+    Ok(report)
+}
+
+fn tools(request: &CreateStore) -> Result<&ClientTools, StorageError> {
+    request.tools.as_ref().ok_or_else(|| StorageError::Refused {
+        what: "This source".into(),
+        why: "pg_dump and pg_restore are not there".into(),
+    })
+}
+
+fn statement_error(context: &'static str, error: &postgres::Error) -> StorageError {
+    let message = error.as_db_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
+    StorageError::Statement { context, message }
+}
+
+fn connect(spec: &ServerSpec, database: &str, password: &str) -> Result<postgres::Client, StorageError> {
+    postgres::Config::new()
+        .host_path(&spec.socket_dir)
+        .user(USER)
+        .password(password)
+        .dbname(database)
+        .application_name("offshoot")
+        .connect(postgres::NoTls)
+        .map_err(|error| statement_error("connect to the new cluster", &error))
+}
+
+fn write_metadata(
+    request: &CreateStore,
+    paths: &Paths,
+    layer: LayerId,
+    top: LayerId,
+) -> Result<(), StorageError> {
+    let metadata = Metadata::create(&paths.metadata())?;
+    let owner_only = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(paths.metadata(), owner_only).context("protect", &paths.metadata())?;
+    let boot = crate::boot::id().context("read the boot id of", Path::new("the kernel"))?;
+    let base = offshoot_pages::control::StackLayer { id: layer.0, durable: true };
+    metadata.transaction(|transaction| {
+        transaction.execute("INSERT INTO layers (id, volatile_boot) VALUES (?1, NULL)", [layer.0 as i64])?;
+        metadata::write_stack(transaction, ROOT, top, &[base], &boot)?;
+        metadata::insert_branch(
+            transaction,
+            &BranchRow {
+                id: ROOT,
+                name: request.root_branch.clone(),
+                parent: None,
+                fork_lsn: None,
+                created_ms: now_ms(),
+                unsettled_boot: None,
+                trashed_ms: None,
+                replaced_by: None,
+            },
+        )
+    })?;
+    let bin_dir = request.installation.bin_dir.to_string_lossy();
+    for (key, value) in [
+        ("database", request.database.as_str()),
+        ("user", USER),
+        ("root_branch", &ROOT.to_string()),
+        ("postgres_bin_dir", &bin_dir),
+        ("postgres_version", &request.installation.version.to_string()),
+        ("created_ms", &now_ms().to_string()),
+    ] {
+        metadata.set_property(key, value)?;
+    }
+    Ok(())
+}
+
+/// Copies the interposer into the store, named by its content: an update of Offshoot does not change the library
+/// under a running Postgres.
+pub(crate) fn install_interposer(library: &Path, folder: &Path) -> Result<PathBuf, StorageError> {
+    let content = fs::read(library).context("read the interposer", library)?;
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in &content {
+        hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    match fs::DirBuilder::new().mode(0o755).create(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(StorageError::io("create the folder", folder, error));
+        }
+        _ => {}
+    }
+    let target = folder.join(format!("interpose-{hash:016x}.so"));
+    if fs::metadata(&target).is_ok_and(|data| data.len() == content.len() as u64) {
+        return Ok(target);
+    }
+    let temporary = target.with_extension("tmp");
+    let written = (|| {
+        let mut options = OpenOptions::new();
+        let mut file = options.write(true).create(true).truncate(true).mode(0o755).open(&temporary)?;
+        io::Write::write_all(&mut file, &content)?;
+        file.sync_all()?;
+        fs::rename(&temporary, &target)
+    })();
+    written.context("copy the interposer to", &target)?;
+    Ok(target)
+}
+
+/// Refuses a Postgres that makes file calls which the interposer does not stand in for.
+pub(crate) fn check_postgres(installation: &Installation, interposer: &Path) -> Result<(), StorageError> {
+    let refused = |error: elf::ImportError| StorageError::Refused {
+        what: format!("Postgres in {}", installation.bin_dir.display()),
+        why: format!("{error} {}", error.hint()),
+    };
+    let covered = elf::exports(interposer).map_err(refused)?;
+    let covered: Vec<&str> = covered.iter().map(String::as_str).collect();
+    elf::check_imports(&installation.postgres(), &covered).map_err(refused)
+}
+
+/// Waits until everything on the file system of `path` is on its disk.
+fn sync_file_system(path: &Path) -> Result<(), StorageError> {
+    let folder = File::open(path).context("open", path)?;
+    // SAFETY: our own descriptor; no memory is touched.
+    if unsafe { libc::syncfs(folder.as_raw_fd()) } == 0 {
+        return Ok(());
+    }
+    Err(StorageError::io("sync", path, io::Error::last_os_error()))
+}

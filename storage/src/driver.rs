@@ -1,0 +1,53 @@
+//! What a way of keeping branches apart on disk must do.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use offshoot_postgres::Lsn;
+
+use crate::error::StorageError;
+use crate::{BranchId, BranchSize};
+
+/// A way of keeping the data of branches apart, and of making one from another.
+///
+/// The store calls [`Driver::fork`], [`Driver::open`] and [`Driver::close`] of one branch one at a time.
+pub(crate) trait Driver: Send + Sync {
+    /// Prepares for what a crash left behind, before anything else is called.
+    fn recover(&self) -> Result<(), StorageError>;
+
+    /// Gets `branch` ready for a Postgres; what it returns holds until [`Driver::close`].
+    fn open(&self, branch: BranchId) -> Result<Opened, StorageError>;
+
+    /// Checks that the Postgres that was started for `branch` reads and writes through the driver.
+    fn check_active(&self, branch: BranchId, postmaster: u32) -> Result<(), StorageError>;
+
+    /// Gives up what [`Driver::open`] made; the branch's Postgres has ended.
+    fn close(&self, branch: BranchId);
+
+    /// Makes `child` a crash-consistent image of `parent` as it is now. If it fails, nothing of `child` is left.
+    ///
+    /// `child` comes into being when the store commits its row: until then it is nobody's, and
+    /// [`Driver::recover`] removes it.
+    fn fork(&self, parent: BranchId, child: BranchId) -> Result<Fork, StorageError>;
+
+    /// Makes all that `branch` stands on durable. May be called at any time after the fork.
+    fn settle(&self, branch: BranchId) -> Result<(), StorageError>;
+
+    /// Removes everything that no branch in the metadata reads any more.
+    fn reclaim(&self) -> Result<(), StorageError>;
+
+    /// Measures a branch on disk.
+    fn size(&self, branch: BranchId) -> Result<BranchSize, StorageError>;
+}
+
+/// A branch that is ready for a Postgres.
+pub(crate) struct Opened {
+    pub(crate) data_dir: PathBuf,
+    pub(crate) env: Vec<(OsString, OsString)>,
+}
+
+/// What a fork was taken at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fork {
+    pub(crate) lsn: Lsn,
+}

@@ -1,0 +1,95 @@
+//! Small helpers over folders and files.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use offshoot_postgres::account::{Account, chown};
+
+use crate::error::{Context as _, StorageError};
+
+/// Makes `path`, private to its owner, and gives it to `account`.
+pub(crate) fn make_private(path: &Path, account: Option<&Account>) -> Result<(), StorageError> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(StorageError::io("create the folder", path, error));
+        }
+        _ => {}
+    }
+    chown(path, account).context("give away the folder", path)
+}
+
+/// Writes a file that only its owner can read, atomically, and waits until it is on the disk.
+pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension("tmp");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    sync_folder(path.parent().unwrap_or(Path::new("/")))
+}
+
+/// Makes the entries of a folder durable.
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Makes every file and folder below `path` durable.
+pub(crate) fn sync_tree(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            sync_tree(&entry.path())?;
+        } else if kind.is_file() {
+            File::open(entry.path())?.sync_data()?;
+        }
+    }
+    sync_folder(path)
+}
+
+/// Removes a folder and all in it; that it is not there is fine.
+pub(crate) fn remove_tree(path: &Path) -> Result<(), StorageError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(StorageError::io("remove the folder", path, error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Bytes that the files below `path` take on the disk; what other folders share by hard links is left out.
+pub(crate) fn disk_usage(path: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(path) else { return 0 };
+    entries
+        .flatten()
+        .map(|entry| match entry.metadata() {
+            Ok(data) if data.is_dir() => data.blocks() * 512 + disk_usage(&entry.path()),
+            Ok(data) if data.nlink() > 1 => 0,
+            Ok(data) => data.blocks() * 512,
+            Err(_) => 0,
+        })
+        .sum()
+}
+
+/// The folders of relation files in a data directory or a layer, relative to it: `global`, `base/<n>`.
+pub(crate) fn relation_folders(root: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut folders = Vec::new();
+    if root.join("global").is_dir() {
+        folders.push(PathBuf::from("global"));
+    }
+    match fs::read_dir(root.join("base")) {
+        Ok(entries) => {
+            for entry in entries {
+                let name = entry?.file_name();
+                if name.as_encoded_bytes().iter().all(u8::is_ascii_digit) {
+                    folders.push(Path::new("base").join(name));
+                }
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    Ok(folders)
+}

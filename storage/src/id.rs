@@ -1,0 +1,44 @@
+//! Numbers of branches and layers.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The number of a branch within its store; never given twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BranchId(pub u64);
+
+impl fmt::Display for BranchId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for BranchId {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+/// The number of a layer; chosen at random, so that no counter has to be kept. Its folder's name in hexadecimal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LayerId(pub u64);
+
+impl LayerId {
+    /// A number that no other layer has.
+    ///
+    /// # Errors
+    /// The system's, when it has no randomness to give.
+    pub(crate) fn random() -> std::io::Result<Self> {
+        let number = getrandom::u64().map_err(|error| std::io::Error::other(error.to_string()))?;
+        // SQLite's integers are signed.
+        Ok(Self(number >> 1))
+    }
+}
+
+impl fmt::Display for LayerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}

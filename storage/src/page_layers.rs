@@ -1,0 +1,345 @@
+//! The driver of page layers: branches share frozen layers and write into one of their own.
+//!
+//! How a running branch is forked, and why a kill at any moment leaves the old state or the new one:
+//!
+//! 1. A new top layer for the parent is committed to the metadata. As long as nobody writes to it, the parent
+//!    reads the same through it, so this is true already and harmless if nothing follows.
+//! 2. The gate is closed. The small files are brought up to date, the parent's processes get the new stack, the
+//!    gate opens. Nothing here waits for the disk.
+//! 3. The child's stack and row are committed together: now it exists. Before that, what was made of it belongs
+//!    to nobody and is removed by [`Driver::recover`].
+//! 4. In the background the frozen layer is made durable ([`Driver::settle`]). A branch is not opened before
+//!    that: its recovery takes pages of the frozen layer for granted and never writes them again.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::CString;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use offshoot_pages::control::{self, ControlRef, MAX_LAYERS, StackLayer};
+use offshoot_postgres::ControlFile;
+use offshoot_postgres::account::{Account, chown};
+
+use crate::driver::{Driver, Fork, Opened};
+use crate::error::{Context as _, StorageError};
+use crate::files::{disk_usage, make_private, remove_tree, sync_tree};
+use crate::image::Image;
+use crate::metadata::{self, Metadata};
+use crate::paths::{BranchPaths, Paths};
+use crate::{BranchId, BranchSize, LayerId, boot, layers};
+
+/// How long a fork waits for a process in the middle of a write.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// See the module.
+pub(crate) struct PageLayers {
+    paths: Paths,
+    metadata: Arc<Metadata>,
+    account: Option<Account>,
+    interposer: PathBuf,
+    boot: String,
+    /// Control blocks of the branches that are open.
+    open: Mutex<HashMap<BranchId, OpenControl>>,
+    /// One settling at a time: the second finds the work done.
+    settling: Mutex<()>,
+    /// Bytes of layers that no longer change.
+    frozen_bytes: Mutex<HashMap<LayerId, u64>>,
+}
+
+struct OpenControl(ControlRef);
+
+impl Drop for OpenControl {
+    fn drop(&mut self) {
+        // SAFETY: copies are made only while the map of open branches is locked, and dropped before it opens.
+        unsafe { self.0.unmap() };
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl PageLayers {
+    pub(crate) fn new(
+        paths: Paths,
+        metadata: Arc<Metadata>,
+        account: Option<Account>,
+        interposer: PathBuf,
+    ) -> Result<Self, StorageError> {
+        let boot = boot::id().context("read the boot id of", std::path::Path::new("the kernel"))?;
+        Ok(Self {
+            paths,
+            metadata,
+            account,
+            interposer,
+            boot,
+            open: Mutex::default(),
+            settling: Mutex::default(),
+            frozen_bytes: Mutex::default(),
+        })
+    }
+
+    /// The boot that the engine runs in.
+    pub(crate) fn boot(&self) -> &str {
+        &self.boot
+    }
+
+    fn make_layer(&self) -> Result<LayerId, StorageError> {
+        let id = LayerId::random().context("name a layer in", &self.paths.layers())?;
+        make_private(&self.paths.layer(id), self.account.as_ref())?;
+        Ok(id)
+    }
+
+    fn is_clean(paths: &BranchPaths) -> Result<bool, StorageError> {
+        let path = paths.control_file();
+        let bytes = fs::read(&path).context("read", &path)?;
+        let control =
+            ControlFile::parse(&bytes).map_err(|error| StorageError::damaged_control(&path, &error))?;
+        Ok(control.state.is_clean())
+    }
+
+    /// Freezes the parent's top layer if it holds anything and finishes the image. Returns what the child reads.
+    fn freeze(
+        &self,
+        parent: BranchId,
+        image: Image<'_>,
+    ) -> Result<(Vec<StackLayer>, offshoot_postgres::Lsn), StorageError> {
+        let stack = self.metadata.stack(parent)?;
+        let Some(top) = stack.first().copied() else {
+            return Err(StorageError::Damaged {
+                path: self.paths.metadata(),
+                what: "a branch has no layers".into(),
+            });
+        };
+        if stack.len() + 2 > MAX_LAYERS {
+            return Err(StorageError::TooDeep { branch: parent.to_string(), depth: MAX_LAYERS });
+        }
+        let new_top = self.make_layer()?;
+        let committed = self
+            .metadata
+            .transaction(|transaction| metadata::push_layer(transaction, parent, new_top, &self.boot));
+        if let Err(error) = committed {
+            let _ = remove_tree(&self.paths.layer(new_top));
+            return Err(error);
+        }
+        match self.freeze_in_gate(parent, &stack, new_top, image) {
+            Ok((true, lsn)) => Ok((stack, lsn)),
+            other => {
+                // Nobody has seen the new layer.
+                self.metadata.transaction(|transaction| metadata::pop_layer(transaction, parent, new_top))?;
+                remove_tree(&self.paths.layer(new_top))?;
+                let (_, lsn) = other?;
+                debug_assert!(layers::is_empty(&self.paths.layer(LayerId(top.id))).unwrap_or(true));
+                Ok((stack[1..].to_vec(), lsn))
+            }
+        }
+    }
+
+    /// Whether the new layer is in place now, and the end of the WAL in the image.
+    fn freeze_in_gate(
+        &self,
+        parent: BranchId,
+        stack: &[StackLayer],
+        new_top: LayerId,
+        image: Image<'_>,
+    ) -> Result<(bool, offshoot_postgres::Lsn), StorageError> {
+        let top = self.paths.layer(LayerId(stack[0].id));
+        let open = locked(&self.open);
+        let Some(OpenControl(control)) = open.get(&parent) else {
+            let lsn = image.finish()?;
+            return Ok((!layers::is_empty(&top)?, lsn));
+        };
+        control.close_gate(PATIENCE).map_err(|stalled| StorageError::Stalled {
+            branch: parent.to_string(),
+            pid: stalled.pid,
+            seconds: PATIENCE.as_secs(),
+        })?;
+        let result = (|| {
+            let lsn = image.finish()?;
+            if layers::is_empty(&top)? {
+                return Ok((false, lsn));
+            }
+            let mut next = vec![StackLayer { id: new_top.0, durable: false }];
+            next.extend_from_slice(stack);
+            control.swap_stack(&next);
+            Ok((true, lsn))
+        })();
+        control.open_gate();
+        result
+    }
+
+    fn fork_into(&self, parent: BranchId, child: BranchId) -> Result<Fork, StorageError> {
+        let (source, target) = (self.paths.branch(parent), self.paths.branch(child));
+        let image = Image::begin(&source, &target, self.account.as_ref())?;
+        let (below, lsn) = self.freeze(parent, image)?;
+        Image::hand_over(&target, self.account.as_ref())?;
+        let top = self.make_layer()?;
+        self.metadata
+            .transaction(|transaction| metadata::write_stack(transaction, child, top, &below, &self.boot))?;
+        Ok(Fork { lsn })
+    }
+
+    fn mark_durable(&self, layer: LayerId) -> Result<(), StorageError> {
+        self.metadata.set_layer_boot(layer, None)?;
+        for OpenControl(control) in locked(&self.open).values() {
+            control.set_durable(layer.0);
+        }
+        Ok(())
+    }
+
+    fn layer_bytes(&self, layer: LayerId, frozen: bool) -> u64 {
+        if frozen && let Some(bytes) = locked(&self.frozen_bytes).get(&layer) {
+            return *bytes;
+        }
+        let bytes = disk_usage(&self.paths.layer(layer));
+        if frozen {
+            locked(&self.frozen_bytes).insert(layer, bytes);
+        }
+        bytes
+    }
+}
+
+impl Driver for PageLayers {
+    fn recover(&self) -> Result<(), StorageError> {
+        for branch in self.metadata.branches()? {
+            let lost = branch.unsettled_boot.as_ref().is_some_and(|boot| *boot != self.boot);
+            if lost {
+                tracing::warn!(branch = branch.name, "made just before the machine went down; it is gone");
+                self.metadata.transaction(|transaction| metadata::forget_branch(transaction, branch.id))?;
+            }
+        }
+        for layer in self.metadata.layers_of_other_boots(&self.boot)? {
+            layers::rebuild(&self.paths.layer(layer))?;
+            self.metadata.set_layer_boot(layer, Some(&self.boot))?;
+        }
+        self.reclaim()
+    }
+
+    fn open(&self, branch: BranchId) -> Result<Opened, StorageError> {
+        let paths = self.paths.branch(branch);
+        self.settle(branch)?;
+        let stack = self.metadata.stack(branch)?;
+        let Some(top) = stack.first() else {
+            return Err(StorageError::Damaged {
+                path: self.paths.metadata(),
+                what: "a branch has no layers".into(),
+            });
+        };
+        if !Self::is_clean(&paths)? {
+            // Recovery skips pages that are up to date and never syncs them: they must be durable before.
+            layers::sync(&self.paths.layer(LayerId(top.id)))?;
+        }
+        let block = paths.control_block();
+        let first = LayerId::random().context("number the files of", paths.folder())?.0;
+        control::write_new(&block, &stack, first).context("write", &block)?;
+        chown(&block, self.account.as_ref()).context("give away", &block)?;
+        let path = CString::new(block.as_os_str().as_bytes()).map_err(|_| StorageError::Damaged {
+            path: block.clone(),
+            what: "its name holds a NUL byte".into(),
+        })?;
+        let control = control::open(&path)
+            .map_err(|error| StorageError::Damaged { path: block, what: format!("{error:?}") })?;
+        locked(&self.open).insert(branch, OpenControl(control));
+        let env = [
+            ("LD_PRELOAD", self.interposer.clone()),
+            ("OFFSHOOT_DATA_DIR", paths.data()),
+            ("OFFSHOOT_LAYERS_DIR", self.paths.layers()),
+        ];
+        Ok(Opened {
+            data_dir: paths.data(),
+            env: env.map(|(name, value)| (name.into(), value.into())).to_vec(),
+        })
+    }
+
+    fn check_active(&self, branch: BranchId, postmaster: u32) -> Result<(), StorageError> {
+        let attached = locked(&self.open).get(&branch).and_then(|OpenControl(control)| control.attached());
+        if attached == i32::try_from(postmaster).ok() {
+            return Ok(());
+        }
+        Err(StorageError::Refused {
+            what: "This Postgres".into(),
+            why: "it started without loading the interposer, so that it would not see the branch's data"
+                .into(),
+        })
+    }
+
+    fn close(&self, branch: BranchId) {
+        locked(&self.open).remove(&branch);
+        let _ = fs::remove_file(self.paths.branch(branch).control_block());
+    }
+
+    fn fork(&self, parent: BranchId, child: BranchId) -> Result<Fork, StorageError> {
+        let result = self.fork_into(parent, child);
+        if result.is_err() {
+            let _ = self.metadata.transaction(|transaction| metadata::forget_branch(transaction, child));
+            let _ = remove_tree(self.paths.branch(child).folder());
+        }
+        result
+    }
+
+    fn settle(&self, branch: BranchId) -> Result<(), StorageError> {
+        let _one = locked(&self.settling);
+        let stack = self.metadata.stack(branch)?;
+        for layer in stack.iter().skip(1).rev().filter(|layer| !layer.durable) {
+            layers::sync(&self.paths.layer(LayerId(layer.id)))?;
+            self.mark_durable(LayerId(layer.id))?;
+        }
+        let unsettled = self.metadata.branch(branch)?.is_some_and(|row| row.unsettled_boot.is_some());
+        if unsettled {
+            let folder = self.paths.branch(branch);
+            sync_tree(folder.folder()).context("sync", folder.folder())?;
+            self.metadata.set_settled(branch)?;
+        }
+        Ok(())
+    }
+
+    fn reclaim(&self) -> Result<(), StorageError> {
+        let branches: HashSet<BranchId> = self.metadata.branches()?.into_iter().map(|row| row.id).collect();
+        let used = self.metadata.stacked_layers()?;
+        for orphan in used.iter().map(|(branch, _)| *branch).filter(|branch| !branches.contains(branch)) {
+            self.metadata.transaction(|transaction| metadata::forget_branch(transaction, orphan))?;
+        }
+        let used = self.metadata.stacked_layers()?;
+        let used: HashSet<String> = used.into_iter().map(|(_, layer)| layer.to_string()).collect();
+        remove_others(&self.paths.layers(), &|name| used.contains(name))?;
+        let names: HashSet<String> = branches.iter().map(ToString::to_string).collect();
+        remove_others(&self.paths.branches(), &|name| names.contains(name))?;
+        locked(&self.frozen_bytes).retain(|layer, _| used.contains(&layer.to_string()));
+        Ok(())
+    }
+
+    fn size(&self, branch: BranchId) -> Result<BranchSize, StorageError> {
+        let used = self.metadata.stacked_layers()?;
+        let mut readers: HashMap<LayerId, u32> = HashMap::new();
+        for (_, layer) in &used {
+            *readers.entry(*layer).or_default() += 1;
+        }
+        let mut size =
+            BranchSize { own_bytes: disk_usage(self.paths.branch(branch).folder()), shared_bytes: 0 };
+        for (index, layer) in self.metadata.stack(branch)?.iter().enumerate() {
+            let id = LayerId(layer.id);
+            let bytes = self.layer_bytes(id, index > 0);
+            if readers.get(&id).copied().unwrap_or(0) > 1 {
+                size.shared_bytes += bytes;
+            } else {
+                size.own_bytes += bytes;
+            }
+        }
+        Ok(size)
+    }
+}
+
+/// Removes the entries of `folder` that are not to be kept.
+fn remove_others(folder: &std::path::Path, keep: &dyn Fn(&str) -> bool) -> Result<(), StorageError> {
+    for entry in fs::read_dir(folder).context("list", folder)? {
+        let entry = entry.context("list", folder)?;
+        if !entry.file_name().to_str().is_some_and(keep) {
+            tracing::info!(path = %entry.path().display(), "removed: no branch reads it");
+            remove_tree(&entry.path())?;
+        }
+    }
+    Ok(())
+}

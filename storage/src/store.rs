@@ -1,0 +1,472 @@
+//! An open store: who owns it, what is in it, and what its branches are doing.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use offshoot_postgres::account::{Account, chown};
+use offshoot_postgres::install::Origin;
+use offshoot_postgres::{Installation, Lsn};
+
+use crate::compute::Compute;
+use crate::driver::Driver;
+use crate::error::{Context as _, StorageError};
+use crate::files::{make_private, remove_tree};
+use crate::metadata::{BranchRow, Metadata};
+use crate::page_layers::PageLayers;
+use crate::paths::Paths;
+use crate::{BranchId, create};
+
+/// What a branch's Postgres is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ComputeState {
+    /// No process; the next connection wakes it.
+    Asleep,
+    /// Starting.
+    Waking,
+    /// Taking connections.
+    Awake,
+    /// Shutting down.
+    Stopping,
+    /// The last start failed.
+    Failed,
+}
+
+impl ComputeState {
+    /// The state in one lower-case word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Asleep => "asleep",
+            Self::Waking => "waking",
+            Self::Awake => "awake",
+            Self::Stopping => "stopping",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// A live database branch.
+#[derive(Clone, Debug)]
+pub struct Branch {
+    /// Its number.
+    pub id: BranchId,
+    /// Its name.
+    pub name: String,
+    /// The branch that it was forked from, or that one's nearest ancestor that still lives.
+    pub parent: Option<BranchId>,
+    /// The parent's name.
+    pub parent_name: Option<String>,
+    /// Where in the parent's WAL it was forked, at the granularity of a WAL page (8 KiB).
+    pub fork_lsn: Option<Lsn>,
+    /// When it was made, or last reset.
+    pub created_at: SystemTime,
+    /// What its Postgres is doing.
+    pub state: ComputeState,
+    /// Why the last start failed.
+    pub failure: Option<String>,
+    /// Whether it is the first branch of the store.
+    pub is_root: bool,
+}
+
+/// Bytes of a branch on the disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BranchSize {
+    /// What deleting the branch would free.
+    pub own_bytes: u64,
+    /// What it reads together with other branches.
+    pub shared_bytes: u64,
+}
+
+/// Facts about a store.
+#[derive(Clone, Debug)]
+pub struct StoreInfo {
+    /// Its folder.
+    pub path: PathBuf,
+    /// The version of its format.
+    pub format: u32,
+    /// The database that it was made for.
+    pub database: String,
+    /// The role that owns it.
+    pub user: String,
+    /// Its first branch.
+    pub root_branch: BranchId,
+    /// The Postgres that its branches run on.
+    pub postgres: Installation,
+    /// When it was made.
+    pub created_at: SystemTime,
+}
+
+/// How to open a store.
+#[derive(Clone, Debug)]
+pub struct OpenStore {
+    /// Its folder.
+    pub dir: PathBuf,
+    /// A folder for sockets, with a short path.
+    pub runtime_dir: PathBuf,
+    /// Whom to run Postgres as, when this process is root.
+    pub account: Option<Account>,
+    /// The library that puts layers under Postgres.
+    pub interposer: PathBuf,
+    /// Further settings of Postgres.
+    pub settings: Vec<(String, String)>,
+}
+
+/// One branch's part of the store that changes while it is open.
+#[derive(Default)]
+pub(crate) struct Cell {
+    /// Held while the branch is forked, woken, put to sleep or taken away.
+    pub(crate) compute: Mutex<Compute>,
+    state: AtomicU8,
+    failure: Mutex<Option<String>>,
+}
+
+impl Cell {
+    pub(crate) fn set_state(&self, state: ComputeState, failure: Option<String>) {
+        *locked(&self.failure) = failure;
+        self.state.store(state as u8, Ordering::SeqCst);
+    }
+
+    pub(crate) fn state(&self) -> ComputeState {
+        match self.state.load(Ordering::SeqCst) {
+            1 => ComputeState::Waking,
+            2 => ComputeState::Awake,
+            3 => ComputeState::Stopping,
+            4 => ComputeState::Failed,
+            _ => ComputeState::Asleep,
+        }
+    }
+}
+
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An open store. It belongs to this process until it is closed or dropped.
+pub struct Store {
+    pub(crate) shared: Arc<Shared>,
+    settler: Mutex<Option<std::sync::mpsc::Sender<BranchId>>>,
+    settler_thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+    /// Held for as long as the store is open.
+    _lock: File,
+}
+
+/// What the store's threads share.
+pub(crate) struct Shared {
+    pub(crate) info: StoreInfo,
+    pub(crate) paths: Paths,
+    pub(crate) password: String,
+    pub(crate) account: Option<Account>,
+    pub(crate) metadata: Arc<Metadata>,
+    pub(crate) driver: Box<dyn Driver>,
+    pub(crate) boot: String,
+    pub(crate) cells: Mutex<HashMap<BranchId, Arc<Cell>>>,
+    pub(crate) settings: Mutex<Vec<(String, String)>>,
+    /// Read while a branch comes into being, written while what belongs to none is removed.
+    pub(crate) making: RwLock<()>,
+    pub(crate) next_branch: AtomicU64,
+}
+
+impl Store {
+    /// Opens and locks the store, and recovers from whatever stopped the last engine.
+    ///
+    /// # Errors
+    /// [`StorageError::Locked`] when another process owns it, [`StorageError::NotAStore`],
+    /// [`StorageError::FormatTooNew`], [`StorageError::Refused`] for a Postgres that cannot run on layers.
+    pub fn open(options: OpenStore) -> Result<Self, StorageError> {
+        let metadata_path = Paths::new(&options.dir, &options.runtime_dir).metadata();
+        if !metadata_path.is_file() {
+            return Err(StorageError::NotAStore { path: options.dir });
+        }
+        let dir = fs::canonicalize(&options.dir).context("open the store", &options.dir)?;
+        let paths = Paths::new(&dir, &options.runtime_dir);
+        let lock = take_lock(&paths.lock())?;
+        let metadata = Arc::new(Metadata::open(&paths.metadata())?);
+        let info = read_info(&dir, &metadata)?;
+        let interposer = create::install_interposer(&options.interposer, &paths.libraries())?;
+        create::check_postgres(&info.postgres, &interposer)?;
+        stop_orphans(&paths, options.account.as_ref())?;
+        prepare_runtime(paths.runtime(), options.account.as_ref())?;
+        let driver =
+            PageLayers::new(paths.clone(), Arc::clone(&metadata), options.account.clone(), interposer)?;
+        let boot = driver.boot().to_owned();
+        driver.recover()?;
+        let password = fs::read_to_string(paths.secret()).context("read", &paths.secret())?;
+        let shared = Arc::new(Shared {
+            info,
+            paths,
+            password: password.trim().to_owned(),
+            account: options.account,
+            metadata,
+            driver: Box::new(driver),
+            boot,
+            cells: Mutex::default(),
+            settings: Mutex::new(options.settings),
+            making: RwLock::default(),
+            next_branch: AtomicU64::new(0),
+        });
+        let (sender, thread) = start_settler(&shared)?;
+        let store = Self {
+            shared,
+            settler: Mutex::new(Some(sender)),
+            settler_thread: Mutex::new(Some(thread)),
+            _lock: lock,
+        };
+        store.purge_trash(SystemTime::now())?;
+        Ok(store)
+    }
+
+    /// Facts about the store.
+    pub fn info(&self) -> &StoreInfo {
+        &self.shared.info
+    }
+
+    /// The password of [`StoreInfo::user`] on every branch.
+    pub fn password(&self) -> &str {
+        &self.shared.password
+    }
+
+    /// Further settings of Postgres, from the next wake on.
+    pub fn set_postgres_settings(&self, settings: Vec<(String, String)>) {
+        *locked(&self.shared.settings) = settings;
+    }
+
+    /// All live branches, oldest first.
+    pub fn branches(&self) -> Result<Vec<Branch>, StorageError> {
+        let rows: Vec<BranchRow> =
+            self.shared.metadata.branches()?.into_iter().filter(|row| row.trashed_ms.is_none()).collect();
+        let names: HashMap<BranchId, String> = rows.iter().map(|row| (row.id, row.name.clone())).collect();
+        Ok(rows
+            .into_iter()
+            .map(|row| {
+                let parent_name = row.parent.and_then(|parent| names.get(&parent).cloned());
+                self.describe(row, parent_name)
+            })
+            .collect())
+    }
+
+    /// The live branch with this number.
+    ///
+    /// # Errors
+    /// [`StorageError::NoSuchBranch`].
+    pub fn branch(&self, id: BranchId) -> Result<Branch, StorageError> {
+        let row = self.shared.live_row(id)?;
+        let parent = match row.parent {
+            Some(parent) => self.shared.metadata.branch(parent)?.map(|row| row.name),
+            None => None,
+        };
+        Ok(self.describe(row, parent))
+    }
+
+    /// The live branch with this name.
+    pub fn branch_named(&self, name: &str) -> Result<Option<Branch>, StorageError> {
+        match self.shared.metadata.live_branch(name)? {
+            Some(row) => self.branch(row.id).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn describe(&self, row: BranchRow, parent_name: Option<String>) -> Branch {
+        let cell = self.shared.cell(row.id);
+        let state = cell.state();
+        Branch {
+            id: row.id,
+            name: row.name,
+            parent: row.parent,
+            parent_name,
+            fork_lsn: row.fork_lsn,
+            created_at: UNIX_EPOCH + Duration::from_millis(row.created_ms),
+            state,
+            failure: locked(&cell.failure).clone().filter(|_| state == ComputeState::Failed),
+            is_root: row.id == self.shared.info.root_branch,
+        }
+    }
+
+    /// Measures a branch on the disk. Takes time in the number of its files, not of their bytes.
+    pub fn size(&self, id: BranchId) -> Result<BranchSize, StorageError> {
+        self.shared.driver.size(id)
+    }
+
+    /// Where the branch's Postgres writes its log.
+    pub fn log_path(&self, id: BranchId) -> PathBuf {
+        self.shared.paths.branch(id).log()
+    }
+
+    /// The caller's note under `key`.
+    pub fn get(&self, key: &str) -> Result<Option<String>, StorageError> {
+        self.shared.metadata.setting(key)
+    }
+
+    /// Keeps a note of the caller's; `None` removes it.
+    pub fn put(&self, key: &str, value: Option<&str>) -> Result<(), StorageError> {
+        self.shared.metadata.set_setting(key, value)
+    }
+
+    /// The caller's notes whose keys begin with `prefix`, in order.
+    pub fn list(&self, prefix: &str) -> Result<Vec<(String, String)>, StorageError> {
+        self.shared.metadata.settings(prefix)
+    }
+
+    /// Lets a new branch be made durable in the background.
+    pub(crate) fn settle_soon(&self, branch: BranchId) {
+        if let Some(settler) = locked(&self.settler).as_ref() {
+            let _ = settler.send(branch);
+        }
+    }
+
+    /// Puts every branch to sleep and finishes what runs in the background.
+    ///
+    /// # Errors
+    /// The first failure; the other branches are put to sleep all the same.
+    pub fn close(&self) -> Result<(), StorageError> {
+        drop(locked(&self.settler).take());
+        if let Some(thread) = locked(&self.settler_thread).take() {
+            let _ = thread.join();
+        }
+        let ids: Vec<BranchId> = locked(&self.shared.cells).keys().copied().collect();
+        let results: Vec<Result<(), StorageError>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = ids.iter().map(|id| scope.spawn(|| self.sleep(*id))).collect();
+            threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
+        });
+        results.into_iter().collect::<Result<Vec<()>, _>>().map(|_| ())
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            tracing::error!(%error, "a branch was not put to sleep in good order");
+        }
+    }
+}
+
+impl Shared {
+    /// The part of the store that belongs to a branch.
+    pub(crate) fn cell(&self, id: BranchId) -> Arc<Cell> {
+        Arc::clone(locked(&self.cells).entry(id).or_default())
+    }
+
+    /// The row of a live branch.
+    pub(crate) fn live_row(&self, id: BranchId) -> Result<BranchRow, StorageError> {
+        match self.metadata.branch(id)? {
+            Some(row) if row.trashed_ms.is_none() => Ok(row),
+            _ => Err(StorageError::NoSuchBranch { name: id.to_string() }),
+        }
+    }
+}
+
+/// Makes new branches durable, one after the other, on a thread of its own.
+fn start_settler(
+    shared: &Arc<Shared>,
+) -> Result<(std::sync::mpsc::Sender<BranchId>, std::thread::JoinHandle<()>), StorageError> {
+    let (sender, receiver) = std::sync::mpsc::channel::<BranchId>();
+    let background = Arc::clone(shared);
+    for row in shared.metadata.branches()?.iter().filter(|row| row.unsettled_boot.is_some()) {
+        let _ = sender.send(row.id);
+    }
+    let thread = std::thread::Builder::new()
+        .name("settler".into())
+        .stack_size(256 * 1024)
+        .spawn(move || {
+            while let Ok(branch) = receiver.recv() {
+                let exists = background.metadata.branch(branch).is_ok_and(|row| row.is_some());
+                if exists && let Err(error) = background.driver.settle(branch) {
+                    tracing::error!(%branch, %error, "a new branch could not be made durable");
+                }
+            }
+        })
+        .context("start a thread for", shared.paths.store())?;
+    Ok((sender, thread))
+}
+
+/// Takes the store for this process. The lock goes with the process, however it ends.
+fn take_lock(path: &Path) -> Result<File, StorageError> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .context("open", path)?;
+    // SAFETY: a lock on our own descriptor; no memory is touched.
+    let taken = unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0;
+    if !taken {
+        let mut text = String::new();
+        let _ = file.read_to_string(&mut text);
+        return Err(StorageError::Locked { pid: text.trim().parse().unwrap_or(0) });
+    }
+    let write = (|| {
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "{}", std::process::id())
+    })();
+    write.context("write", path)?;
+    Ok(file)
+}
+
+fn read_info(dir: &Path, metadata: &Metadata) -> Result<StoreInfo, StorageError> {
+    let property = |key: &str| -> Result<String, StorageError> {
+        metadata.property(key)?.ok_or_else(|| StorageError::Damaged {
+            path: dir.join("meta.sqlite"),
+            what: format!("it has no property `{key}`"),
+        })
+    };
+    let number = |key: &str| -> Result<u64, StorageError> {
+        property(key)?.parse().map_err(|_| StorageError::Damaged {
+            path: dir.join("meta.sqlite"),
+            what: format!("its property `{key}` is no number"),
+        })
+    };
+    Ok(StoreInfo {
+        path: dir.to_owned(),
+        format: number("format")? as u32,
+        database: property("database")?,
+        user: property("user")?,
+        root_branch: BranchId(number("root_branch")?),
+        postgres: Installation::in_dir(Path::new(&property("postgres_bin_dir")?), Origin::BinDir)?,
+        created_at: UNIX_EPOCH + Duration::from_millis(number("created_ms")?),
+    })
+}
+
+/// Stops servers that outlived an engine that was killed.
+fn stop_orphans(paths: &Paths, account: Option<&Account>) -> Result<(), StorageError> {
+    let folder = paths.branches();
+    for entry in fs::read_dir(&folder).context("list", &folder)? {
+        let data = entry.context("list", &folder)?.path().join("pgdata");
+        if data.join("postmaster.pid").exists() && offshoot_postgres::server::stop_orphan(&data, account)? {
+            tracing::warn!(data = %data.display(), "stopped a server that an earlier engine left behind");
+        }
+    }
+    Ok(())
+}
+
+/// Makes the folder for sockets; what an earlier engine left in it goes.
+fn prepare_runtime(runtime: &Path, account: Option<&Account>) -> Result<(), StorageError> {
+    for entry in fs::read_dir(runtime).context("list", runtime)? {
+        let entry = entry.context("list", runtime)?;
+        let of_a_branch = entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit);
+        if of_a_branch {
+            remove_tree(&entry.path())?;
+        }
+    }
+    if account.is_some() {
+        // Postgres, as another user, must be able to pass through to its own folder.
+        let through = fs::Permissions::from_mode(0o711);
+        fs::set_permissions(runtime, through).context("open the way through", runtime)?;
+    }
+    Ok(())
+}
+
+/// The folder for a branch's socket.
+pub(crate) fn socket_folder(shared: &Shared, branch: BranchId) -> Result<PathBuf, StorageError> {
+    let folder = shared.paths.sockets(branch);
+    make_private(&folder, shared.account.as_ref())?;
+    chown(&folder, shared.account.as_ref()).context("give away", &folder)?;
+    Ok(folder)
+}

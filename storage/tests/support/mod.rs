@@ -1,0 +1,202 @@
+//! A store in a temporary folder, on a real Postgres, for the tests of the engine.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+
+use std::fs::{self, File};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use offshoot_postgres::account::{self, Account};
+use offshoot_postgres::install::Origin;
+use offshoot_postgres::{Installation, Locator, Request, Silent};
+use offshoot_storage::{BranchId, CreateStore, OpenStore, Source, Store, create_store};
+
+/// A store that goes with the test.
+pub struct TestStore {
+    pub folder: tempfile::TempDir,
+    pub store: Option<Store>,
+    pub installation: Installation,
+    pub account: Option<Account>,
+    pub settings: Vec<(String, String)>,
+}
+
+/// A Postgres of this major: from the tests' cache, else an installed one. Says loudly when there is none.
+pub fn installation(major: u32) -> Option<Installation> {
+    if let Some(folder) = std::env::var_os("OFFSHOOT_TEST_BIN_DIR") {
+        let found = Installation::in_dir(Path::new(&folder), Origin::BinDir).unwrap();
+        return (found.version.major == major).then_some(found);
+    }
+    let request = Request { major: Some(major), bin_dir: None };
+    let found = Locator { cache: cache() }.find_local(&request).unwrap_or_default();
+    if found.is_none() {
+        eprintln!("SKIPPED: no Postgres {major}; `npm test` fetches it into .cache");
+    }
+    found
+}
+
+fn cache() -> PathBuf {
+    let in_the_clone = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache");
+    std::env::var_os("OFFSHOOT_TEST_CACHE").map_or_else(in_the_clone, PathBuf::from)
+}
+
+/// An empty store to copy, made by the first test of this build that asks.
+fn template(major: u32) -> Option<PathBuf> {
+    let program = fs::metadata(std::env::current_exe().unwrap()).unwrap();
+    let library = fs::metadata(interposer()).unwrap();
+    let key = format!("{major}-{}-{}", program.mtime(), library.mtime());
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("template-{key}"));
+    fs::create_dir_all(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let lock = File::create(folder.with_extension("lock")).unwrap();
+    lock.lock().unwrap();
+    if !folder.exists() {
+        let made = TestStore::unopened(major)?;
+        made.make(Source::Empty).unwrap();
+        copy_tree(&made.folder.path().join("store"), &folder);
+    }
+    Some(folder)
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    let status = std::process::Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+    assert!(status.success());
+}
+
+/// The interposer that was built beside the test program.
+pub fn interposer() -> PathBuf {
+    let program = std::env::current_exe().unwrap();
+    let folder = program.parent().and_then(Path::parent).unwrap();
+    let library = folder.join("liboffshoot_interpose.so");
+    assert!(library.exists(), "build it first: cargo build -p offshoot-interpose ({})", library.display());
+    library
+}
+
+/// A folder that Postgres can reach, even when it runs as another user than the test.
+pub fn open_folder() -> tempfile::TempDir {
+    let folder = tempfile::Builder::new().prefix("os-").tempdir_in("/tmp").unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    folder
+}
+
+impl TestStore {
+    /// An empty store on Postgres `major`; `None` when that is not there. A copy of one that is made once for each
+    /// build of each test program: `initdb` takes longer than most tests.
+    pub fn new(major: u32) -> Option<Self> {
+        let template = template(major)?;
+        let mut test = Self::unopened(major)?;
+        copy_tree(&template, &test.folder.path().join("store"));
+        test.open();
+        Some(test)
+    }
+
+    /// A folder for a store on Postgres `major`, as yet without one.
+    fn unopened(major: u32) -> Option<Self> {
+        let installation = installation(major)?;
+        let account = account::unprivileged().unwrap();
+        let folder = open_folder();
+        let installation = installation.reachable_for(account.as_ref(), &cache().join("shared")).unwrap();
+        fs::create_dir(folder.path().join("run")).unwrap();
+        fs::set_permissions(folder.path().join("run"), fs::Permissions::from_mode(0o711)).unwrap();
+        Some(Self { folder, store: None, installation, account, settings: Vec::new() })
+    }
+
+    /// A store made from `source`, or why not; then nothing is left behind.
+    pub fn from_source(major: u32, source: Source) -> Option<Result<Self, offshoot_storage::StorageError>> {
+        let mut test = Self::unopened(major)?;
+        if let Err(error) = test.make(source) {
+            let left: Vec<_> =
+                fs::read_dir(test.folder.path()).unwrap().flatten().map(|e| e.file_name()).collect();
+            assert_eq!(left, ["run"], "left behind");
+            assert_eq!(fs::read_dir(test.folder.path().join("run")).unwrap().count(), 0, "left behind");
+            return Some(Err(error));
+        }
+        test.open();
+        Some(Ok(test))
+    }
+
+    fn make(&self, source: Source) -> Result<(), offshoot_storage::StorageError> {
+        let request = CreateStore {
+            dir: self.folder.path().join("store"),
+            runtime_dir: self.folder.path().join("run"),
+            root_branch: "main".into(),
+            database: "app".into(),
+            source,
+            installation: self.installation.clone(),
+            tools: None,
+            account: self.account.clone(),
+            interposer: interposer(),
+        };
+        create_store(&request, &Silent).map(|_| ())
+    }
+
+    pub fn options(&self) -> OpenStore {
+        OpenStore {
+            dir: self.folder.path().join("store"),
+            runtime_dir: self.folder.path().join("run"),
+            account: self.account.clone(),
+            interposer: interposer(),
+            settings: self.settings.clone(),
+        }
+    }
+
+    pub fn open(&mut self) {
+        self.store = Some(Store::open(self.options()).unwrap());
+    }
+
+    pub fn close(&mut self) {
+        if let Some(store) = self.store.take() {
+            store.close().unwrap();
+        }
+    }
+
+    pub fn store(&self) -> &Store {
+        self.store.as_ref().unwrap()
+    }
+
+    pub fn id(&self, name: &str) -> BranchId {
+        self.store().branch_named(name).unwrap().unwrap_or_else(|| panic!("no branch {name}")).id
+    }
+
+    pub fn create(&self, name: &str, parent: &str) -> BranchId {
+        self.store().create_branch(name, self.id(parent)).unwrap().id
+    }
+
+    pub fn connect_to(&self, name: &str, database: &str) -> postgres::Client {
+        let socket = self.store().wake(self.id(name)).unwrap();
+        postgres::Config::new()
+            .host_path(socket.parent().unwrap())
+            .user("postgres")
+            .password(self.store().password())
+            .dbname(database)
+            .connect(postgres::NoTls)
+            .unwrap()
+    }
+
+    pub fn connect(&self, name: &str) -> postgres::Client {
+        self.connect_to(name, "app")
+    }
+
+    /// Runs statements, each for itself, on a branch.
+    pub fn run(&self, name: &str, sql: &str) {
+        self.connect(name).batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    }
+
+    /// The first column of the first row, as text.
+    pub fn text(&self, name: &str, sql: &str) -> String {
+        first(&mut self.connect(name), sql)
+    }
+
+    pub fn data_dir(&self, name: &str) -> PathBuf {
+        self.folder.path().join("store/branches").join(self.id(name).to_string()).join("pgdata")
+    }
+}
+
+/// The first column of the first row, as text.
+pub fn first(client: &mut postgres::Client, sql: &str) -> String {
+    let messages = client.simple_query(sql).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    messages
+        .iter()
+        .find_map(|message| match message {
+            postgres::SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or("NULL").to_owned()),
+            _ => None,
+        })
+        .unwrap_or_else(|| panic!("{sql}: no rows"))
+}
