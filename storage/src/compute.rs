@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use offshoot_postgres::server::{Server, ServerSpec, StopMode};
 
-use crate::error::{Context as _, StorageError};
+use crate::error::StorageError;
 use crate::files::remove_tree;
 use crate::store::{Cell, ComputeState, Shared, Store, locked, socket_folder};
 use crate::{BranchId, LayerId};
@@ -182,20 +182,6 @@ fn put_away(shared: &Shared, id: BranchId, cell: &Cell, compute: &mut Compute) {
     shared.driver.close(id);
     let _ = remove_tree(&shared.paths.sockets(id));
     cell.set_state(ComputeState::Asleep, None);
-}
-
-/// WAL that a crash of `branch` would have to replay, in bytes; an estimate by files.
-pub(crate) fn wal_to_replay(shared: &Shared, branch: BranchId) -> Result<u64, StorageError> {
-    let paths = shared.paths.branch(branch);
-    let path = paths.control_file();
-    let bytes = std::fs::read(&path).context("read", &path)?;
-    let control = offshoot_postgres::ControlFile::parse(&bytes)
-        .map_err(|error| StorageError::damaged_control(&path, &error))?;
-    let wal = paths.data().join("pg_wal");
-    let segments =
-        offshoot_postgres::wal::segments_from(&wal, control.redo, control.timeline, control.wal_segment_size)
-            .context("list", &wal)?;
-    Ok(segments.len().saturating_sub(1) as u64 * u64::from(control.wal_segment_size))
 }
 
 /// Connects to a running branch as its owner and runs one statement.

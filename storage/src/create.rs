@@ -179,6 +179,9 @@ fn build(request: &CreateStore, dir: &Path, progress: &dyn Progress) -> Result<C
         },
         progress,
     )?;
+    for name in ["postgresql.conf", "pg_hba.conf", "pg_ident.conf"] {
+        drop_comments(&branch.data().join(name))?;
+    }
     let load = load_data(request, &branch, &password, progress)?;
     let layer = LayerId::random().context("name a layer in", dir)?;
     let top = LayerId::random().context("name a layer in", dir)?;
@@ -194,6 +197,18 @@ fn build(request: &CreateStore, dir: &Path, progress: &dyn Progress) -> Result<C
     write_private(&paths.secret(), format!("{password}\n").as_bytes()).context("write", &paths.secret())?;
     write_metadata(request, &paths, layer, top)?;
     Ok(CreateReport { bytes: disk_usage(dir), load })
+}
+
+/// Takes the comments out of a configuration file: every branch has a copy of it.
+fn drop_comments(path: &Path) -> Result<(), StorageError> {
+    let text = fs::read_to_string(path).context("read", path)?;
+    let kept: String = text
+        .lines()
+        .filter(|line| !line.trim_start().is_empty() && !line.trim_start().starts_with('#'))
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    // In place, so that its owner stays.
+    fs::write(path, kept).context("write", path)
 }
 
 fn open_way(folder: &Path) -> Result<(), StorageError> {

@@ -31,6 +31,29 @@ const EMPTY_FOLDERS: [&str; 8] = [
     "pg_subtrans",
     "pg_wal",
 ];
+/// Folders that Postgres expects to find. An image has only those with something in them.
+const SKELETON: [&str; 20] = [
+    "base",
+    "global",
+    "pg_commit_ts",
+    "pg_dynshmem",
+    "pg_logical",
+    "pg_logical/mappings",
+    "pg_logical/snapshots",
+    "pg_multixact",
+    "pg_notify",
+    "pg_replslot",
+    "pg_serial",
+    "pg_snapshots",
+    "pg_stat",
+    "pg_stat_tmp",
+    "pg_subtrans",
+    "pg_tblspc",
+    "pg_twophase",
+    "pg_wal",
+    "pg_wal/archive_status",
+    "pg_xact",
+];
 /// Files that belong to the running server.
 const OMITTED_FILES: [&str; 3] = ["postmaster.pid", "postmaster.opts", "pg_internal.init"];
 /// A file changed this shortly before it was looked at may change again within the clock's tick.
@@ -141,14 +164,9 @@ impl<'a> Image<'a> {
             let path = folder.join(entry.file_name());
             let kind = entry.file_type().context("look at", &entry.path())?;
             if kind.is_dir() {
-                // pg_wal's own folders are wanted, as pg_wal/archive_status.
-                if (contents_omitted && name != "pg_wal") || entry.file_name() == "pgsql_tmp" {
-                    continue;
+                if !contents_omitted && entry.file_name() != "pgsql_tmp" {
+                    self.copy_folder(&path, seen)?;
                 }
-                if self.copied.is_empty() || !self.target.data().join(&path).is_dir() {
-                    make_private(&self.target.data().join(&path), self.account)?;
-                }
-                self.copy_folder(&path, seen)?;
             } else if kind.is_symlink() {
                 return Err(StorageError::Refused {
                     what: format!("The symbolic link {}", entry.path().display()),
@@ -170,15 +188,36 @@ impl<'a> Image<'a> {
             Err(error) => return Err(StorageError::io("look at", &from, error)),
         };
         if self.copied.get(&path) != Some(&stamp) || stamp.changed_ns >= self.began_ns {
-            match fs::copy(&from, &to) {
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-                Err(error) => return Err(StorageError::io("copy", &from, error)),
+            self.make_folders(&path)?;
+            // Written once, with the folder that it is in.
+            let copied = if path.file_name().is_some_and(|name| name == "PG_VERSION") {
+                link(&from, &to)
+            } else {
+                fs::copy(&from, &to).map(|_| ()).context("copy", &from)
+            };
+            match copied {
+                Err(StorageError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                    return Ok(());
+                }
+                other => other?,
             }
             self.copied.insert(path.clone(), stamp);
         }
         seen.push(path);
         Ok(())
+    }
+
+    /// Makes the folder that `path` is in. Empty folders are left out: [`make_skeleton`] adds what Postgres needs.
+    fn make_folders(&self, path: &Path) -> Result<(), StorageError> {
+        let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
+            return Ok(());
+        };
+        let target = self.target.data().join(folder);
+        if target.is_dir() {
+            return Ok(());
+        }
+        self.make_folders(folder)?;
+        make_private(&target, self.account)
     }
 
     fn drop_vanished(&mut self, seen: &[PathBuf]) -> Result<(), StorageError> {
@@ -201,6 +240,7 @@ impl<'a> Image<'a> {
     fn copy_wal(&mut self, control: &ControlFile) -> Result<(), StorageError> {
         let (from, to) = (self.source.data().join("pg_wal"), self.target.data().join("pg_wal"));
         let size = control.wal_segment_size;
+        make_private(&to, self.account)?;
         let segments = segments_from(&from, control.redo, control.timeline, size).context("list", &from)?;
         for (index, segment) in segments.iter().enumerate() {
             if self.wal.as_ref().is_some_and(|wal| *segment < wal.segment) {
@@ -236,6 +276,33 @@ impl<'a> Image<'a> {
         }
         Ok(())
     }
+}
+
+/// Adds the empty folders that Postgres expects to a data directory made by an [`Image`].
+pub(crate) fn make_skeleton(data: &Path, account: Option<&Account>) -> Result<(), StorageError> {
+    for folder in SKELETON.map(|folder| data.join(folder)) {
+        if !folder.is_dir() {
+            make_private(&folder, account)?;
+        }
+    }
+    Ok(())
+}
+
+/// WAL that a crash of `branch` would have to replay, in bytes: from the redo point to the end of the last segment
+/// that has been begun.
+pub(crate) fn wal_to_replay(branch: &BranchPaths) -> Result<u64, StorageError> {
+    let path = branch.control_file();
+    let bytes = fs::read(&path).context("read", &path)?;
+    let control = ControlFile::parse(&bytes).map_err(|error| StorageError::damaged_control(&path, &error))?;
+    let (folder, size) = (branch.data().join("pg_wal"), control.wal_segment_size);
+    let segments = segments_from(&folder, control.redo, control.timeline, size).context("list", &folder)?;
+    for segment in segments.iter().rev() {
+        if begins_live(&folder.join(segment.file_name(size)), segment.start(size))? {
+            let end = segment.start(size).0 + u64::from(size);
+            return Ok(end.saturating_sub(control.redo.0));
+        }
+    }
+    Ok(0)
 }
 
 fn is_omitted(name: &std::ffi::OsStr, has_relations: bool) -> bool {

@@ -14,6 +14,7 @@ mod id;
 mod image;
 mod layers;
 mod metadata;
+mod open;
 mod page_layers;
 mod paths;
 mod store;

@@ -26,7 +26,7 @@ use offshoot_postgres::account::{Account, chown};
 use crate::driver::{Driver, Fork, Opened};
 use crate::error::{Context as _, StorageError};
 use crate::files::{disk_usage, make_private, remove_tree, sync_tree};
-use crate::image::Image;
+use crate::image::{Image, make_skeleton};
 use crate::metadata::{self, Metadata};
 use crate::paths::{BranchPaths, Paths};
 use crate::{BranchId, BranchSize, LayerId, boot, layers};
@@ -232,6 +232,7 @@ impl Driver for PageLayers {
             // Recovery skips pages that are up to date and never syncs them: they must be durable before.
             layers::sync(&self.paths.layer(LayerId(top.id)))?;
         }
+        make_skeleton(&paths.data(), self.account.as_ref())?;
         let block = paths.control_block();
         let first = LayerId::random().context("number the files of", paths.folder())?.0;
         control::write_new(&block, &stack, first).context("write", &block)?;
@@ -281,6 +282,14 @@ impl Driver for PageLayers {
     }
 
     fn settle(&self, branch: BranchId) -> Result<(), StorageError> {
+        let is_settled = || -> Result<bool, StorageError> {
+            let frozen_durable = self.metadata.stack(branch)?.iter().skip(1).all(|layer| layer.durable);
+            let row = self.metadata.branch(branch)?;
+            Ok(frozen_durable && row.is_none_or(|row| row.unsettled_boot.is_none()))
+        };
+        if is_settled()? {
+            return Ok(());
+        }
         let _one = locked(&self.settling);
         let stack = self.metadata.stack(branch)?;
         for layer in stack.iter().skip(1).rev().filter(|layer| !layer.durable) {

@@ -235,6 +235,10 @@ impl File {
     /// The `errno` of what failed.
     pub(crate) fn sync(&mut self, fd: c_int) -> Result<(), c_int> {
         self.catch_up(fd);
+        if self.orphan {
+            // Deleted: nobody will read it again.
+            return Ok(());
+        }
         let mut part = 0;
         loop {
             while part == self.parts.len() {

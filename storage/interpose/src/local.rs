@@ -119,6 +119,17 @@ extern "C" fn init() {
     LOCAL.0.note_working_directory();
 }
 
+#[used]
+#[unsafe(link_section = ".fini_array")]
+static FINISH: extern "C" fn() = finish;
+
+/// Gives the slot back. A process that is killed keeps its slot until another one needs it.
+extern "C" fn finish() {
+    if let (Some(setup), Some(slot)) = (setup(), LOCAL.0.slot.take()) {
+        setup.control.release_slot(slot);
+    }
+}
+
 extern "C" fn after_fork() {
     LOCAL.0.slot.set(None);
     LOCAL.0.lock_fd.set(-1);

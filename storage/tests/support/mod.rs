@@ -1,13 +1,18 @@
 //! A store in a temporary folder, on a real Postgres, for the tests of the engine.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
+pub mod check;
+pub mod layers;
+pub mod load;
+pub mod processes;
+
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use offshoot_postgres::account::{self, Account};
 use offshoot_postgres::install::Origin;
-use offshoot_postgres::{Installation, Locator, Request, Silent};
+use offshoot_postgres::{Installation, Locator, Progress, Request, Silent};
 use offshoot_storage::{BranchId, CreateStore, OpenStore, Source, Store, create_store};
 
 /// A store that goes with the test.
@@ -87,11 +92,22 @@ impl TestStore {
         Some(test)
     }
 
+    /// As [`TestStore::new`], in a folder of the test's own, and not opened yet.
+    pub fn unopened_in(folder: tempfile::TempDir, major: u32) -> Option<Self> {
+        let template = template(major)?;
+        let test = Self::without_store(folder, major)?;
+        copy_tree(&template, &test.folder.path().join("store"));
+        Some(test)
+    }
+
     /// A folder for a store on Postgres `major`, as yet without one.
     fn unopened(major: u32) -> Option<Self> {
+        Self::without_store(open_folder(), major)
+    }
+
+    fn without_store(folder: tempfile::TempDir, major: u32) -> Option<Self> {
         let installation = installation(major)?;
         let account = account::unprivileged().unwrap();
-        let folder = open_folder();
         let installation = installation.reachable_for(account.as_ref(), &cache().join("shared")).unwrap();
         fs::create_dir(folder.path().join("run")).unwrap();
         fs::set_permissions(folder.path().join("run"), fs::Permissions::from_mode(0o711)).unwrap();
@@ -100,8 +116,17 @@ impl TestStore {
 
     /// A store made from `source`, or why not; then nothing is left behind.
     pub fn from_source(major: u32, source: Source) -> Option<Result<Self, offshoot_storage::StorageError>> {
+        Self::from_source_with(major, source, &Silent)
+    }
+
+    /// As [`TestStore::from_source`], watched and perhaps cancelled by `progress`.
+    pub fn from_source_with(
+        major: u32,
+        source: Source,
+        progress: &dyn Progress,
+    ) -> Option<Result<Self, offshoot_storage::StorageError>> {
         let mut test = Self::unopened(major)?;
-        if let Err(error) = test.make(source) {
+        if let Err(error) = test.make_with(source, progress) {
             let left: Vec<_> =
                 fs::read_dir(test.folder.path()).unwrap().flatten().map(|e| e.file_name()).collect();
             assert_eq!(left, ["run"], "left behind");
@@ -113,6 +138,14 @@ impl TestStore {
     }
 
     fn make(&self, source: Source) -> Result<(), offshoot_storage::StorageError> {
+        self.make_with(source, &Silent)
+    }
+
+    fn make_with(
+        &self,
+        source: Source,
+        progress: &dyn Progress,
+    ) -> Result<(), offshoot_storage::StorageError> {
         let request = CreateStore {
             dir: self.folder.path().join("store"),
             runtime_dir: self.folder.path().join("run"),
@@ -124,7 +157,7 @@ impl TestStore {
             account: self.account.clone(),
             interposer: interposer(),
         };
-        create_store(&request, &Silent).map(|_| ())
+        create_store(&request, progress).map(|_| ())
     }
 
     pub fn options(&self) -> OpenStore {
@@ -159,15 +192,20 @@ impl TestStore {
         self.store().create_branch(name, self.id(parent)).unwrap().id
     }
 
-    pub fn connect_to(&self, name: &str, database: &str) -> postgres::Client {
+    /// Wakes a branch and says how to connect to it.
+    pub fn config(&self, name: &str, database: &str) -> postgres::Config {
         let socket = self.store().wake(self.id(name)).unwrap();
-        postgres::Config::new()
+        let mut config = postgres::Config::new();
+        config
             .host_path(socket.parent().unwrap())
             .user("postgres")
             .password(self.store().password())
-            .dbname(database)
-            .connect(postgres::NoTls)
-            .unwrap()
+            .dbname(database);
+        config
+    }
+
+    pub fn connect_to(&self, name: &str, database: &str) -> postgres::Client {
+        self.config(name, database).connect(postgres::NoTls).unwrap()
     }
 
     pub fn connect(&self, name: &str) -> postgres::Client {
@@ -184,8 +222,61 @@ impl TestStore {
         first(&mut self.connect(name), sql)
     }
 
+    pub fn dir(&self) -> PathBuf {
+        self.folder.path().join("store")
+    }
+
     pub fn data_dir(&self, name: &str) -> PathBuf {
-        self.folder.path().join("store/branches").join(self.id(name).to_string()).join("pgdata")
+        self.dir().join("branches").join(self.id(name).to_string()).join("pgdata")
+    }
+
+    /// Kills the branch's postmaster and all its children at once, and waits until the store has noticed.
+    pub fn kill(&self, name: &str) {
+        processes::kill_family(processes::postmaster(&self.data_dir(name)));
+        let id = self.id(name);
+        while self.store().branch(id).unwrap().state == offshoot_storage::ComputeState::Awake {
+            self.store().poll_exits();
+        }
+    }
+
+    /// Lets the branch's memory go, so that what is read next comes from its files.
+    pub fn restart(&self, name: &str) {
+        self.store().sleep(self.id(name)).unwrap();
+        self.store().wake(self.id(name)).unwrap();
+    }
+}
+
+/// One test per major that the product is tested on, of each function that takes one.
+#[macro_export]
+macro_rules! on_each_major {
+    ($($name:ident),+ $(,)?) => {
+        mod on_15 { $(#[test] fn $name() { super::$name(15); })+ }
+        mod on_17 { $(#[test] fn $name() { super::$name(17); })+ }
+        mod on_18 { $(#[test] fn $name() { super::$name(18); })+ }
+    };
+}
+
+/// Numbers from a seed that is printed and can be given back.
+pub struct Random(u64);
+
+impl Random {
+    pub fn new() -> Self {
+        let given = std::env::var("OFFSHOOT_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
+        let seed = given.unwrap_or_else(|| {
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+            now.as_nanos() as u64
+        });
+        eprintln!("OFFSHOOT_TEST_SEED={seed}");
+        Self(seed)
+    }
+
+    /// A number below `end` (splitmix64).
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % end
     }
 }
 

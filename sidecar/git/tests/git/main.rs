@@ -1,0 +1,12 @@
+//! The behaviour of the crate with a real git.
+
+#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
+
+mod branches;
+mod discover;
+mod head;
+mod origin;
+mod project;
+mod support;
+mod watch;
+mod worktrees;

@@ -1,0 +1,176 @@
+//! Opening a store: taking it, and recovering from whatever stopped the last engine.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+use std::sync::atomic::AtomicU64;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, RwLock};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use offshoot_postgres::Installation;
+use offshoot_postgres::account::Account;
+use offshoot_postgres::install::Origin;
+
+use crate::driver::Driver as _;
+use crate::error::{Context as _, StorageError};
+use crate::files::remove_tree;
+use crate::metadata::Metadata;
+use crate::page_layers::PageLayers;
+use crate::paths::Paths;
+use crate::store::{OpenStore, Shared, Store, StoreInfo};
+use crate::{BranchId, create};
+
+impl Store {
+    /// Opens and locks the store, and recovers from whatever stopped the last engine.
+    ///
+    /// # Errors
+    /// [`StorageError::Locked`] when another process owns it, [`StorageError::NotAStore`],
+    /// [`StorageError::FormatTooNew`], [`StorageError::Refused`] for a Postgres that cannot run on layers.
+    pub fn open(options: OpenStore) -> Result<Self, StorageError> {
+        let metadata_path = Paths::new(&options.dir, &options.runtime_dir).metadata();
+        if !metadata_path.is_file() {
+            return Err(StorageError::NotAStore { path: options.dir });
+        }
+        let dir = fs::canonicalize(&options.dir).context("open the store", &options.dir)?;
+        let paths = Paths::new(&dir, &options.runtime_dir);
+        let lock = take_lock(&paths.lock())?;
+        let metadata = Arc::new(Metadata::open(&paths.metadata())?);
+        let info = read_info(&dir, &metadata)?;
+        let interposer = create::install_interposer(&options.interposer, &paths.libraries())?;
+        create::check_postgres(&info.postgres, &interposer)?;
+        stop_orphans(&paths, options.account.as_ref())?;
+        prepare_runtime(paths.runtime(), options.account.as_ref())?;
+        let driver =
+            PageLayers::new(paths.clone(), Arc::clone(&metadata), options.account.clone(), interposer)?;
+        let boot = driver.boot().to_owned();
+        driver.recover()?;
+        let password = fs::read_to_string(paths.secret()).context("read", &paths.secret())?;
+        let shared = Arc::new(Shared {
+            info,
+            paths,
+            password: password.trim().to_owned(),
+            account: options.account,
+            metadata,
+            driver: Box::new(driver),
+            boot,
+            cells: Mutex::default(),
+            settings: Mutex::new(options.settings),
+            making: RwLock::default(),
+            next_branch: AtomicU64::new(0),
+        });
+        let (sender, thread) = start_settler(&shared)?;
+        let store = Self {
+            shared,
+            settler: Mutex::new(Some(sender)),
+            settler_thread: Mutex::new(Some(thread)),
+            lock,
+        };
+        store.purge_trash(SystemTime::now())?;
+        Ok(store)
+    }
+}
+
+/// Makes new branches durable, one after the other, on a thread of its own.
+fn start_settler(shared: &Arc<Shared>) -> Result<(Sender<BranchId>, JoinHandle<()>), StorageError> {
+    let (sender, receiver) = channel::<BranchId>();
+    let background = Arc::clone(shared);
+    for row in shared.metadata.branches()?.iter().filter(|row| row.unsettled_boot.is_some()) {
+        let _ = sender.send(row.id);
+    }
+    let thread = std::thread::Builder::new()
+        .name("settler".into())
+        .stack_size(256 * 1024)
+        .spawn(move || {
+            while let Ok(branch) = receiver.recv() {
+                let exists = background.metadata.branch(branch).is_ok_and(|row| row.is_some());
+                if exists && let Err(error) = background.driver.settle(branch) {
+                    tracing::error!(%branch, %error, "a new branch could not be made durable");
+                }
+            }
+        })
+        .context("start a thread for", shared.paths.store())?;
+    Ok((sender, thread))
+}
+
+/// Takes the store for this process. The lock goes with the process, however it ends.
+fn take_lock(path: &Path) -> Result<File, StorageError> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .context("open", path)?;
+    // SAFETY: a lock on our own descriptor; no memory is touched.
+    let taken = unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0;
+    if !taken {
+        let mut text = String::new();
+        let _ = file.read_to_string(&mut text);
+        return Err(StorageError::Locked { pid: text.trim().parse().unwrap_or(0) });
+    }
+    let write = (|| {
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "{}", std::process::id())
+    })();
+    write.context("write", path)?;
+    Ok(file)
+}
+
+fn read_info(dir: &Path, metadata: &Metadata) -> Result<StoreInfo, StorageError> {
+    let property = |key: &str| -> Result<String, StorageError> {
+        metadata.property(key)?.ok_or_else(|| StorageError::Damaged {
+            path: dir.join("meta.sqlite"),
+            what: format!("it has no property `{key}`"),
+        })
+    };
+    let number = |key: &str| -> Result<u64, StorageError> {
+        property(key)?.parse().map_err(|_| StorageError::Damaged {
+            path: dir.join("meta.sqlite"),
+            what: format!("its property `{key}` is no number"),
+        })
+    };
+    Ok(StoreInfo {
+        path: dir.to_owned(),
+        format: number("format")? as u32,
+        database: property("database")?,
+        user: property("user")?,
+        root_branch: BranchId(number("root_branch")?),
+        postgres: Installation::in_dir(Path::new(&property("postgres_bin_dir")?), Origin::BinDir)?,
+        created_at: UNIX_EPOCH + Duration::from_millis(number("created_ms")?),
+    })
+}
+
+/// Stops servers that outlived an engine that was killed.
+fn stop_orphans(paths: &Paths, account: Option<&Account>) -> Result<(), StorageError> {
+    let folder = paths.branches();
+    for entry in fs::read_dir(&folder).context("list", &folder)? {
+        let data = entry.context("list", &folder)?.path().join("pgdata");
+        if data.join("postmaster.pid").exists() && offshoot_postgres::server::stop_orphan(&data, account)? {
+            tracing::warn!(data = %data.display(), "stopped a server that an earlier engine left behind");
+        }
+    }
+    Ok(())
+}
+
+/// Makes the folder for sockets; what an earlier engine left in it goes.
+fn prepare_runtime(runtime: &Path, account: Option<&Account>) -> Result<(), StorageError> {
+    for entry in fs::read_dir(runtime).context("list", runtime)? {
+        let entry = entry.context("list", runtime)?;
+        let of_a_branch = entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit);
+        if of_a_branch {
+            remove_tree(&entry.path())?;
+        }
+    }
+    if account.is_some() {
+        // Postgres, as another user, must be able to pass through to its own folder.
+        let through = fs::Permissions::from_mode(0o711);
+        fs::set_permissions(runtime, through).context("open the way through", runtime)?;
+    }
+    Ok(())
+}

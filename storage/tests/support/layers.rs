@@ -1,0 +1,207 @@
+//! The layers of a store seen from outside: which are frozen, what they hold, and what a power cut leaves of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::CString;
+use std::fs::{self, OpenOptions};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use offshoot_pages::map::Map;
+use offshoot_pages::{PAGE_SIZE, SEGMENT_PAGES};
+use rusqlite::Connection;
+
+use super::Random;
+
+fn metadata(store: &Path) -> Connection {
+    let connection = Connection::open(store.join("meta.sqlite")).unwrap();
+    connection.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
+    connection
+}
+
+fn column(store: &Path, sql: &str) -> Vec<i64> {
+    let connection = metadata(store);
+    let mut statement = connection.prepare(sql).unwrap();
+    statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+fn folders(store: &Path, sql: &str) -> BTreeSet<String> {
+    column(store, sql).into_iter().map(|id| format!("{id:016x}")).collect()
+}
+
+/// The folders of all layers that are no branch's writable one.
+pub fn frozen(store: &Path) -> BTreeSet<String> {
+    folders(
+        store,
+        "SELECT id FROM layers WHERE id NOT IN (SELECT layer FROM stacks s
+         WHERE height = (SELECT max(height) FROM stacks WHERE branch = s.branch))",
+    )
+}
+
+fn files(layer: &Path) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![layer.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(&folder).unwrap().flatten() {
+            if entry.file_type().unwrap().is_dir() {
+                open.push(entry.path());
+            } else {
+                found.insert(entry.path());
+            }
+        }
+    }
+    found
+}
+
+fn hash(bytes: &[u8]) -> u64 {
+    let words = bytes.chunks(8).map(|chunk| {
+        let mut word = [0u8; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        u64::from_le_bytes(word)
+    });
+    words.fold(bytes.len() as u64, |hash, word| {
+        (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+    })
+}
+
+/// What a map says to those who read the layer. Its durable half may still catch up.
+fn hash_map(path: &Path) -> u64 {
+    let map = Map::open(&CString::new(path.as_os_str().as_bytes()).unwrap(), false).unwrap();
+    let mut facts = vec![map.length(), map.base_limit(), u64::from(map.flags() & 1), map.incarnation()];
+    facts.extend((0..(SEGMENT_PAGES / 64) as usize).map(|index| map.owned_word(index)));
+    // SAFETY: the only copy.
+    unsafe { map.unmap() };
+    hash(&facts.iter().flat_map(|fact| fact.to_le_bytes()).collect::<Vec<u8>>())
+}
+
+/// A hash of every file of a layer.
+pub type Hashes = BTreeMap<PathBuf, u64>;
+
+/// Hashes one layer's files.
+pub fn hash_layer(store: &Path, layer: &str) -> Hashes {
+    let hash_file = |path: PathBuf| {
+        let is_map = path.extension().is_some_and(|extension| extension == "m");
+        let value = if is_map { hash_map(&path) } else { hash(&fs::read(&path).unwrap()) };
+        (path, value)
+    };
+    files(&store.join("layers").join(layer)).into_iter().map(hash_file).collect()
+}
+
+/// Hashes of frozen layers, taken when each was first seen.
+#[derive(Default)]
+pub struct FrozenHashes(BTreeMap<String, Hashes>);
+
+impl FrozenHashes {
+    /// Takes up the layers that were frozen since the last call.
+    pub fn note_new(&mut self, store: &Path) -> usize {
+        let new: Vec<String> =
+            frozen(store).into_iter().filter(|layer| !self.0.contains_key(layer)).collect();
+        let count = new.len();
+        self.0.extend(new.into_iter().map(|layer| (layer.clone(), hash_layer(store, &layer))));
+        count
+    }
+
+    /// Every layer that is still there is what it was.
+    pub fn assert_unchanged(&self, store: &Path) {
+        let present = frozen(store);
+        for (layer, before) in self.0.iter().filter(|(layer, _)| present.contains(*layer)) {
+            let after = hash_layer(store, layer);
+            let differs = |path: &&PathBuf| before.get(*path) != after.get(*path);
+            let changed: Vec<_> = before.keys().chain(after.keys()).filter(differs).collect();
+            assert!(changed.is_empty(), "the frozen layer {layer} changed: {changed:#?}");
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+fn names(folder: &Path) -> BTreeSet<String> {
+    fs::read_dir(folder).unwrap().flatten().map(|entry| entry.file_name().into_string().unwrap()).collect()
+}
+
+/// Every folder of a layer or a branch is known to the metadata, and the other way round; every stack is whole.
+pub fn assert_tidy(store: &Path) {
+    assert_eq!(names(&store.join("layers")), folders(store, "SELECT id FROM layers"), "layers");
+    let branches = column(store, "SELECT id FROM branches");
+    let branches: BTreeSet<String> = branches.iter().map(ToString::to_string).collect();
+    assert_eq!(names(&store.join("branches")), branches, "branches");
+    let dangling = "SELECT layer FROM stacks WHERE layer NOT IN (SELECT id FROM layers)
+        OR branch NOT IN (SELECT id FROM branches)";
+    assert!(column(store, dangling).is_empty(), "a stack names what is not there");
+    let unread = column(store, "SELECT id FROM layers WHERE id NOT IN (SELECT layer FROM stacks)");
+    assert!(unread.is_empty(), "layers {unread:?} are in no stack");
+}
+
+/// What a power cut may have left of a page map, by its documented layout.
+struct RawMap(Vec<u8>);
+
+impl RawMap {
+    const INLINE_PAGES: u64 = 15_872;
+
+    fn bit(&self, inline: usize, rest: usize, page: u64) -> bool {
+        let (start, page) =
+            if page < Self::INLINE_PAGES { (inline, page) } else { (rest, page - Self::INLINE_PAGES) };
+        self.0[start + (page / 8) as usize] >> (page % 8) & 1 != 0
+    }
+
+    fn works(&self, page: u64) -> bool {
+        self.bit(128, 4096, page)
+    }
+
+    fn is_durable(&self, page: u64) -> bool {
+        self.bit(2112, 20_480, page)
+    }
+
+    /// Whether the folder entry of the map was made durable.
+    fn is_entry_synced(&self) -> bool {
+        self.0[24] & 8 != 0
+    }
+}
+
+/// Cuts the power: pages that no fsync reached hold rubbish, files whose folder entry no fsync reached are there, or
+/// gone, or empty; and the machine has started again. No process may use the store.
+pub fn lose_power(store: &Path, random: &mut Random) -> u64 {
+    let mut lost = 0;
+    for layer in folders(store, "SELECT id FROM layers WHERE volatile_boot IS NOT NULL") {
+        let maps = files(&store.join("layers").join(layer));
+        for map in maps.iter().filter(|path| path.extension().is_some_and(|extension| extension == "m")) {
+            lost += lose_file(map, random);
+        }
+    }
+    let connection = metadata(store);
+    connection
+        .execute("UPDATE layers SET volatile_boot = 'before' WHERE volatile_boot IS NOT NULL", [])
+        .unwrap();
+    connection
+        .execute("UPDATE branches SET unsettled_boot = 'before' WHERE unsettled_boot IS NOT NULL", [])
+        .unwrap();
+    lost
+}
+
+fn lose_file(path: &Path, random: &mut Random) -> u64 {
+    let map = RawMap(fs::read(path).unwrap());
+    let data = path.with_extension("d");
+    if !map.is_entry_synced() {
+        match random.below(3) {
+            0 => {
+                fs::remove_file(path).unwrap();
+                let _ = fs::remove_file(&data);
+                return 1;
+            }
+            1 => {
+                OpenOptions::new().write(true).open(path).unwrap().set_len(0).unwrap();
+                return 1;
+            }
+            _ => {}
+        }
+    }
+    let Ok(file) = OpenOptions::new().write(true).open(&data) else { return 0 };
+    let pages = file.metadata().unwrap().len().div_ceil(PAGE_SIZE);
+    let lost: Vec<u64> = (0..pages).filter(|page| map.works(*page) && !map.is_durable(*page)).collect();
+    for page in &lost {
+        file.write_all_at(&[0xa5; PAGE_SIZE as usize], page * PAGE_SIZE).unwrap();
+    }
+    lost.len() as u64
+}
