@@ -7,14 +7,14 @@ use rusqlite::params;
 
 use crate::compute::{self, run_statement};
 use crate::error::StorageError;
-use crate::image::wal_to_replay;
+use crate::image::wal_mark;
 use crate::metadata::{self, BranchRow};
 use crate::store::{Branch, Store, locked};
 use crate::{BranchId, trash};
 
 /// WAL that a new branch may have to replay before it answers, in bytes, counted to the end of a segment. Beyond it
 /// the parent writes a checkpoint first.
-const REPLAY_BYTES: u64 = 32 << 20;
+pub(crate) const REPLAY_BYTES: u64 = 32 << 20;
 /// Longest name in bytes: what git can keep as one file name.
 const NAME_BYTES: usize = 255;
 
@@ -100,9 +100,9 @@ impl Store {
             let cell = shared.cell(parent);
             let compute = locked(&cell.compute);
             if let Some(server) = &compute.server
-                && wal_to_replay(&shared.paths.branch(parent))? > REPLAY_BYTES
+                && wal_mark(&shared.paths.branch(parent))?.replay > REPLAY_BYTES
             {
-                run_statement(shared, server, "write a checkpoint", "CHECKPOINT")?;
+                run_statement(shared, &server.socket_path(), "write a checkpoint", "CHECKPOINT")?;
             }
             shared.driver.fork(parent, id)?
         };

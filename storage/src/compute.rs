@@ -1,12 +1,15 @@
 //! Waking and sleeping: the Postgres server of a branch.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use offshoot_postgres::server::{Server, ServerSpec, StopMode};
 
+use crate::branches::REPLAY_BYTES;
 use crate::error::StorageError;
 use crate::files::remove_tree;
+use crate::image::{WalMark, wal_mark};
 use crate::store::{Cell, ComputeState, Shared, Store, locked, socket_folder};
 use crate::{BranchId, LayerId};
 
@@ -19,6 +22,8 @@ const STOP_PATIENCE: Duration = Duration::from_mins(1);
 #[derive(Default)]
 pub(crate) struct Compute {
     pub(crate) server: Option<Server>,
+    /// The WAL when [`Store::checkpoint_quiet`] last looked.
+    last_mark: Option<WalMark>,
 }
 
 /// Settings that make Postgres part of a branch; they win over the user's. `fsync`, `full_page_writes` and
@@ -83,10 +88,8 @@ impl Store {
 
     /// Notices servers that ended by themselves, and returns their branches. They are asleep then.
     pub fn poll_exits(&self) -> Vec<BranchId> {
-        let cells: Vec<_> =
-            locked(&self.shared.cells).iter().map(|(id, cell)| (*id, std::sync::Arc::clone(cell))).collect();
         let mut ended = Vec::new();
-        for (id, cell) in cells {
+        for (id, cell) in self.cells() {
             // Somebody wakes it or stops it: no need to look.
             let Ok(mut compute) = cell.compute.try_lock() else { continue };
             let gone = compute.server.as_mut().is_some_and(|server| !matches!(server.try_wait(), Ok(None)));
@@ -96,6 +99,31 @@ impl Store {
             }
         }
         ended
+    }
+}
+
+impl Store {
+    /// Writes a checkpoint in each awake branch that has much WAL since its last one and has not written since the
+    /// previous call. Then the next branch of it need not wait for one. Call it every few seconds; it may take as
+    /// long as the checkpoints, and holds nothing up meanwhile.
+    pub fn checkpoint_quiet(&self) {
+        for (id, cell) in self.cells() {
+            let Ok(mut compute) = cell.compute.try_lock() else { continue };
+            let Some(socket) = compute.server.as_ref().map(Server::socket_path) else { continue };
+            let Ok(mark) = wal_mark(&self.shared.paths.branch(id)) else { continue };
+            let quiet = compute.last_mark.replace(mark) == Some(mark);
+            drop(compute);
+            if !quiet || mark.replay <= REPLAY_BYTES / 2 {
+                continue;
+            }
+            if let Err(error) = run_statement(&self.shared, &socket, "write a checkpoint", "CHECKPOINT") {
+                tracing::warn!(branch = %id, %error, "no checkpoint while the branch is quiet");
+            }
+        }
+    }
+
+    fn cells(&self) -> Vec<(BranchId, Arc<Cell>)> {
+        locked(&self.shared.cells).iter().map(|(id, cell)| (*id, Arc::clone(cell))).collect()
     }
 }
 
@@ -187,18 +215,17 @@ fn put_away(shared: &Shared, id: BranchId, cell: &Cell, compute: &mut Compute) {
 /// Connects to a running branch as its owner and runs one statement.
 pub(crate) fn run_statement(
     shared: &Shared,
-    server: &Server,
+    socket: &Path,
     context: &'static str,
     statement: &str,
 ) -> Result<(), StorageError> {
     let failed = |error: postgres::Error| StorageError::Statement { context, message: describe(&error) };
-    let mut client = connect(shared, server, "postgres").map_err(failed)?;
+    let mut client = connect(shared, socket, "postgres").map_err(failed)?;
     client.batch_execute(statement).map_err(failed)
 }
 
-fn connect(shared: &Shared, server: &Server, database: &str) -> Result<postgres::Client, postgres::Error> {
-    let socket = server.socket_path();
-    let folder = socket.parent().unwrap_or(&socket);
+fn connect(shared: &Shared, socket: &Path, database: &str) -> Result<postgres::Client, postgres::Error> {
+    let folder = socket.parent().unwrap_or(socket);
     postgres::Config::new()
         .host_path(folder)
         .user(&shared.info.user)

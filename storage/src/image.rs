@@ -288,21 +288,32 @@ pub(crate) fn make_skeleton(data: &Path, account: Option<&Account>) -> Result<()
     Ok(())
 }
 
-/// WAL that a crash of `branch` would have to replay, in bytes: from the redo point to the end of the last segment
-/// that has been begun.
-pub(crate) fn wal_to_replay(branch: &BranchPaths) -> Result<u64, StorageError> {
+/// How much WAL a branch has since its last checkpoint, and when it was last written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WalMark {
+    /// Bytes that a crash would have to replay: from the redo point to the end of the last segment begun.
+    pub(crate) replay: u64,
+    /// The last change of that segment, in nanoseconds since 1970.
+    written_ns: i64,
+}
+
+/// Looks at the WAL of a branch.
+pub(crate) fn wal_mark(branch: &BranchPaths) -> Result<WalMark, StorageError> {
     let path = branch.control_file();
     let bytes = fs::read(&path).context("read", &path)?;
     let control = ControlFile::parse(&bytes).map_err(|error| StorageError::damaged_control(&path, &error))?;
     let (folder, size) = (branch.data().join("pg_wal"), control.wal_segment_size);
     let segments = segments_from(&folder, control.redo, control.timeline, size).context("list", &folder)?;
     for segment in segments.iter().rev() {
-        if begins_live(&folder.join(segment.file_name(size)), segment.start(size))? {
+        let path = folder.join(segment.file_name(size));
+        if begins_live(&path, segment.start(size))? {
             let end = segment.start(size).0 + u64::from(size);
-            return Ok(end.saturating_sub(control.redo.0));
+            let data = fs::metadata(&path).context("look at", &path)?;
+            let written_ns = Stamp::of(&data).changed_ns;
+            return Ok(WalMark { replay: end.saturating_sub(control.redo.0), written_ns });
         }
     }
-    Ok(0)
+    Ok(WalMark { replay: 0, written_ns: 0 })
 }
 
 fn is_omitted(name: &std::ffi::OsStr, has_relations: bool) -> bool {

@@ -139,13 +139,18 @@ impl Store {
         Ok(Some(self.shared.info.root_branch))
     }
 
-    /// Removes for good what has been in the trash for seven days at `now`.
+    /// Removes for good what has been in the trash for seven days at `now`, and was so at the previous call too:
+    /// a clock that jumps ahead for a while empties nothing. Call it every hour or so.
     ///
     /// # Errors
     /// The first failure; the rest is tried again the next time.
     pub fn purge_trash(&self, now: SystemTime) -> Result<(), StorageError> {
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let limit = now.saturating_sub(KEPT).as_millis() as u64;
+        let now_ms = now.as_millis() as u64;
+        let previous =
+            self.shared.metadata.property("purge_checked_ms")?.and_then(|ms| ms.parse::<u64>().ok());
+        self.shared.metadata.set_property("purge_checked_ms", &now_ms.to_string())?;
+        let limit = previous.unwrap_or(0).min(now_ms).saturating_sub(KEPT.as_millis() as u64);
         let old: Vec<BranchRow> = self
             .shared
             .metadata
