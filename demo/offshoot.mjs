@@ -63,7 +63,7 @@ export class Offshoot {
 
   /** Puts a branch back to its parent's present. */
   async reset(name) {
-    return this.#json('branch', 'reset', name, '--yes');
+    return this.#json('branch', 'reset', name);
   }
 
   /** Runs one statement. @returns `columns` and `rows` of its result */

@@ -136,7 +136,7 @@ async function list({ offshoot, say }) {
 }
 
 async function reset({ offshoot, memory, say }) {
-  const { ms } = await say.command(`offshoot branch reset ${BRANCH} --yes`, () => offshoot.reset(BRANCH));
+  const { ms } = await say.command(`offshoot branch reset ${BRANCH}`, () => offshoot.reset(BRANCH));
   const ownBytes = await offshoot.ownBytes(BRANCH);
   const { rows } = await offshoot.query(CHECKSUM, BRANCH);
   const columns = (await offshoot.query(COLUMNS, BRANCH)).rows[0][0].split(', ');

@@ -1,2 +1,20 @@
-//! Placeholder.
-fn main() {}
+//! Offshoot: a database branch for every git branch.
+
+mod cli;
+mod config;
+mod engine;
+mod failure;
+mod names;
+mod paths;
+mod project;
+mod sys;
+mod timestamp;
+
+use std::process::ExitCode;
+
+/// The version of client and engine, which have to be the same.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+fn main() -> ExitCode {
+    cli::main()
+}

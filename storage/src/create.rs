@@ -46,7 +46,7 @@ const LOADING_SETTINGS: [(&str, &str); 13] = [
 ];
 
 /// What to make a store from.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Source {
     /// Nothing.
     Empty,
@@ -59,6 +59,18 @@ pub enum Source {
         /// Its address, with the password.
         url: String,
     },
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Empty => f.write_str("Empty"),
+            Self::Script(path) => f.debug_tuple("Script").field(path).finish(),
+            Self::Archive(path) => f.debug_tuple("Archive").field(path).finish(),
+            // Its address has a password.
+            Self::Server { .. } => f.debug_struct("Server").finish_non_exhaustive(),
+        }
+    }
 }
 
 /// How to make a store.

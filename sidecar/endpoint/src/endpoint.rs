@@ -23,7 +23,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long a close waits for connections to take their leave. Each has its own, shorter limits.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 /// Stands for a grace period without end.
-const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+const FOREVER: Duration = Duration::from_hours(10 * 365 * 24);
 
 /// How an endpoint behaves.
 #[derive(Debug, Clone)]

@@ -1,1 +1,18 @@
-//! Placeholder.
+//! The wire protocol of Offshoot's engine: types, framing and a blocking client.
+//!
+//! JSON-RPC 2.0 over a unix socket, one JSON object a line, no line longer than [`frame::MAX_LINE`]. Requests carry
+//! an id and are answered in any order. Notifications carry none: [`types::Progress`] and [`types::Changed`] from
+//! the engine, [`types::CancelRequest`] from the client.
+//!
+//! [`method::METHODS`] lists every method with the names of its types, for generators of other languages' clients.
+
+pub mod client;
+pub mod error;
+pub mod frame;
+pub mod method;
+pub mod types;
+
+pub use client::{Client, ClientError};
+pub use error::{ErrorKind, RpcError};
+pub use frame::{Id, Message};
+pub use method::{Method, Notification};

@@ -1,0 +1,270 @@
+//! Lines and messages.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::{ErrorKind, RpcError};
+use crate::method::{Method, Notification};
+
+/// Longest line in bytes, without its line feed.
+pub const MAX_LINE: usize = 1024 * 1024;
+
+/// Why bytes are no message. The connection cannot go on after [`FrameError::TooLong`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// A line exceeds [`MAX_LINE`].
+    #[error("a message is longer than {MAX_LINE} bytes")]
+    TooLong,
+    /// Not JSON, or not JSON-RPC 2.0.
+    #[error("not a JSON-RPC message: {0}")]
+    Malformed(String),
+}
+
+/// Collects bytes as they arrive and gives out whole lines.
+#[derive(Debug, Default)]
+pub struct LineBuffer {
+    bytes: Vec<u8>,
+    scanned: usize,
+}
+
+impl LineBuffer {
+    /// Adds what was read.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Takes the next whole line without its line feed; `None` until one is there. Empty lines are skipped.
+    ///
+    /// # Errors
+    /// [`FrameError::TooLong`] as soon as the line under way is too long, whole or not.
+    pub fn next_line(&mut self) -> Result<Option<Vec<u8>>, FrameError> {
+        loop {
+            let Some(at) = self.bytes[self.scanned..].iter().position(|&b| b == b'\n') else {
+                self.scanned = self.bytes.len();
+                return if self.bytes.len() > MAX_LINE { Err(FrameError::TooLong) } else { Ok(None) };
+            };
+            let end = self.scanned + at;
+            let mut line: Vec<u8> = self.bytes.drain(..=end).collect();
+            self.scanned = 0;
+            line.pop();
+            if line.len() > MAX_LINE {
+                return Err(FrameError::TooLong);
+            }
+            if !line.iter().all(u8::is_ascii_whitespace) {
+                return Ok(Some(line));
+            }
+        }
+    }
+}
+
+/// Id of a request.
+pub type Id = u64;
+
+/// A JSON-RPC message of either direction.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Message {
+    /// Wants an answer.
+    Request {
+        /// Repeated in the answer.
+        id: Id,
+        /// Name.
+        method: String,
+        /// Parameters; an empty object if the message had none.
+        params: Value,
+    },
+    /// Wants none.
+    Notification {
+        /// Name.
+        method: String,
+        /// Parameters.
+        params: Value,
+    },
+    /// Answers a request.
+    Response {
+        /// Of the request.
+        id: Id,
+        /// What it came to.
+        outcome: Result<Value, RpcError>,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct Raw {
+    jsonrpc: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id: Option<Id>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    method: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    params: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    result: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    error: Option<RawError>,
+}
+
+/// Keeps `"result": null` apart from an absent result.
+fn present<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(input).map(Some)
+}
+
+#[derive(Serialize, Deserialize)]
+struct RawError {
+    code: i64,
+    message: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    data: Option<RpcError>,
+}
+
+impl Message {
+    /// A request of `M`.
+    ///
+    /// # Errors
+    /// [`FrameError::Malformed`] if the parameters have no JSON form.
+    pub fn request<M: Method>(id: Id, params: &M::Params) -> Result<Self, FrameError> {
+        Ok(Self::Request { id, method: M::NAME.into(), params: value(params)? })
+    }
+
+    /// A notification of `N`.
+    ///
+    /// # Errors
+    /// [`FrameError::Malformed`] if the parameters have no JSON form.
+    pub fn notification<N: Notification>(params: &N::Params) -> Result<Self, FrameError> {
+        Ok(Self::Notification { method: N::NAME.into(), params: value(params)? })
+    }
+
+    /// Reads one line.
+    ///
+    /// # Errors
+    /// [`FrameError::Malformed`].
+    pub fn parse(line: &[u8]) -> Result<Self, FrameError> {
+        let raw: Raw = serde_json::from_slice(line).map_err(|e| FrameError::Malformed(e.to_string()))?;
+        if raw.jsonrpc != "2.0" {
+            return Err(FrameError::Malformed(format!("`jsonrpc` is {:?}, not \"2.0\"", raw.jsonrpc)));
+        }
+        let params = raw.params.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+        match (raw.id, raw.method, raw.result, raw.error) {
+            (Some(id), Some(method), None, None) => Ok(Self::Request { id, method, params }),
+            (None, Some(method), None, None) => Ok(Self::Notification { method, params }),
+            (Some(id), None, Some(result), None) => Ok(Self::Response { id, outcome: Ok(result) }),
+            (Some(id), None, None, Some(error)) => {
+                let error = error.data.unwrap_or_else(|| RpcError::new(ErrorKind::Internal, error.message));
+                Ok(Self::Response { id, outcome: Err(error) })
+            }
+            _ => Err(FrameError::Malformed("neither a request nor a notification nor a response".into())),
+        }
+    }
+
+    /// Writes the message as one line, with its line feed.
+    ///
+    /// # Errors
+    /// [`FrameError::TooLong`].
+    pub fn to_line(&self) -> Result<Vec<u8>, FrameError> {
+        let mut raw =
+            Raw { jsonrpc: "2.0".into(), id: None, method: None, params: None, result: None, error: None };
+        match self.clone() {
+            Self::Request { id, method, params } => {
+                (raw.id, raw.method, raw.params) = (Some(id), Some(method), Some(params));
+            }
+            Self::Notification { method, params } => (raw.method, raw.params) = (Some(method), Some(params)),
+            Self::Response { id, outcome: Ok(result) } => (raw.id, raw.result) = (Some(id), Some(result)),
+            Self::Response { id, outcome: Err(error) } => {
+                raw.id = Some(id);
+                raw.error =
+                    Some(RawError { code: error.code(), message: error.message.clone(), data: Some(error) });
+            }
+        }
+        let mut line = serde_json::to_vec(&raw).map_err(|e| FrameError::Malformed(e.to_string()))?;
+        if line.len() > MAX_LINE {
+            return Err(FrameError::TooLong);
+        }
+        line.push(b'\n');
+        Ok(line)
+    }
+}
+
+fn value(from: &impl Serialize) -> Result<Value, FrameError> {
+    serde_json::to_value(from).map_err(|e| FrameError::Malformed(e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Reason;
+    use crate::method::{BranchCreate, EngineStop};
+    use crate::types::{CreateParams, Nothing};
+
+    fn round_trip(message: &Message) -> Message {
+        let line = message.to_line().unwrap();
+        assert_eq!(line.split(|&b| b == b'\n').count(), 2, "one line a message");
+        Message::parse(&line[..line.len() - 1]).unwrap()
+    }
+
+    #[test]
+    fn messages_survive_the_wire() {
+        let create = CreateParams { name: "feature/ä\n🌱".into(), from: None, path: Some("/r".into()) };
+        let error = RpcError::user("branch `b` exists").hint("choose another name").reason(Reason::Cancelled);
+        for message in [
+            Message::request::<BranchCreate>(7, &create).unwrap(),
+            Message::request::<EngineStop>(8, &Nothing {}).unwrap(),
+            Message::Response { id: 7, outcome: Ok(Value::Null) },
+            Message::Response { id: 7, outcome: Err(error) },
+        ] {
+            assert_eq!(round_trip(&message), message);
+        }
+    }
+
+    #[test]
+    fn lines_come_out_whole_however_they_arrive() {
+        let mut buffer = LineBuffer::default();
+        let mut seen = Vec::new();
+        for byte in b"{\"a\":1}\n\n \r\n{\"b\":2}\n{\"c\"" {
+            buffer.push(&[*byte]);
+            while let Some(line) = buffer.next_line().unwrap() {
+                seen.push(String::from_utf8(line).unwrap());
+            }
+        }
+        assert_eq!(seen, ["{\"a\":1}", "{\"b\":2}"]);
+    }
+
+    #[test]
+    fn a_line_that_never_ends_is_refused_before_it_fills_memory() {
+        let mut buffer = LineBuffer::default();
+        buffer.push(&vec![b'x'; MAX_LINE]);
+        assert_eq!(buffer.next_line(), Ok(None));
+        buffer.push(b"xx");
+        assert_eq!(buffer.next_line(), Err(FrameError::TooLong));
+    }
+
+    #[test]
+    fn what_is_no_message_is_refused() {
+        for bad in [
+            "",
+            "[]",
+            "{}",
+            r#"{"jsonrpc":"1.0","id":1,"method":"x"}"#,
+            r#"{"jsonrpc":"2.0","id":1}"#,
+            r#"{"jsonrpc":"2.0","id":"one","method":"x"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":1,"error":{"code":1,"message":""}}"#,
+        ] {
+            assert!(matches!(Message::parse(bad.as_bytes()), Err(FrameError::Malformed(_))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_error_without_our_data_keeps_its_message() {
+        let line = br#"{"jsonrpc":"2.0","id":1,"error":{"code":-32000,"message":"no"}}"#;
+        let Message::Response { outcome: Err(error), .. } = Message::parse(line).unwrap() else { panic!() };
+        assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Internal, "no"));
+    }
+
+    #[test]
+    fn method_names_are_unique() {
+        let mut names: Vec<_> =
+            crate::method::METHODS.iter().chain(crate::method::NOTIFICATIONS).map(|row| row.name).collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+}

@@ -1,0 +1,351 @@
+//! Everything that crosses the wire, `camelCase`.
+
+use serde::{Deserialize, Serialize};
+
+/// Parameters or result of methods that have none: an empty object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Nothing {}
+
+/// The first message of a client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HelloParams {
+    /// Version of the client's program.
+    pub version: String,
+    /// The git common directory that the client stands in; absent when it only manages the engine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub common_dir: Option<String>,
+}
+
+/// Who answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HelloResult {
+    /// Version of the engine's program.
+    pub version: String,
+    /// Process id of the engine.
+    pub pid: u32,
+    /// True if the repository of [`HelloParams::common_dir`] moved here from a folder that is gone: the engine
+    /// still watches the old one and has to be started again.
+    pub moved: bool,
+}
+
+/// `<store>/engine.json`: where a running engine listens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EngineFile {
+    /// Process id.
+    pub pid: u32,
+    /// Path of the unix socket.
+    pub socket: String,
+    /// Version of the program.
+    pub version: String,
+    /// Seconds since 1970.
+    pub started_at: u64,
+}
+
+/// The engine as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EngineStatus {
+    /// Version of the program.
+    pub version: String,
+    /// Process id.
+    pub pid: u32,
+    /// Folder of the store.
+    pub store: String,
+    /// The git common directory.
+    pub common_dir: String,
+    /// Postgres that the branches run on, such as `18.1`.
+    pub postgres: String,
+    /// Seconds since 1970.
+    pub started_at: u64,
+    /// Number of branches.
+    pub branches: u64,
+    /// Number of branches whose Postgres runs.
+    pub awake: u64,
+    /// Client connections over all endpoints.
+    pub connections: u64,
+    /// Resident memory of the engine, if the system tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+}
+
+/// State of a branch's Postgres.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ComputeState {
+    /// Not running; starts at the next connection.
+    Asleep,
+    /// Starting.
+    Waking,
+    /// Running.
+    Awake,
+    /// Shutting down.
+    Stopping,
+    /// Could not be started, or died.
+    Failed,
+}
+
+impl ComputeState {
+    /// The name that people read.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Asleep => "asleep",
+            Self::Waking => "waking",
+            Self::Awake => "awake",
+            Self::Stopping => "stopping",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// A worktree is meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorktreeParams {
+    /// Any path inside the worktree.
+    pub path: String,
+}
+
+/// A worktree, its branch and its endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorktreeStatus {
+    /// Root folder of the worktree.
+    pub path: String,
+    /// What is checked out.
+    pub git: GitHead,
+    /// The database branch that the endpoint leads to; absent when it could not be made (see `notes`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<Branch>,
+    /// The address.
+    pub endpoint: EndpointStatus,
+    /// What a person should know.
+    pub notes: Vec<Note>,
+}
+
+/// What a worktree has checked out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "kind")]
+pub enum GitHead {
+    /// A branch.
+    Branch {
+        /// Its short name.
+        name: String,
+    },
+    /// A commit.
+    Detached {
+        /// Its hash.
+        commit: String,
+    },
+}
+
+/// A TCP address on this machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EndpointStatus {
+    /// Port on 127.0.0.1.
+    pub port: u16,
+    /// Connection URL, with the password.
+    pub url: String,
+    /// False while another program has the port.
+    pub listening: bool,
+    /// Connections through it.
+    pub connections: u64,
+}
+
+/// Something that a person should know about a worktree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Note {
+    /// What it is about.
+    pub kind: NoteKind,
+    /// One sentence.
+    pub text: String,
+    /// What to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+/// Subjects of [`Note`]s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum NoteKind {
+    /// HEAD is detached: the endpoint stays on the last branch.
+    Detached,
+    /// `on_checkout = "ask"` and the git branch has no database branch.
+    Ask,
+    /// `on_checkout = "switch"` and the git branch has no database branch.
+    NoBranch,
+    /// The git branch was cut from a commit that is no branch's tip.
+    OtherCommits,
+    /// `offshoot.toml` cannot be used.
+    Config,
+    /// The port is taken by another program.
+    PortTaken,
+    /// The database branch could not be made or renamed.
+    Binding,
+    /// The branch's Postgres failed.
+    Compute,
+}
+
+/// A database branch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Branch {
+    /// Number within the store; never used twice.
+    pub id: u64,
+    /// Name.
+    pub name: String,
+    /// Name of the parent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// Where it left the parent, as Postgres writes it: `0/16B3748`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fork_lsn: Option<String>,
+    /// Seconds since 1970.
+    pub created_at: u64,
+    /// State of its Postgres.
+    pub state: ComputeState,
+    /// Why the state is failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    /// True for the branch that `init` made.
+    pub root: bool,
+    /// Bytes on disk that no other branch uses.
+    pub own_bytes: u64,
+    /// Bytes on disk that it reads together with others.
+    pub shared_bytes: u64,
+    /// Whether git has a branch of this name.
+    pub in_git: bool,
+    /// Connections to it, over all endpoints.
+    pub connections: u64,
+    /// Worktrees whose endpoint leads here.
+    pub worktrees: Vec<String>,
+}
+
+/// Asks for a worktree's URL.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorktreeUrlParams {
+    /// Any path inside the worktree.
+    pub path: String,
+    /// Gives up the present port and takes another.
+    #[serde(default)]
+    pub new_port: bool,
+}
+
+/// An address with its parts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UrlResult {
+    /// `postgres://user:password@host:port/database`.
+    pub url: String,
+    /// Database branch that it leads to now.
+    pub branch: String,
+    /// Host.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// User.
+    pub user: String,
+    /// Password.
+    pub password: String,
+    /// Database.
+    pub database: String,
+}
+
+/// All branches.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BranchList {
+    /// Parents before children.
+    pub branches: Vec<Branch>,
+}
+
+/// A new branch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateParams {
+    /// Name: any name that git takes for a branch.
+    pub name: String,
+    /// Parent; absent means the branch of the worktree at `path`, or the root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Any path inside the worktree that the person stands in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+}
+
+/// A branch is meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BranchParams {
+    /// Its name.
+    pub name: String,
+}
+
+/// Another name for a branch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RenameParams {
+    /// Present name.
+    pub name: String,
+    /// New name.
+    pub to: String,
+}
+
+/// What `branch/undo` brought back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UndoResult {
+    /// The branch as it is now.
+    pub branch: Branch,
+    /// True if a branch of that name existed and was replaced (a reset was undone).
+    pub replaced: bool,
+}
+
+/// Notification `$/progress`: how far a request is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    /// Id of the request.
+    pub id: u64,
+    /// What is being done.
+    pub message: String,
+    /// Steps done.
+    pub done: u64,
+    /// Steps in all, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
+}
+
+/// Notification `$/cancelRequest`: the client no longer wants the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CancelRequest {
+    /// Id of the request.
+    pub id: u64,
+}
+
+/// Notification `offshoot/changed` to subscribers: ask again for what you show.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Changed {
+    /// What changed.
+    pub what: Subject,
+}
+
+/// Subjects of [`Changed`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Subject {
+    /// The list of branches.
+    Branches,
+    /// Which branch a worktree leads to, its notes or its port.
+    Worktrees,
+    /// A branch woke or fell asleep.
+    Compute,
+}

@@ -1,0 +1,95 @@
+//! The command line.
+
+mod args;
+mod branch;
+mod connect;
+mod doctor;
+mod engine;
+mod exec;
+mod init;
+mod logs;
+mod output;
+mod progress;
+mod sql;
+mod status;
+mod url;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use offshoot_protocol::error::Reason;
+
+use crate::failure::{Failure, Result};
+use crate::sys;
+use args::{Args, Command, EngineCommand};
+use output::Output;
+
+/// Exit codes, as git has them.
+const OK: u8 = 0;
+const NEGATIVE: u8 = 1;
+const FATAL: u8 = 128;
+const USAGE: u8 = 129;
+const INTERRUPTED: u8 = 130;
+
+/// Runs the command that this process was started with.
+pub(crate) fn main() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let args = match Args::try_parse_from(&words) {
+        Ok(args) => args,
+        Err(error) => return usage(&error, &words),
+    };
+    let is_engine = matches!(args.command, Command::Engine { command: EngineCommand::Run { .. } });
+    if !is_engine {
+        sys::end_on_broken_pipe();
+    }
+    let output = Output::new(args.json);
+    match run(args, output) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            output.failure(&failure);
+            ExitCode::from(if failure.is(Reason::Cancelled) { INTERRUPTED } else { FATAL })
+        }
+    }
+}
+
+fn run(args: Args, output: Output) -> Result<u8> {
+    for folder in &args.directory {
+        std::env::set_current_dir(folder)
+            .map_err(|e| Failure::user(format!("cannot change to {}: {e}", folder.display())))?;
+    }
+    match args.command {
+        Command::Init(arguments) => init::run(&arguments, output),
+        Command::Status { show_password } => status::run(show_password, output),
+        Command::Url { branch, new_port } => url::run(branch.as_deref(), new_port, output),
+        Command::Branch { command } => branch::run(command, output),
+        Command::Undo => branch::undo(output),
+        Command::Sql(arguments) => sql::run(&arguments, output),
+        Command::Exec { branch, command } => exec::run(branch.as_deref(), &command),
+        Command::Engine { command } => engine::run(command, output),
+        Command::Doctor => doctor::run(output),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Args::command(), "offshoot", &mut std::io::stdout());
+            Ok(OK)
+        }
+    }
+}
+
+/// Help and version go out as they are; everything else is an error of usage.
+fn usage(error: &clap::Error, words: &[OsString]) -> ExitCode {
+    use clap::error::ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
+    if matches!(error.kind(), DisplayHelp | DisplayVersion) {
+        // Nobody is left to tell if standard output is closed.
+        let _ = error.print();
+        return ExitCode::from(OK);
+    }
+    let help_only = error.kind() == DisplayHelpOnMissingArgumentOrSubcommand;
+    if words.iter().any(|word| word == "--json") && !help_only {
+        let text = error.to_string();
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        Output::new(true).failure(&Failure::user(message).hint("See `offshoot --help`."));
+    } else {
+        let _ = error.print();
+    }
+    ExitCode::from(USAGE)
+}

@@ -1,0 +1,282 @@
+//! What can be typed.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args as Group, Parser, Subcommand};
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const TOP_EXAMPLES: &str = "\
+EXAMPLES:
+    offshoot init --from postgres://localhost/shop    a copy of a database to branch from
+    git checkout -b feature                           the database is branched too
+    psql \"$(offshoot url)\"                            the same URL on every branch
+    offshoot branch reset feature                     back to the data of its parent";
+
+/// A database branch for every git branch.
+#[derive(Debug, Parser)]
+#[command(name = "offshoot", version, styles = STYLES, after_help = TOP_EXAMPLES, max_term_width = 100)]
+pub(super) struct Args {
+    /// Run as if started in DIR.
+    #[arg(short = 'C', value_name = "DIR", global = false)]
+    pub(super) directory: Vec<PathBuf>,
+    /// Print JSON, errors too.
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Give this repository a database.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot init --empty
+    offshoot init --from postgres://me:secret@db.example.com/shop
+    offshoot init --from dump.sql.gz --postgres 17
+    offshoot init --from backup.dump --root-branch main")]
+    Init(InitArgs),
+    /// Show where this worktree's database is.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot status
+    offshoot status --json")]
+    Status {
+        /// Show the password in the URL.
+        #[arg(long)]
+        show_password: bool,
+    },
+    /// Print the URL of this worktree's database. It stays the same whatever is checked out.
+    #[command(after_help = "\
+EXAMPLES:
+    psql \"$(offshoot url)\"
+    offshoot url --branch main      an address that always leads to `main`
+    offshoot url --new-port         after another program took the port")]
+    Url {
+        /// A URL that always leads to branch B.
+        #[arg(long, value_name = "B", conflicts_with = "new_port")]
+        branch: Option<String>,
+        /// Give up the present port and take another.
+        #[arg(long)]
+        new_port: bool,
+    },
+    /// List, make and change database branches.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot branch list
+    offshoot branch create experiment --from main
+    offshoot branch reset feature")]
+    Branch {
+        #[command(subcommand)]
+        command: BranchCommand,
+    },
+    /// Bring back the branch that was deleted or reset last.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot branch delete feature && offshoot undo")]
+    Undo,
+    /// Run SQL, from the command line, a file or a prompt.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot sql                                    a prompt
+    offshoot sql -c 'select count(*) from item'
+    offshoot sql --branch main -f migration.sql
+    pg_dump other | offshoot sql -f -
+    offshoot sql --json -c 'select * from item' | jq .results")]
+    Sql(SqlArgs),
+    /// Run a program with DATABASE_URL and the PG* variables set.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot exec -- flyway migrate
+    offshoot exec --branch main -- pg_dump --schema-only")]
+    Exec {
+        /// Lead to branch B instead of the one of this worktree.
+        #[arg(long, value_name = "B")]
+        branch: Option<String>,
+        /// The program and its arguments.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+        command: Vec<OsString>,
+    },
+    /// Look at the engine, the process behind the databases.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot engine status
+    offshoot engine logs --follow
+    offshoot engine stop")]
+    Engine {
+        #[command(subcommand)]
+        command: EngineCommand,
+    },
+    /// Check everything that Offshoot needs, and say what to do about the rest.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot doctor")]
+    Doctor,
+    /// Print the completions of a shell.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot completions bash > ~/.local/share/bash-completion/completions/offshoot
+    offshoot completions zsh > \"${fpath[1]}/_offshoot\"
+    offshoot completions fish > ~/.config/fish/completions/offshoot.fish")]
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Group)]
+#[group(skip)]
+pub(super) struct InitArgs {
+    /// Start with an empty database.
+    #[arg(long, required_unless_present = "from", conflicts_with = "from")]
+    pub(super) empty: bool,
+    /// Start with the data of a running Postgres (a URL), an SQL script (.sql, .sql.gz) or a pg_dump archive.
+    #[arg(long, value_name = "SOURCE")]
+    pub(super) from: Option<String>,
+    /// Which major of Postgres: 14 to 18; the newest otherwise.
+    #[arg(long, value_name = "MAJOR", value_parser = clap::value_parser!(u32).range(14..=18))]
+    pub(super) postgres: Option<u32>,
+    /// Folder with the programs of an installed Postgres.
+    #[arg(long, value_name = "DIR")]
+    pub(super) bin_dir: Option<PathBuf>,
+    /// Name of the database; of the source's otherwise, or `app`.
+    #[arg(long, value_name = "NAME")]
+    pub(super) database: Option<String>,
+    /// The git branch that the data belongs to; the one checked out now otherwise.
+    #[arg(long, value_name = "NAME")]
+    pub(super) root_branch: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum BranchCommand {
+    /// List the branches.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot branch list
+    offshoot branch list --json | jq -r '.branches[].name'")]
+    List,
+    /// Make a branch.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot branch create experiment
+    offshoot branch create hotfix --from main")]
+    Create {
+        /// Its name.
+        name: String,
+        /// Whose data it starts with; the branch of this worktree otherwise.
+        #[arg(long, value_name = "PARENT")]
+        from: Option<String>,
+    },
+    /// Delete a branch. `offshoot undo` brings it back.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot branch delete experiment
+    offshoot branch delete experiment --yes      without a question")]
+    Delete {
+        /// Its name.
+        name: String,
+        /// Do not ask.
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Rename a branch.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot branch rename experiment pricing")]
+    Rename {
+        /// Its present name.
+        old: String,
+        /// Its new name.
+        new: String,
+    },
+    /// Take a branch back to the data that its parent has now. `offshoot undo` brings back what it had.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot branch reset feature")]
+    Reset {
+        /// Its name.
+        name: String,
+    },
+}
+
+#[derive(Debug, Group)]
+#[group(skip)]
+pub(super) struct SqlArgs {
+    /// Lead to branch B instead of the one of this worktree.
+    #[arg(long, value_name = "B")]
+    pub(super) branch: Option<String>,
+    /// Run SQL and exit; may be given several times.
+    #[arg(short, long, value_name = "SQL", conflicts_with = "file")]
+    pub(super) command: Vec<String>,
+    /// Run a script and exit; `-` reads standard input.
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum EngineCommand {
+    /// Show whether the engine runs, and what it serves.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot engine status")]
+    Status,
+    /// Stop the engine: every branch falls asleep. The next command starts it again.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot engine stop")]
+    Stop,
+    /// Print the engine's log.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot engine logs -n 50
+    offshoot engine logs --follow")]
+    Logs {
+        /// How many lines.
+        #[arg(short = 'n', value_name = "N", default_value_t = 100)]
+        lines: usize,
+        /// Go on printing as the log grows.
+        #[arg(short, long)]
+        follow: bool,
+    },
+    /// Run the engine of a store in the foreground.
+    #[command(hide = true)]
+    Run {
+        #[arg(long)]
+        store: PathBuf,
+        #[arg(long)]
+        common_dir: PathBuf,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_has_help_with_an_example() {
+        fn check(command: &clap::Command) {
+            if command.is_hide_set() {
+                return;
+            }
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.starts_with("EXAMPLES:\n"), "{}", command.get_name());
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            command.get_subcommands().for_each(check);
+        }
+        check(&Args::command());
+    }
+}

@@ -1,0 +1,195 @@
+//! `offshoot branch …` and `offshoot undo`.
+
+use std::collections::HashMap;
+use std::io::{BufRead, IsTerminal, Write};
+
+use offshoot_protocol::method::{
+    BranchCreate, BranchDelete, BranchGetList, BranchRename, BranchReset, BranchUndo,
+};
+use offshoot_protocol::types::{Branch, BranchParams, CreateParams, Nothing, RenameParams};
+use serde_json::json;
+
+use super::args::BranchCommand;
+use super::connect::Session;
+use super::output::{Output, bytes};
+use super::status;
+use crate::failure::{Failure, Result};
+use crate::names;
+
+pub(super) fn run(command: BranchCommand, output: Output) -> Result<u8> {
+    match command {
+        BranchCommand::List => list(output),
+        BranchCommand::Create { name, from } => create(&name, from, output),
+        BranchCommand::Delete { name, yes } => delete(&name, yes, output),
+        BranchCommand::Rename { old, new } => rename(&old, &new, output),
+        BranchCommand::Reset { name } => reset(&name, output),
+    }
+}
+
+fn list(output: Output) -> Result<u8> {
+    let mut session = Session::open(output)?;
+    let list = session.call::<BranchGetList>(&Nothing {})?;
+    if output.json {
+        output.value(&list)?;
+    } else {
+        output.line(table(&list.branches, &session.path(), output));
+    }
+    Ok(super::OK)
+}
+
+/// One line a branch, children indented below their parent, a star before the one that `here` leads to.
+fn table(branches: &[Branch], here: &str, output: Output) -> String {
+    let parents: HashMap<&str, Option<&str>> =
+        branches.iter().map(|branch| (branch.name.as_str(), branch.parent.as_deref())).collect();
+    let depth = |name: &str| {
+        // Bounded: a damaged list could go round in circles.
+        std::iter::successors(parents.get(name).copied().flatten(), |parent| {
+            parents.get(parent).copied().flatten()
+        })
+        .take(branches.len())
+        .count()
+    };
+    let names: Vec<String> =
+        branches.iter().map(|b| format!("{}{}", "  ".repeat(depth(&b.name)), b.name)).collect();
+    let width =
+        names.iter().map(|name| unicode_width::UnicodeWidthStr::width(name.as_str())).max().unwrap_or(0);
+    let line = |(branch, name): (&Branch, &String)| {
+        let current = branch.worktrees.iter().any(|path| path == here);
+        let star = if current { "*" } else { " " };
+        let pad = " ".repeat(width - unicode_width::UnicodeWidthStr::width(name.as_str()));
+        let name = if current { output.good(name) } else { name.clone() };
+        let gap = " ".repeat(8_usize.saturating_sub(branch.state.as_str().len()));
+        let mut facts =
+            format!("{}{gap} {:>7}", status::state(branch.state, output), bytes(branch.own_bytes));
+        if branch.connections > 0 {
+            facts.extend(["  ", &branch.connections.to_string(), " connected"]);
+        }
+        if !branch.in_git {
+            facts.push_str(&output.faint("  (not in git)"));
+        }
+        if let Some(failure) = &branch.failure {
+            facts.extend(["  ", failure.lines().next().unwrap_or_default()]);
+        }
+        format!("{star} {name}{pad}  {facts}")
+    };
+    branches.iter().zip(&names).map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn create(name: &str, from: Option<String>, output: Output) -> Result<u8> {
+    names::check(name)?;
+    let mut session = Session::open(output)?;
+    let path = Some(session.path());
+    let branch = session.call::<BranchCreate>(&CreateParams { name: name.to_owned(), from, path })?;
+    done(output, &branch, |branch| {
+        format!("Created branch {} from {}.", branch.name, branch.parent.as_deref().unwrap_or("nothing"))
+    })
+}
+
+fn delete(name: &str, yes: bool, output: Output) -> Result<u8> {
+    let mut session = Session::open(output)?;
+    if !yes && !output.json && std::io::stdin().is_terminal() && !agreed(name)? {
+        return Ok(super::NEGATIVE);
+    }
+    session.call::<BranchDelete>(&BranchParams { name: name.to_owned() })?;
+    if output.json {
+        output.value(&json!({ "deleted": name }))?;
+    } else {
+        output.line(format!("Deleted branch {name}. `offshoot undo` brings it back."));
+    }
+    Ok(super::OK)
+}
+
+fn agreed(name: &str) -> Result<bool> {
+    let fault = |e: &std::io::Error| Failure::io("ask a question", e);
+    write!(std::io::stderr(), "Delete database branch {name}? [y/N] ").map_err(|e| fault(&e))?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).map_err(|e| fault(&e))?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+fn rename(old: &str, new: &str, output: Output) -> Result<u8> {
+    names::check(new)?;
+    let mut session = Session::open(output)?;
+    let params = RenameParams { name: old.to_owned(), to: new.to_owned() };
+    let branch = session.call::<BranchRename>(&params)?;
+    done(output, &branch, |branch| format!("Renamed branch {old} to {}.", branch.name))
+}
+
+fn reset(name: &str, output: Output) -> Result<u8> {
+    let mut session = Session::open(output)?;
+    let branch = session.call::<BranchReset>(&BranchParams { name: name.to_owned() })?;
+    done(output, &branch, |branch| {
+        let parent = branch.parent.as_deref().unwrap_or("its parent");
+        format!(
+            "Reset branch {} to what {parent} holds now. `offshoot undo` brings back what it had.",
+            branch.name
+        )
+    })
+}
+
+/// `offshoot undo`.
+pub(super) fn undo(output: Output) -> Result<u8> {
+    let mut session = Session::open(output)?;
+    let undone = session.call::<BranchUndo>(&Nothing {})?;
+    if output.json {
+        output.value(&undone)?;
+    } else if undone.replaced {
+        output.line(format!("Branch {} has again what it had before its reset.", undone.branch.name));
+    } else {
+        output.line(format!("Brought back branch {}.", undone.branch.name));
+    }
+    Ok(super::OK)
+}
+
+fn done(output: Output, branch: &Branch, text: impl FnOnce(&Branch) -> String) -> Result<u8> {
+    if output.json {
+        output.value(branch)?;
+    } else {
+        output.line(text(branch));
+    }
+    Ok(super::OK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use offshoot_protocol::types::ComputeState;
+
+    fn branch(name: &str, parent: Option<&str>) -> Branch {
+        Branch {
+            id: 1,
+            name: name.into(),
+            parent: parent.map(str::to_owned),
+            fork_lsn: None,
+            created_at: 0,
+            state: ComputeState::Asleep,
+            failure: None,
+            root: parent.is_none(),
+            own_bytes: 4096,
+            shared_bytes: 0,
+            in_git: true,
+            connections: 0,
+            worktrees: vec![],
+        }
+    }
+
+    #[test]
+    fn the_list_is_a_tree() {
+        let mut branches = vec![
+            branch("main", None),
+            branch("größe", Some("main")),
+            branch("x", Some("größe")),
+            branch("日本", Some("main")),
+        ];
+        branches[1].worktrees.push("/here".into());
+        branches[1].state = ComputeState::Awake;
+        branches[1].connections = 2;
+        branches[3].in_git = false;
+        insta::assert_snapshot!(table(&branches, "/here", Output::new(false)), @r"
+          main     asleep    4.1 KB
+        *   größe  awake     4.1 KB  2 connected
+              x    asleep    4.1 KB
+            日本   asleep    4.1 KB  (not in git)
+        ");
+    }
+}

@@ -1,0 +1,59 @@
+//! `offshoot exec`: becomes the program, so that exit codes, signals and the terminal are the program's own.
+
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use super::connect::Session;
+use super::output::Output;
+use super::url::address;
+use crate::failure::{Failure, Result};
+
+/// Variables that would lead libpq elsewhere, or make it demand what a loopback connection does not have.
+const IN_THE_WAY: &[&str] = &[
+    "PGSERVICE",
+    "PGSERVICEFILE",
+    "PGPASSFILE",
+    "PGHOSTADDR",
+    "PGSSLMODE",
+    "PGSSLNEGOTIATION",
+    "PGREQUIRESSL",
+    "PGREQUIREAUTH",
+    "PGCHANNELBINDING",
+    "PGGSSENCMODE",
+    "PGTARGETSESSIONATTRS",
+];
+const NOT_FOUND: u8 = 127;
+const NOT_RUNNABLE: u8 = 126;
+
+pub(super) fn run(branch: Option<&str>, command: &[OsString]) -> Result<u8> {
+    let Some((program, arguments)) = command.split_first() else {
+        return Err(Failure::user("no program to run"));
+    };
+    // Standard output belongs to the program.
+    let output = Output::new(false);
+    let mut session = Session::open(output)?;
+    let address = address(&mut session, branch)?;
+    drop(session);
+    let mut command = Command::new(program);
+    command.args(arguments);
+    for name in IN_THE_WAY {
+        command.env_remove(name);
+    }
+    command
+        .env("DATABASE_URL", &address.url)
+        .env("PGHOST", &address.host)
+        .env("PGPORT", address.port.to_string())
+        .env("PGUSER", &address.user)
+        .env("PGPASSWORD", &address.password)
+        .env("PGDATABASE", &address.database);
+    let error = command.exec();
+    let program = program.to_string_lossy();
+    let (code, why) = match error.kind() {
+        ErrorKind::NotFound => (NOT_FOUND, "command not found".to_owned()),
+        _ => (NOT_RUNNABLE, error.to_string()),
+    };
+    output.aside(format!("offshoot: {program}: {why}"));
+    Ok(code)
+}

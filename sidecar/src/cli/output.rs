@@ -1,0 +1,125 @@
+//! What goes to the terminal.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::failure::{Failure, Result};
+
+/// How to print: for people or for programs, with colours or without.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Output {
+    pub(super) json: bool,
+    colour: bool,
+    colour_errors: bool,
+}
+
+impl Output {
+    pub(super) fn new(json: bool) -> Self {
+        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        Self {
+            json,
+            colour: wanted && !json && io::stdout().is_terminal(),
+            colour_errors: wanted && !json && io::stderr().is_terminal(),
+        }
+    }
+
+    /// A line for people.
+    #[expect(clippy::unused_self, reason = "all output goes one way")]
+    pub(super) fn line(self, text: impl Display) {
+        // Whoever reads may have had enough.
+        let _ = writeln!(io::stdout(), "{text}");
+    }
+
+    /// An aside for people, beside the output.
+    pub(super) fn aside(self, text: impl Display) {
+        if !self.json {
+            let _ = writeln!(io::stderr(), "{text}");
+        }
+    }
+
+    /// A value for programs.
+    #[expect(clippy::unused_self, reason = "all output goes one way")]
+    pub(super) fn value(self, value: &impl Serialize) -> Result<()> {
+        let text = serde_json::to_string(value).map_err(|e| Failure::internal(e.to_string()))?;
+        let _ = writeln!(io::stdout(), "{text}");
+        Ok(())
+    }
+
+    pub(super) fn failure(self, failure: &Failure) {
+        let error = &failure.0;
+        let mut err = io::stderr();
+        let written = if self.json {
+            let kind = error.kind.as_str();
+            let value = json!({ "error": { "kind": kind, "message": error.message, "hint": error.hint } });
+            writeln!(err, "{value}")
+        } else {
+            let fatal = paint(self.colour_errors, "1;31", "fatal:");
+            let hint = paint(self.colour_errors, "33", "hint:");
+            let hints = error.hint.as_deref().unwrap_or_default().lines();
+            let hints: Vec<_> = hints.map(|line| format!("{hint} {line}\n")).collect();
+            write!(err, "{fatal} {}\n{}", error.message, hints.concat())
+        };
+        // Nobody is left to tell.
+        let _ = written;
+    }
+
+    pub(super) fn strong(self, text: &str) -> String {
+        paint(self.colour, "1", text)
+    }
+
+    pub(super) fn faint(self, text: &str) -> String {
+        paint(self.colour, "2", text)
+    }
+
+    pub(super) fn good(self, text: &str) -> String {
+        paint(self.colour, "32", text)
+    }
+
+    pub(super) fn warn(self, text: &str) -> String {
+        paint(self.colour, "33", text)
+    }
+
+    pub(super) fn bad(self, text: &str) -> String {
+        paint(self.colour, "31", text)
+    }
+}
+
+fn paint(colour: bool, code: &str, text: &str) -> String {
+    if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+}
+
+/// Bytes as people read them.
+pub(super) fn bytes(count: u64) -> String {
+    const UNITS: [&str; 5] = ["KB", "MB", "GB", "TB", "PB"];
+    if count < 1000 {
+        return format!("{count} B");
+    }
+    let mut value = count as f64;
+    let mut unit = "B";
+    for next in UNITS {
+        if value < 999.5 {
+            break;
+        }
+        (value, unit) = (value / 1000.0, next);
+    }
+    if value < 9.95 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bytes;
+
+    #[test]
+    fn bytes_have_two_or_three_digits() {
+        let shown: Vec<_> =
+            [0, 999, 1000, 1234, 9_949, 9_950, 99_600, 999_600, 1_500_000_000].map(bytes).to_vec();
+        assert_eq!(
+            shown,
+            ["0 B", "999 B", "1.0 KB", "1.2 KB", "9.9 KB", "10 KB", "100 KB", "1.0 MB", "1.5 GB"]
+        );
+    }
+}

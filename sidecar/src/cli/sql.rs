@@ -1,0 +1,86 @@
+//! `offshoot sql`.
+
+mod fault;
+mod prompt;
+mod scan;
+mod script;
+mod session;
+mod table;
+
+use std::io::Write;
+
+use serde_json::{Value, json};
+
+use super::args::SqlArgs;
+use super::connect::Session as EngineSession;
+use super::output::Output;
+use super::url::address;
+use crate::failure::Result;
+use crate::sys;
+use fault::SqlFault;
+use session::{Answer, Feed, Session};
+
+/// How a run of SQL ended, short of a failure to reach the database.
+type Outcome = std::result::Result<(), SqlFault>;
+
+pub(super) fn run(args: &SqlArgs, output: Output) -> Result<u8> {
+    let mut engine = EngineSession::open(output)?;
+    let address = address(&mut engine, args.branch.as_deref())?;
+    if let Some(file) = &args.file {
+        return script::run(file, &address, output);
+    }
+    sys::catch_interrupts();
+    let mut session = Session::open(&address)?;
+    if args.command.is_empty() {
+        return prompt::run(&mut session, engine, args.branch.as_deref(), output);
+    }
+    let mut results = Vec::new();
+    for sql in &args.command {
+        let outcome = execute(&mut session, sql, Feed::StandardInput, &mut |answer| {
+            if output.json { results.push(value(&answer)) } else { print(&answer) }
+        })?;
+        if let Err(fault) = outcome {
+            fault.print(sql, output);
+            return Ok(if fault.is_cancelled() { super::INTERRUPTED } else { super::NEGATIVE });
+        }
+    }
+    if output.json {
+        output.value(&json!({ "results": results }))?;
+    }
+    Ok(super::OK)
+}
+
+/// Runs what may be several statements; Postgres makes one transaction of them.
+fn execute(session: &mut Session, sql: &str, feed: Feed, each: &mut dyn FnMut(Answer)) -> Result<Outcome> {
+    session.query(sql, feed, each)
+}
+
+fn print(answer: &Answer) {
+    let text = match answer {
+        Answer::Rows { columns, rows, .. } => table::render(columns, rows),
+        Answer::Done { tag } => tag.clone(),
+        Answer::Empty => return,
+    };
+    // Whoever reads may have had enough.
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+fn value(answer: &Answer) -> Value {
+    match answer {
+        Answer::Rows { columns, rows, tag } => {
+            let names: Vec<_> = columns.iter().map(|column| &column.name).collect();
+            let rows: Vec<Vec<Value>> = rows
+                .iter()
+                .map(|row| {
+                    row.iter()
+                        .zip(columns)
+                        .map(|(cell, column)| table::json_cell(cell.as_deref(), column))
+                        .collect()
+                })
+                .collect();
+            json!({ "columns": names, "rows": rows, "command": tag })
+        }
+        Answer::Done { tag } => json!({ "columns": [], "rows": [], "command": tag }),
+        Answer::Empty => json!({ "columns": [], "rows": [], "command": "" }),
+    }
+}

@@ -1,0 +1,153 @@
+//! `offshoot status`.
+
+use offshoot_protocol::method::WorktreeGetStatus;
+use offshoot_protocol::types::{Branch, ComputeState, GitHead, NoteKind, WorktreeParams, WorktreeStatus};
+
+use super::connect::Session;
+use super::output::{Output, bytes};
+use crate::failure::Result;
+
+pub(super) fn run(show_password: bool, output: Output) -> Result<u8> {
+    let mut session = Session::open(output)?;
+    print(&mut session, show_password, output)
+}
+
+/// Prints the status of the session's worktree.
+pub(super) fn print(session: &mut Session, show_password: bool, output: Output) -> Result<u8> {
+    let path = session.path();
+    let status = session.call::<WorktreeGetStatus>(&WorktreeParams { path })?;
+    if output.json {
+        output.value(&status)?;
+    } else {
+        output.line(human(&status, show_password, output));
+    }
+    Ok(super::OK)
+}
+
+fn human(status: &WorktreeStatus, show_password: bool, output: Output) -> String {
+    let git = match &status.git {
+        GitHead::Branch { name } => format!("On git branch {}", output.strong(name)),
+        GitHead::Detached { commit } if commit.is_empty() => "The git HEAD cannot be read".to_owned(),
+        GitHead::Detached { commit } => format!("HEAD detached at {}", &commit[..commit.len().min(10)]),
+    };
+    let url = if show_password { status.endpoint.url.clone() } else { hide_password(&status.endpoint.url) };
+    let mut lines = vec![git];
+    if let Some(branch) = &status.branch {
+        let from = branch.parent.as_ref().map(|parent| format!(", from {parent}")).unwrap_or_default();
+        lines.push(format!("Database branch {}{from}", output.strong(&branch.name)));
+        lines.push(format!("  {url}"));
+        lines.push(format!("  {}", facts(branch, status.endpoint.connections, output)));
+    } else {
+        lines.push(output.bad("No database branch"));
+        lines.push(format!("  {url}"));
+    }
+    for note in &status.notes {
+        let word = match note.kind {
+            NoteKind::Config | NoteKind::PortTaken | NoteKind::Binding | NoteKind::Compute => {
+                output.bad("error:")
+            }
+            _ => output.warn("note:"),
+        };
+        lines.push(format!("{word} {}", note.text));
+        lines.extend(note.hint.iter().flat_map(|hint| hint.lines()).map(|hint| format!("  {hint}")));
+    }
+    lines.join("\n")
+}
+
+fn facts(branch: &Branch, connections: u64, output: Output) -> String {
+    let own = format!("{} of its own", bytes(branch.own_bytes));
+    let shared = match branch.shared_bytes {
+        0 => String::new(),
+        shared => format!(", {} shared", bytes(shared)),
+    };
+    let people = match connections {
+        0 => String::new(),
+        1 => ", 1 connection".to_owned(),
+        many => format!(", {many} connections"),
+    };
+    format!("{}{people}, {own}{shared}", state(branch.state, output))
+}
+
+/// The state of a Postgres, coloured.
+pub(super) fn state(state: ComputeState, output: Output) -> String {
+    match state {
+        ComputeState::Awake => output.good(state.as_str()),
+        ComputeState::Asleep => output.faint(state.as_str()),
+        ComputeState::Failed => output.bad(state.as_str()),
+        ComputeState::Waking | ComputeState::Stopping => output.warn(state.as_str()),
+    }
+}
+
+/// A URL with stars for its password.
+pub(super) fn hide_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    // The last `@` before the path: a password may contain one where its author forgot to encode it.
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let Some(at) = rest[..end].rfind('@') else { return url.to_owned() };
+    match rest[..at].split_once(':') {
+        Some((user, _)) => format!("{scheme}://{user}:****{}", &rest[at..]),
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use offshoot_protocol::types::{EndpointStatus, Note};
+
+    #[test]
+    fn passwords_are_hidden_and_nothing_else() {
+        for (url, shown) in [
+            ("postgres://u:secret@h:1/d", "postgres://u:****@h:1/d"),
+            ("postgres://u:p@ss@h/d?x=a@b:c", "postgres://u:****@h/d?x=a@b:c"),
+            ("postgres://u@h:5432/d", "postgres://u@h:5432/d"),
+            ("postgres://h:5432/d", "postgres://h:5432/d"),
+            ("dump.sql", "dump.sql"),
+        ] {
+            assert_eq!(hide_password(url), shown);
+        }
+    }
+
+    #[test]
+    fn status_reads_like_git() {
+        let branch = Branch {
+            id: 2,
+            name: "feature".into(),
+            parent: Some("main".into()),
+            fork_lsn: None,
+            created_at: 0,
+            state: ComputeState::Awake,
+            failure: None,
+            root: false,
+            own_bytes: 123_456,
+            shared_bytes: 78_900_000,
+            in_git: true,
+            connections: 1,
+            worktrees: vec![],
+        };
+        let status = WorktreeStatus {
+            path: "/r".into(),
+            git: GitHead::Branch { name: "feature".into() },
+            branch: Some(branch),
+            endpoint: EndpointStatus {
+                port: 20_001,
+                url: "postgres://postgres:secret@127.0.0.1:20001/app".into(),
+                listening: true,
+                connections: 1,
+            },
+            notes: vec![Note {
+                kind: NoteKind::Config,
+                text: "offshoot.toml, line 3: unknown key `on_chekout`".into(),
+                hint: Some("Did you mean `on_checkout`?".into()),
+            }],
+        };
+        insta::assert_snapshot!(human(&status, false, Output::new(false)), @r"
+        On git branch feature
+        Database branch feature, from main
+          postgres://postgres:****@127.0.0.1:20001/app
+          awake, 1 connection, 123 KB of its own, 79 MB shared
+        error: offshoot.toml, line 3: unknown key `on_chekout`
+          Did you mean `on_checkout`?
+        ");
+    }
+}

@@ -1,0 +1,71 @@
+//! `offshoot.toml`: what a worktree asks of the engine.
+//!
+//! The file comes with a repository, so nothing in it may name a program to run or a place to write to.
+
+mod file;
+mod parse;
+mod settings;
+
+use std::time::Duration;
+
+pub(crate) use file::ConfigFile;
+pub(crate) use parse::{ConfigError, parse};
+
+/// Name of the file, at the root of a worktree.
+pub(crate) const FILE_NAME: &str = "offshoot.toml";
+
+/// What happens when a git branch is checked out that has no database branch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum OnCheckout {
+    /// One is made, from the database branch of the git branch that it was cut from.
+    #[default]
+    Create,
+    /// The endpoint stays where it is.
+    Switch,
+    /// The endpoint stays where it is, and `offshoot status` tells how to go on.
+    Ask,
+}
+
+/// The settings of a worktree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Config {
+    /// See [`OnCheckout`].
+    pub(crate) on_checkout: OnCheckout,
+    /// How long a branch without connections stays awake.
+    pub(crate) idle_timeout: Duration,
+    /// How long open transactions may go on after a switch.
+    pub(crate) switch_grace: Duration,
+    /// Settings for every Postgres of the project, sorted by name.
+    pub(crate) postgres: Vec<(String, String)>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            on_checkout: OnCheckout::default(),
+            idle_timeout: Duration::from_mins(5),
+            switch_grace: Duration::from_secs(5),
+            postgres: Vec::new(),
+        }
+    }
+}
+
+/// The file that `init` writes.
+pub(crate) const TEMPLATE: &str = r#"# Offshoot: a database branch for every git branch. Every line is optional.
+
+# What happens when a git branch is checked out that has no database branch yet:
+#   "create"  make one, from the database branch of the git branch that it was cut from
+#   "switch"  stay on the present database branch
+#   "ask"     stay, and let `offshoot status` tell how to go on
+# on_checkout = "create"
+
+# A branch without connections falls asleep after this time.
+# idle_timeout = "5m"
+
+# How long open transactions may go on after a switch, before their connections are closed.
+# switch_grace = "5s"
+
+# Settings for Postgres.
+# [postgres]
+# settings = { shared_buffers = "64MB" }
+"#;

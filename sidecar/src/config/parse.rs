@@ -1,0 +1,368 @@
+//! From text to [`Config`], with line numbers.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::{Config, OnCheckout, settings};
+
+/// Why a file cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {message}")]
+pub(crate) struct ConfigError {
+    /// From 1.
+    pub(crate) line: usize,
+    /// What is wrong there.
+    pub(crate) message: String,
+    /// How to put it right.
+    pub(crate) hint: Option<String>,
+}
+
+type Entry<'a, 'i> = (&'a Spanned<std::borrow::Cow<'i, str>>, &'a Spanned<DeValue<'i>>);
+
+const KEYS: [&str; 4] = ["on_checkout", "idle_timeout", "switch_grace", "postgres"];
+/// Longer than anybody waits for anything, and short enough for every clock.
+const LONGEST: Duration = Duration::from_hours(366 * 24);
+
+/// Reads a whole file.
+pub(crate) fn parse(text: &str) -> Result<Config, ConfigError> {
+    let source = Source { text };
+    let table = DeTable::parse(text).map_err(|error| ConfigError {
+        line: source.line(error.span().unwrap_or(0..0)),
+        message: error.message().to_owned(),
+        hint: None,
+    })?;
+    let mut config = Config::default();
+    for entry in table.get_ref() {
+        source.top(entry, &mut config)?;
+    }
+    Ok(config)
+}
+
+struct Source<'t> {
+    text: &'t str,
+}
+
+impl Source<'_> {
+    fn line(&self, span: Range<usize>) -> usize {
+        let before = &self.text.as_bytes()[..span.start.min(self.text.len())];
+        1 + before.split(|&b| b == b'\n').count().saturating_sub(1)
+    }
+
+    fn error(&self, span: Range<usize>, message: String, hint: Option<String>) -> ConfigError {
+        ConfigError { line: self.line(span), message, hint }
+    }
+
+    fn top(&self, (key, value): Entry<'_, '_>, config: &mut Config) -> Result<(), ConfigError> {
+        match key.get_ref().as_ref() {
+            "on_checkout" => config.on_checkout = self.on_checkout(value)?,
+            "idle_timeout" => config.idle_timeout = self.duration("idle_timeout", value)?,
+            "switch_grace" => config.switch_grace = self.duration("switch_grace", value)?,
+            "postgres" => {
+                let table = self.table("postgres", value)?;
+                for entry in table {
+                    self.postgres(entry, config)?;
+                }
+            }
+            other => return Err(self.unknown(key.span(), "", other, &KEYS)),
+        }
+        Ok(())
+    }
+
+    fn postgres(&self, (key, value): Entry<'_, '_>, config: &mut Config) -> Result<(), ConfigError> {
+        match key.get_ref().as_ref() {
+            "settings" => {
+                for entry in self.table("postgres.settings", value)? {
+                    self.setting("", entry, config)?;
+                }
+                config.postgres.sort();
+                Ok(())
+            }
+            // A program's place must not come from a file that came with a repository.
+            name @ ("version" | "bin_dir") => {
+                let flag = if name == "version" { "--postgres" } else { "--bin-dir" };
+                let hint = format!("Which Postgres runs is chosen once: `offshoot init {flag} …`.");
+                Err(self.error(
+                    key.span(),
+                    format!("`postgres.{name}` cannot be set in this file"),
+                    Some(hint),
+                ))
+            }
+            other => Err(self.unknown(key.span(), "postgres.", other, &["settings"])),
+        }
+    }
+
+    /// One setting. `auto_explain.log_analyze = true` is a table to TOML and a name with a dot to Postgres.
+    fn setting(
+        &self,
+        prefix: &str,
+        (key, value): Entry<'_, '_>,
+        config: &mut Config,
+    ) -> Result<(), ConfigError> {
+        let name = format!("{prefix}{}", key.get_ref().to_ascii_lowercase());
+        settings::check_name(&name).map_err(|why| self.error(key.span(), why, None))?;
+        if let (DeValue::Table(inner), "") = (value.get_ref(), prefix) {
+            let prefix = format!("{name}.");
+            return inner.iter().try_for_each(|entry| self.setting(&prefix, entry, config));
+        }
+        let text = setting_text(value.get_ref()).filter(|text| !text.contains('\0')).ok_or_else(|| {
+            let text = format!("`{name}` is {}, not text, a number or true or false", kind(value.get_ref()));
+            self.error(value.span(), text, None)
+        })?;
+        settings::check_value(&name, &text).map_err(|why| self.error(value.span(), why, None))?;
+        config.postgres.push((name, text));
+        Ok(())
+    }
+
+    fn on_checkout(&self, value: &Spanned<DeValue<'_>>) -> Result<OnCheckout, ConfigError> {
+        let words = ["create", "switch", "ask"];
+        let text = self.text("on_checkout", value, "one of \"create\", \"switch\" and \"ask\"")?;
+        match text {
+            "create" => Ok(OnCheckout::Create),
+            "switch" => Ok(OnCheckout::Switch),
+            "ask" => Ok(OnCheckout::Ask),
+            other => {
+                let message =
+                    format!("`on_checkout` is {other:?}, not one of \"create\", \"switch\" and \"ask\"");
+                let hint = closest(other, &words).map(|word| format!("Did you mean {word:?}?"));
+                Err(self.error(value.span(), message, hint))
+            }
+        }
+    }
+
+    fn duration(&self, key: &str, value: &Spanned<DeValue<'_>>) -> Result<Duration, ConfigError> {
+        const SHAPE: &str = "a time such as \"30s\", \"5m\" or \"1h\"";
+        let text = self.text(key, value, SHAPE)?;
+        duration(text)
+            .ok_or_else(|| self.error(value.span(), format!("`{key}` is {text:?}, not {SHAPE}"), None))
+    }
+
+    fn text<'v>(
+        &self,
+        key: &str,
+        value: &'v Spanned<DeValue<'_>>,
+        shape: &str,
+    ) -> Result<&'v str, ConfigError> {
+        value.get_ref().as_str().ok_or_else(|| {
+            self.error(value.span(), format!("`{key}` is {}, not {shape}", kind(value.get_ref())), None)
+        })
+    }
+
+    fn table<'v, 'i>(
+        &self,
+        key: &str,
+        value: &'v Spanned<DeValue<'i>>,
+    ) -> Result<&'v DeTable<'i>, ConfigError> {
+        value.get_ref().as_table().ok_or_else(|| {
+            self.error(value.span(), format!("`{key}` is {}, not a table", kind(value.get_ref())), None)
+        })
+    }
+
+    fn unknown(&self, span: Range<usize>, prefix: &str, key: &str, known: &[&str]) -> ConfigError {
+        let hint = match closest(key, known) {
+            Some(near) => format!("Did you mean `{prefix}{near}`?"),
+            None => format!("Known are {}.", known.join(", ")),
+        };
+        self.error(span, format!("unknown key `{prefix}{key}`"), Some(hint))
+    }
+}
+
+/// `90`, `30s`, `1.5h`: a number and a unit.
+pub(crate) fn duration(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let unit_at = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let (number, unit) = text.split_at(unit_at);
+    let unit_ms = match unit.trim() {
+        "ms" => 1.0,
+        "s" => 1000.0,
+        "m" | "min" => 60_000.0,
+        "h" => 3_600_000.0,
+        "d" => 86_400_000.0,
+        _ => return None,
+    };
+    let ms = number.parse::<f64>().ok()? * unit_ms;
+    Duration::try_from_secs_f64(ms / 1000.0).ok().filter(|&time| time <= LONGEST)
+}
+
+fn setting_text(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(number) => {
+            i64::from_str_radix(number.as_str(), number.radix()).ok().map(|number| number.to_string())
+        }
+        DeValue::Float(number) => Some(number.as_str().to_owned()),
+        DeValue::Boolean(on) => Some(if *on { "on" } else { "off" }.to_owned()),
+        DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => None,
+    }
+}
+
+fn kind(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "text",
+        DeValue::Integer(_) | DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+/// The word of `known` that `typed` was probably meant to be.
+fn closest<'k>(typed: &str, known: &[&'k str]) -> Option<&'k str> {
+    let typed = typed.to_ascii_lowercase().replace('-', "_");
+    known
+        .iter()
+        .map(|word| (distance(&typed, word), *word))
+        .filter(|(distance, word)| *distance <= 1 + word.len() / 4)
+        .min()
+        .map(|(_, word)| word)
+}
+
+/// How many letters have to be inserted, removed, replaced or swapped with their neighbour.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for (i, j) in (0..=a.len()).flat_map(|i| (0..=b.len()).map(move |j| (i, j))) {
+        rows[i][j] = match (i, j) {
+            (0, n) | (n, 0) => n,
+            _ => {
+                let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+                let mut best = replaced.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
+                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                    best = best.min(rows[i - 2][j - 2] + 1);
+                }
+                best
+            }
+        };
+    }
+    rows[a.len()][b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(text: &str) -> String {
+        let error = parse(text).unwrap_err();
+        match &error.hint {
+            Some(hint) => format!("{error} | {hint}"),
+            None => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn the_template_and_an_empty_file_say_nothing() {
+        assert_eq!(parse(""), Ok(Config::default()));
+        assert_eq!(parse(super::super::TEMPLATE), Ok(Config::default()));
+    }
+
+    #[test]
+    fn the_template_uncommented_is_valid() {
+        let lines: Vec<_> = super::super::TEMPLATE
+            .lines()
+            .map(|line| {
+                line.strip_prefix("# ")
+                    .filter(|rest| rest.contains(" = ") || rest.starts_with('['))
+                    .unwrap_or("")
+            })
+            .collect();
+        let config = parse(&lines.join("\n")).unwrap();
+        assert_eq!(config.postgres, [("shared_buffers".to_owned(), "64MB".to_owned())]);
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let text = "on_checkout = 'ask'\nidle_timeout = \"1.5h\"\nswitch_grace = \"250 ms\"\n\n[postgres.settings]\n\
+                    work_mem = \"8MB\"\nmax_connections = 50\njit = false\nrandom_page_cost = 1.1\nAuto_Explain.Log_Analyze = true";
+        let config = parse(text).unwrap();
+        assert_eq!(config.on_checkout, OnCheckout::Ask);
+        assert_eq!((config.idle_timeout.as_secs(), config.switch_grace.as_millis()), (5400, 250));
+        let settings: Vec<_> = config.postgres.iter().map(|(n, v)| format!("{n}={v}")).collect();
+        assert_eq!(
+            settings,
+            [
+                "auto_explain.log_analyze=on",
+                "jit=off",
+                "max_connections=50",
+                "random_page_cost=1.1",
+                "work_mem=8MB"
+            ]
+        );
+    }
+
+    #[test]
+    fn misspelt_keys_are_recognised() {
+        assert_eq!(
+            fault("\n\non_chekout = 'ask'"),
+            "line 3: unknown key `on_chekout` | Did you mean `on_checkout`?"
+        );
+        assert_eq!(
+            fault("idle-timeout = '5m'"),
+            "line 1: unknown key `idle-timeout` | Did you mean `idle_timeout`?"
+        );
+        assert_eq!(
+            fault("[postgres]\nsetings = {}"),
+            "line 2: unknown key `postgres.setings` | Did you mean `postgres.settings`?"
+        );
+        assert!(fault("colour = 1").contains("Known are on_checkout"));
+        assert!(fault("on_checkout = 'craete'").ends_with("| Did you mean \"create\"?"));
+    }
+
+    #[test]
+    fn wrong_values_are_named_with_their_line() {
+        assert_eq!(
+            fault("idle_timeout = 5"),
+            "line 1: `idle_timeout` is a number, not a time such as \"30s\", \"5m\" or \"1h\""
+        );
+        for bad in ["", "5", "5x", "-5s", "m", "1e9h", "99999d", "..s"] {
+            assert!(fault(&format!("\nidle_timeout = '{bad}'")).starts_with("line 2: "), "{bad}");
+        }
+        assert!(fault("a = \n").starts_with("line 1: "));
+        assert!(fault("x = 1\nx = 2").starts_with("line "));
+        assert!(fault("postgres = 3").contains("not a table"));
+        assert!(fault("[postgres]\nsettings = { work_mem = [1] }").contains("line 2: `work_mem` is a list"));
+    }
+
+    #[test]
+    fn a_repository_cannot_choose_programs_or_break_safety() {
+        assert!(fault("[postgres]\nbin_dir = '/tmp/evil'").contains("`offshoot init --bin-dir"));
+        assert!(fault("[postgres]\nversion = 17").contains("--postgres"));
+        for name in [
+            "fsync",
+            "FSYNC",
+            "full_page_writes",
+            "listen_addresses",
+            "port",
+            "unix_socket_directories",
+            "archive_command",
+            "archive_mode",
+            "archive_library",
+            "restore_command",
+            "wal_recycle",
+            "wal_init_zero",
+            "data_directory",
+            "hba_file",
+            "ident_file",
+            "config_file",
+            "external_pid_file",
+            "ssl_passphrase_command",
+            "log_directory",
+            "logging_collector",
+            "dynamic_library_path",
+            "recovery_end_command",
+            "primary_conninfo",
+            "synchronous_standby_names",
+            "a b",
+            "x=y",
+            "-c",
+        ] {
+            let text = format!("[postgres]\nsettings = {{ \"{name}\" = \"x\" }}");
+            assert!(fault(&text).starts_with("line 2: "), "{name}");
+        }
+        assert!(fault("[postgres]\nsettings = { io_method = 'io_uring' }").contains("io_uring"));
+        assert!(parse("[postgres]\nsettings = { io_method = 'sync', shared_preload_libraries = 'pg_stat_statements' }").is_ok());
+        assert!(fault("[postgres]\nsettings = { shared_preload_libraries = '/tmp/evil' }").contains("path"));
+    }
+}

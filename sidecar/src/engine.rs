@@ -1,0 +1,169 @@
+//! The engine: one process for a store, which owns its branches, endpoints and bindings to git.
+
+pub(crate) mod binding;
+pub(crate) mod book;
+mod branches;
+mod computes;
+pub(crate) mod log;
+mod ports;
+mod rpc;
+mod run;
+mod server;
+mod upkeep;
+mod upstream;
+mod worktrees;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use offshoot_git::Repository;
+use offshoot_protocol::error::Reason;
+use offshoot_protocol::types::Subject;
+use offshoot_storage::{BranchId, StorageError, Store};
+use tokio::sync::{Notify, OwnedMutexGuard, broadcast};
+
+pub(crate) use run::{Options, run};
+
+use crate::config::Config;
+use crate::failure::{Failure, Result};
+use binding::Binding;
+use computes::Computes;
+use upstream::WakeError;
+
+/// What all parts of the engine share.
+pub(crate) struct Engine {
+    pub(crate) store: Arc<Store>,
+    pub(crate) repository: Repository,
+    pub(crate) computes: Computes,
+    pub(crate) binding: Binding,
+    /// Counts changes to the set of branches and their names.
+    pub(crate) generation: AtomicU64,
+    pub(crate) started_at: SystemTime,
+    changes: broadcast::Sender<Subject>,
+    idle_timeouts: Mutex<HashMap<BranchId, Duration>>,
+    /// One deletion, reset, rename or undo at a time.
+    structure: tokio::sync::Mutex<()>,
+    stopping: AtomicBool,
+    stop: Notify,
+}
+
+impl Engine {
+    fn new(store: Store, repository: Repository, binding: Binding) -> Arc<Self> {
+        Arc::new(Self {
+            store: Arc::new(store),
+            repository,
+            computes: Computes::default(),
+            binding,
+            generation: AtomicU64::new(0),
+            started_at: SystemTime::now(),
+            changes: broadcast::channel(64).0,
+            idle_timeouts: Mutex::default(),
+            structure: tokio::sync::Mutex::default(),
+            stopping: AtomicBool::new(false),
+            stop: Notify::new(),
+        })
+    }
+
+    /// Does something that touches the disk or waits for a process, on a thread that may.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Arc<Self>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let engine = Arc::clone(self);
+        let done = tokio::task::spawn_blocking(move || work(&engine)).await;
+        done.unwrap_or_else(|panic| Err(Failure::internal(format!("a task of the engine failed: {panic}"))))
+    }
+
+    /// Starts the Postgres of `id` unless it runs, and returns its socket.
+    async fn wake(self: &Arc<Self>, id: BranchId) -> Result<PathBuf, WakeError> {
+        if self.is_stopping() {
+            return Err(WakeError::Failed(stopping()));
+        }
+        let turn = self.computes.turn(id).await;
+        let engine = Arc::clone(self);
+        // If the asker leaves, the branch is woken all the same and must be known to be awake.
+        let woken = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            let fresh = engine
+                .store
+                .branch(id)
+                .is_ok_and(|branch| branch.state != offshoot_storage::ComputeState::Awake);
+            let begin = std::time::Instant::now();
+            let socket = engine.store.wake(id)?;
+            engine.computes.woke(id);
+            if fresh {
+                let took_ms = begin.elapsed().as_millis() as u64;
+                tracing::info!(id = id.0, took_ms, "woke a branch");
+                engine.changed(Subject::Compute);
+            }
+            Ok::<_, StorageError>(socket)
+        });
+        match woken.await {
+            Ok(result) => Ok(result?),
+            Err(panic) => {
+                Err(WakeError::Failed(Failure::internal(format!("waking the branch failed: {panic}"))))
+            }
+        }
+    }
+
+    /// Stops the Postgres of `id`. The caller has waited for his turn.
+    async fn sleep(self: &Arc<Self>, id: BranchId, turn: OwnedMutexGuard<()>) -> Result<()> {
+        self.blocking(move |engine| {
+            let _turn = turn;
+            engine.store.sleep(id)?;
+            engine.computes.slept(id);
+            tracing::info!(id = id.0, "a branch fell asleep");
+            engine.changed(Subject::Compute);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Tells subscribers.
+    pub(crate) fn changed(&self, what: Subject) {
+        // An error means that nobody listens.
+        let _ = self.changes.send(what);
+    }
+
+    /// The set of branches or their names changed: every binding has to be looked at again.
+    fn branches_changed(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.changed(Subject::Branches);
+        self.binding.git_changed();
+    }
+
+    /// Takes how long each branch that a worktree leads to may idle; of several worktrees the longest time counts.
+    pub(crate) fn set_idle_timeouts(&self, timeouts: impl Iterator<Item = (BranchId, Duration)>) {
+        let mut table = self.idle_timeouts.lock().unwrap_or_else(PoisonError::into_inner);
+        table.clear();
+        for (id, timeout) in timeouts {
+            let entry = table.entry(id).or_insert(timeout);
+            *entry = timeout.max(*entry);
+        }
+    }
+
+    /// How long `id` may idle. Branches that no worktree leads to idle as long as those that one does.
+    fn idle_timeout(&self, id: BranchId) -> Duration {
+        let table = self.idle_timeouts.lock().unwrap_or_else(PoisonError::into_inner);
+        let shortest = || table.values().min().copied();
+        table.get(&id).copied().or_else(shortest).unwrap_or(Config::default().idle_timeout)
+    }
+
+    /// Asks the engine to stop.
+    fn request_stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.stop.notify_one();
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+}
+
+/// What is answered while the engine stops.
+pub(crate) fn stopping() -> Failure {
+    Failure::engine("the engine is stopping").reason(Reason::Stopping).hint("Try again.")
+}

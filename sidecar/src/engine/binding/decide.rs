@@ -1,0 +1,209 @@
+//! What a checkout means for the database. Pure: facts in, decision out.
+
+use offshoot_git::{Head, Origin};
+use offshoot_storage::BranchId;
+
+use crate::config::OnCheckout;
+
+/// Where the facts come from.
+pub(super) trait Facts {
+    /// The database branch of this name.
+    fn named(&self, name: &str) -> Option<BranchId>;
+    /// Whether git has a branch of this name.
+    fn in_git(&self, name: &str) -> bool;
+    /// Where a git branch comes from, newest first.
+    fn lineage(&self, name: &str) -> Vec<Origin>;
+    /// The git branch with the nearest common commit.
+    fn nearest(&self, name: &str) -> Option<String>;
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// Lead to this branch.
+    To(BranchId),
+    /// The git branch was renamed: so is its database branch.
+    Rename {
+        /// The database branch under its old name.
+        id: BranchId,
+        /// Its new name.
+        to: String,
+    },
+    /// Make a branch and lead to it.
+    Create {
+        /// Its name.
+        name: String,
+        /// Whose data it starts with.
+        parent: BranchId,
+    },
+    /// Stay, and say why.
+    Stay {
+        /// Where.
+        at: BranchId,
+        /// Why.
+        why: Why,
+    },
+}
+
+/// Why an endpoint stays where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// No git branch is checked out.
+    Detached { commit: String },
+    /// The configuration says not to make one.
+    Switch { name: String },
+    /// The configuration says to ask; a new branch would come from `parent`.
+    Ask { name: String, parent: BranchId },
+}
+
+/// Decides for a worktree that leads to `here` now.
+pub(super) fn decide(head: &Head, on_checkout: OnCheckout, here: BranchId, facts: &dyn Facts) -> Decision {
+    let name = match head {
+        Head::Detached { commit } => {
+            return Decision::Stay { at: here, why: Why::Detached { commit: commit.clone() } };
+        }
+        Head::Branch(name) => name.clone(),
+    };
+    if let Some(id) = facts.named(&name) {
+        return Decision::To(id);
+    }
+    let lineage = facts.lineage(&name);
+    let renames = lineage.iter().map_while(|origin| match origin {
+        Origin::RenamedFrom(old) => Some(old),
+        _ => None,
+    });
+    // A name that git has again belongs to another branch.
+    if let Some(id) = renames.filter(|old| !facts.in_git(old)).find_map(|old| facts.named(old)) {
+        return Decision::Rename { id, to: name };
+    }
+    let parent = lineage.iter().find_map(|origin| source(&name, origin, facts)).unwrap_or(here);
+    match on_checkout {
+        OnCheckout::Create => Decision::Create { name, parent },
+        OnCheckout::Switch => Decision::Stay { at: here, why: Why::Switch { name } },
+        OnCheckout::Ask => Decision::Stay { at: here, why: Why::Ask { name, parent } },
+    }
+}
+
+/// The database branch that stands for where a git branch came from.
+fn source(name: &str, origin: &Origin, facts: &dyn Facts) -> Option<BranchId> {
+    match origin {
+        Origin::CutFrom(from) | Origin::RenamedFrom(from) => facts.named(from),
+        Origin::CutFromCommit(_) => facts.nearest(name).and_then(|near| facts.named(&near)),
+        Origin::Unknown => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAIN: BranchId = BranchId(1);
+    const FEATURE: BranchId = BranchId(2);
+
+    struct Known {
+        databases: &'static [(&'static str, BranchId)],
+        git: &'static [&'static str],
+        lineage: Vec<Origin>,
+        nearest: Option<&'static str>,
+    }
+
+    impl Facts for Known {
+        fn named(&self, name: &str) -> Option<BranchId> {
+            self.databases.iter().find(|(n, _)| *n == name).map(|(_, id)| *id)
+        }
+        fn in_git(&self, name: &str) -> bool {
+            self.git.contains(&name)
+        }
+        fn lineage(&self, _name: &str) -> Vec<Origin> {
+            self.lineage.clone()
+        }
+        fn nearest(&self, _name: &str) -> Option<String> {
+            self.nearest.map(str::to_owned)
+        }
+    }
+
+    fn known(origin: Origin) -> Known {
+        Known {
+            databases: &[("main", MAIN), ("feature", FEATURE)],
+            git: &["main", "feature", "new"],
+            lineage: vec![origin],
+            nearest: None,
+        }
+    }
+
+    fn branch(name: &str) -> Head {
+        Head::Branch(name.into())
+    }
+
+    fn create(parent: BranchId) -> Decision {
+        Decision::Create { name: "new".into(), parent }
+    }
+
+    #[test]
+    fn a_branch_that_has_a_database_is_switched_to_whatever_the_configuration_says() {
+        for on_checkout in [OnCheckout::Create, OnCheckout::Switch, OnCheckout::Ask] {
+            let decision =
+                decide(&branch("feature"), on_checkout, MAIN, &known(Origin::CutFrom("main".into())));
+            assert_eq!(decision, Decision::To(FEATURE));
+        }
+    }
+
+    #[test]
+    fn a_new_branch_starts_from_what_git_cut_it_from() {
+        let from = |origin| decide(&branch("new"), OnCheckout::Create, MAIN, &known(origin));
+        assert_eq!(from(Origin::CutFrom("feature".into())), create(FEATURE));
+        assert_eq!(from(Origin::CutFrom("unknown".into())), create(MAIN));
+        assert_eq!(from(Origin::Unknown), create(MAIN));
+    }
+
+    #[test]
+    fn a_renamed_branch_keeps_its_data() {
+        let mut facts = known(Origin::RenamedFrom("feature".into()));
+        facts.git = &["main", "new"];
+        for on_checkout in [OnCheckout::Create, OnCheckout::Switch, OnCheckout::Ask] {
+            let decision = decide(&branch("new"), on_checkout, FEATURE, &facts);
+            assert_eq!(decision, Decision::Rename { id: FEATURE, to: "new".into() });
+        }
+    }
+
+    #[test]
+    fn a_branch_renamed_twice_keeps_its_data() {
+        let mut facts = known(Origin::RenamedFrom("between".into()));
+        facts.lineage.extend([Origin::RenamedFrom("feature".into()), Origin::CutFrom("main".into())]);
+        facts.git = &["main", "new"];
+        let decision = decide(&branch("new"), OnCheckout::Create, MAIN, &facts);
+        assert_eq!(decision, Decision::Rename { id: FEATURE, to: "new".into() });
+    }
+
+    #[test]
+    fn a_branch_cut_from_a_commit_starts_from_the_nearest_branch() {
+        let mut facts = known(Origin::CutFromCommit("c0ffee".into()));
+        facts.nearest = Some("feature");
+        assert_eq!(decide(&branch("new"), OnCheckout::Create, MAIN, &facts), create(FEATURE));
+    }
+
+    #[test]
+    fn a_rename_whose_old_name_lives_again_is_a_new_branch() {
+        let facts = known(Origin::RenamedFrom("feature".into()));
+        assert_eq!(decide(&branch("new"), OnCheckout::Create, MAIN, &facts), create(FEATURE));
+    }
+
+    #[test]
+    fn without_create_the_endpoint_stays_and_says_so() {
+        let facts = known(Origin::CutFrom("feature".into()));
+        let stays = |why| Decision::Stay { at: MAIN, why };
+        let name = "new".to_owned();
+        assert_eq!(
+            decide(&branch("new"), OnCheckout::Ask, MAIN, &facts),
+            stays(Why::Ask { name: name.clone(), parent: FEATURE })
+        );
+        assert_eq!(decide(&branch("new"), OnCheckout::Switch, MAIN, &facts), stays(Why::Switch { name }));
+    }
+
+    #[test]
+    fn a_detached_head_keeps_the_last_branch() {
+        let head = Head::Detached { commit: "c0ffee".into() };
+        let decision = decide(&head, OnCheckout::Create, FEATURE, &known(Origin::Unknown));
+        assert_eq!(decision, Decision::Stay { at: FEATURE, why: Why::Detached { commit: "c0ffee".into() } });
+    }
+}

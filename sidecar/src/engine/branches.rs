@@ -1,0 +1,300 @@
+//! What is asked of branches.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use offshoot_git::Head;
+use offshoot_protocol::types::{
+    Branch, BranchList, BranchParams, ComputeState, CreateParams, Nothing, RenameParams, Subject, UndoResult,
+    UrlResult,
+};
+use offshoot_storage::{BranchId, BranchSize, StorageError};
+
+use super::binding::View;
+use super::server::Call;
+use super::upstream::WakeError;
+use super::{Engine, worktrees};
+use crate::failure::{Failure, Result};
+use crate::{names, timestamp};
+
+/// How long transactions may go on in a branch that is reset.
+const RESET_GRACE: Duration = Duration::from_secs(5);
+
+/// `branch/list`.
+pub(super) async fn list(engine: &Arc<Engine>) -> Result<BranchList> {
+    let views = engine.binding.fresh_views().await?;
+    let described = engine
+        .blocking(move |engine| {
+            let in_git = engine.repository.branches().unwrap_or_default();
+            let branches = engine.store.branches()?;
+            let describe = |branch: offshoot_storage::Branch| {
+                let size =
+                    engine.store.size(branch.id).unwrap_or(BranchSize { own_bytes: 0, shared_bytes: 0 });
+                let known = in_git.contains(&branch.name);
+                describe(engine, branch, size, known, &views)
+            };
+            Ok(branches.into_iter().map(describe).collect())
+        })
+        .await?;
+    Ok(BranchList { branches: parents_first(described) })
+}
+
+/// One branch as the wire has it.
+pub(super) async fn describe_one(engine: &Arc<Engine>, id: BranchId) -> Result<Branch> {
+    let views = engine.binding.views().await?;
+    engine
+        .blocking(move |engine| {
+            let branch = engine.store.branch(id)?;
+            let size = engine.store.size(id)?;
+            let in_git = engine.repository.has_branch(&branch.name).unwrap_or(false);
+            Ok(describe(engine, branch, size, in_git, &views))
+        })
+        .await
+}
+
+fn describe(
+    engine: &Engine,
+    branch: offshoot_storage::Branch,
+    size: BranchSize,
+    in_git: bool,
+    views: &[View],
+) -> Branch {
+    let here = views.iter().filter(|view| view.branch.as_ref() == Ok(&branch.id));
+    Branch {
+        id: branch.id.0,
+        worktrees: here.map(|view| view.path.to_string_lossy().into_owned()).collect(),
+        connections: engine.computes.connections(branch.id),
+        name: branch.name,
+        parent: branch.parent_name,
+        fork_lsn: branch.fork_lsn.map(|lsn| lsn.to_string()),
+        created_at: timestamp::seconds(branch.created_at),
+        state: state(branch.state),
+        failure: branch.failure,
+        root: branch.is_root,
+        own_bytes: size.own_bytes,
+        shared_bytes: size.shared_bytes,
+        in_git,
+    }
+}
+
+fn state(state: offshoot_storage::ComputeState) -> ComputeState {
+    use offshoot_storage::ComputeState as S;
+    match state {
+        S::Asleep => ComputeState::Asleep,
+        S::Waking => ComputeState::Waking,
+        S::Awake => ComputeState::Awake,
+        S::Stopping => ComputeState::Stopping,
+        S::Failed => ComputeState::Failed,
+    }
+}
+
+/// Roots first, each followed by its descendants; siblings by name.
+fn parents_first(branches: Vec<Branch>) -> Vec<Branch> {
+    let known: Vec<String> = branches.iter().map(|branch| branch.name.clone()).collect();
+    let mut children: HashMap<Option<String>, Vec<Branch>> = HashMap::new();
+    for branch in branches {
+        let parent = branch.parent.clone().filter(|parent| known.contains(parent));
+        children.entry(parent).or_default().push(branch);
+    }
+    for siblings in children.values_mut() {
+        siblings.sort_by(|a, b| b.name.cmp(&a.name));
+    }
+    let mut pending = children.remove(&None).unwrap_or_default();
+    let mut ordered = Vec::new();
+    while let Some(branch) = pending.pop() {
+        pending.extend(children.remove(&Some(branch.name.clone())).unwrap_or_default());
+        ordered.push(branch);
+    }
+    ordered
+}
+
+/// `branch/create`.
+pub(super) async fn create(engine: &Arc<Engine>, params: CreateParams) -> Result<Branch> {
+    names::check(&params.name)?;
+    let parent = match (&params.from, &params.path) {
+        (Some(from), _) => named(engine, from).await?,
+        (None, Some(path)) => {
+            let seat = worktrees::seat(engine, path).await?;
+            engine.binding.settle(&seat).await?
+        }
+        (None, None) => engine.store.info().root_branch,
+    };
+    let turn = engine.computes.turn(parent).await;
+    let id = engine
+        .blocking(move |engine| {
+            let _turn = turn;
+            let branch = engine.store.create_branch(&params.name, parent)?;
+            tracing::info!(branch = %branch.name, id = branch.id.0, parent = parent.0, "made a branch");
+            Ok(branch.id)
+        })
+        .await?;
+    engine.branches_changed();
+    describe_one(engine, id).await
+}
+
+/// `branch/delete`.
+pub(super) async fn delete(engine: &Arc<Engine>, params: BranchParams) -> Result<Nothing> {
+    let _structure = engine.structure.lock().await;
+    let id = named(engine, &params.name).await?;
+    let name = params.name;
+    if id == engine.store.info().root_branch {
+        return Err(Failure::user(format!("`{name}` is the root branch, which every other branch rests on"))
+            .hint("Delete other branches, or rename this one with `offshoot branch rename`."));
+    }
+    if let Some(view) =
+        engine.binding.fresh_views().await?.iter().find(|view| view.branch.as_ref() == Ok(&id))
+    {
+        let checked_out = matches!(&view.head, Some(Head::Branch(head)) if *head == name);
+        let hint = if checked_out {
+            format!(
+                "Check out another git branch there first; `offshoot branch reset {name}` takes its data back instead."
+            )
+        } else {
+            "Check out a git branch with a database branch of its own there first.".to_owned()
+        };
+        return Err(
+            Failure::user(format!("the worktree {} stands on `{name}`", view.path.display())).hint(hint)
+        );
+    }
+    let turn = engine.computes.turn(id).await;
+    engine.binding.drain(id, Duration::ZERO).await?;
+    engine
+        .blocking(move |engine| {
+            let _turn = turn;
+            engine.store.delete_branch(id)?;
+            engine.computes.slept(id);
+            tracing::info!(branch = %name, id = id.0, "deleted a branch");
+            Ok(())
+        })
+        .await?;
+    engine.generation.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
+    engine.binding.replaced(id, None).await?;
+    engine.branches_changed();
+    Ok(Nothing {})
+}
+
+/// `branch/rename`.
+pub(super) async fn rename(engine: &Arc<Engine>, params: RenameParams) -> Result<Branch> {
+    names::check(&params.to)?;
+    let _structure = engine.structure.lock().await;
+    let id = named(engine, &params.name).await?;
+    let (from, to) = (params.name, params.to);
+    let follows = |view: &&View| matches!(&view.head, Some(Head::Branch(head)) if *head == from);
+    if let Some(view) = engine.binding.fresh_views().await?.iter().find(follows) {
+        let text = format!(
+            "git branch `{from}` is checked out in {}, and its database carries its name",
+            view.path.display()
+        );
+        return Err(Failure::user(text).hint(format!("`git branch -m {from} {to}` renames both.")));
+    }
+    let turn = engine.computes.turn(id).await;
+    engine
+        .blocking(move |engine| {
+            let _turn = turn;
+            engine.store.rename_branch(id, &to)?;
+            tracing::info!(branch = %to, id = id.0, from, "renamed a branch");
+            Ok(())
+        })
+        .await?;
+    engine.branches_changed();
+    describe_one(engine, id).await
+}
+
+/// `branch/reset`.
+pub(super) async fn reset(engine: &Arc<Engine>, params: BranchParams, call: &Call) -> Result<Branch> {
+    let _structure = engine.structure.lock().await;
+    let id = named(engine, &params.name).await?;
+    let turn = engine.computes.turn(id).await;
+    let parent = engine.blocking(move |engine| {
+        let branch = engine.store.branch(id)?;
+        branch.parent.ok_or_else(|| StorageError::HasNoParent { name: branch.name }.into())
+    });
+    let parent = parent.await?;
+    call.progress("closing connections", 0, Some(2));
+    call.or_cancelled(engine.binding.drain(id, RESET_GRACE)).await?;
+    call.progress("resetting", 1, Some(2));
+    let parents_turn = engine.computes.turn(parent).await;
+    let new = engine
+        .blocking(move |engine| {
+            let _parents_turn = parents_turn;
+            let branch = engine.store.reset_branch(id)?;
+            engine.computes.slept(id);
+            tracing::info!(branch = %branch.name, old = id.0, id = branch.id.0, "reset a branch");
+            Ok(branch.id)
+        })
+        .await?;
+    engine.generation.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
+    engine.binding.replaced(id, Some(new)).await?;
+    drop(turn);
+    engine.branches_changed();
+    describe_one(engine, new).await
+}
+
+/// `branch/undo`.
+pub(super) async fn undo(engine: &Arc<Engine>) -> Result<UndoResult> {
+    let _structure = engine.structure.lock().await;
+    let (undone, before) = engine
+        .blocking(|engine| {
+            let before = engine.store.branches()?;
+            Ok((engine.store.undo()?, before))
+        })
+        .await?;
+    let new = undone.branch.id;
+    tracing::info!(branch = %undone.branch.name, id = new.0, "brought a branch back");
+    engine.generation.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
+    let displaced = before.iter().find(|branch| branch.name == undone.branch.name && branch.id != new);
+    if let Some(old) = displaced {
+        engine.binding.drain(old.id, Duration::ZERO).await?;
+        engine.computes.slept(old.id);
+        engine.binding.replaced(old.id, Some(new)).await?;
+    }
+    engine.branches_changed();
+    Ok(UndoResult { branch: describe_one(engine, new).await?, replaced: undone.replaced })
+}
+
+/// `branch/url`.
+pub(super) async fn url(engine: &Arc<Engine>, params: BranchParams) -> Result<UrlResult> {
+    let id = named(engine, &params.name).await?;
+    let port = engine.binding.branch_port(id, &params.name).await?;
+    Ok(UrlResult { branch: params.name, ..worktrees::address(engine, port) })
+}
+
+/// `branch/wake`.
+pub(super) async fn wake(engine: &Arc<Engine>, params: BranchParams, call: &Call) -> Result<Branch> {
+    let id = named(engine, &params.name).await?;
+    call.progress("starting Postgres", 0, Some(1));
+    let woken = call.or_cancelled(async {
+        match engine.wake(id).await {
+            Ok(_) => Ok(()),
+            Err(WakeError::NoSuchBranch) => Err(unknown(&params.name)),
+            Err(WakeError::Failed(failure)) => Err(failure),
+        }
+    });
+    woken.await?;
+    describe_one(engine, id).await
+}
+
+/// `branch/sleep`.
+pub(super) async fn sleep(engine: &Arc<Engine>, params: BranchParams) -> Result<Branch> {
+    let id = named(engine, &params.name).await?;
+    let turn = engine.computes.turn(id).await;
+    engine.binding.drain(id, Duration::ZERO).await?;
+    engine.sleep(id, turn).await?;
+    engine.changed(Subject::Compute);
+    describe_one(engine, id).await
+}
+
+async fn named(engine: &Arc<Engine>, name: &str) -> Result<BranchId> {
+    let wanted = name.to_owned();
+    let found = engine.blocking(move |engine| Ok(engine.store.branch_named(&wanted)?)).await?;
+    found.map(|branch| branch.id).ok_or_else(|| unknown(name))
+}
+
+fn unknown(name: &str) -> Failure {
+    match names::check(name) {
+        Ok(()) => Failure::user(format!("there is no database branch `{name}`"))
+            .hint("`offshoot branch list` shows those that there are."),
+        Err(not_a_name) => not_a_name,
+    }
+}

@@ -1,0 +1,114 @@
+//! From method names to the engine's functions.
+
+use std::sync::Arc;
+
+use offshoot_protocol::error::Reason;
+use offshoot_protocol::method as m;
+use offshoot_protocol::types::{EngineStatus, HelloParams, HelloResult, Nothing};
+use offshoot_protocol::{Method, RpcError};
+use serde_json::Value;
+
+use super::run::carries;
+use super::server::Call;
+use super::{Engine, branches, worktrees};
+use crate::failure::{Failure, Result};
+use crate::{sys, timestamp};
+
+/// Does what a request asks for.
+pub(super) async fn dispatch(
+    engine: &Arc<Engine>,
+    method: &str,
+    params: Value,
+    call: &Call,
+) -> Result<Value> {
+    match method {
+        m::EngineHello::NAME => answer::<m::EngineHello, _>(params, |p| hello(engine, p)).await,
+        m::EngineGetStatus::NAME => answer::<m::EngineGetStatus, _>(params, |_| status(engine)).await,
+        m::EngineStop::NAME => {
+            answer::<m::EngineStop, _>(params, |_| {
+                engine.request_stop();
+                std::future::ready(Ok(Nothing {}))
+            })
+            .await
+        }
+        m::WorktreeGetStatus::NAME => {
+            answer::<m::WorktreeGetStatus, _>(params, |p| worktrees::status(engine, p)).await
+        }
+        m::WorktreeUrl::NAME => answer::<m::WorktreeUrl, _>(params, |p| worktrees::url(engine, p)).await,
+        m::BranchGetList::NAME => answer::<m::BranchGetList, _>(params, |_| branches::list(engine)).await,
+        m::BranchCreate::NAME => answer::<m::BranchCreate, _>(params, |p| branches::create(engine, p)).await,
+        m::BranchDelete::NAME => answer::<m::BranchDelete, _>(params, |p| branches::delete(engine, p)).await,
+        m::BranchRename::NAME => answer::<m::BranchRename, _>(params, |p| branches::rename(engine, p)).await,
+        m::BranchReset::NAME => {
+            answer::<m::BranchReset, _>(params, |p| branches::reset(engine, p, call)).await
+        }
+        m::BranchUndo::NAME => answer::<m::BranchUndo, _>(params, |_| branches::undo(engine)).await,
+        m::BranchUrl::NAME => answer::<m::BranchUrl, _>(params, |p| branches::url(engine, p)).await,
+        m::BranchWake::NAME => answer::<m::BranchWake, _>(params, |p| branches::wake(engine, p, call)).await,
+        m::BranchSleep::NAME => answer::<m::BranchSleep, _>(params, |p| branches::sleep(engine, p)).await,
+        other => {
+            let error = RpcError::internal(format!("the engine knows no method `{other}`"));
+            Err(Failure(error.reason(Reason::UnknownMethod)))
+        }
+    }
+}
+
+async fn answer<M: Method, F: Future<Output = Result<M::Result>>>(
+    params: Value,
+    work: impl FnOnce(M::Params) -> F,
+) -> Result<Value> {
+    let params = serde_json::from_value(params).map_err(|e| {
+        Failure::internal(format!("the parameters of {} are not what they should be: {e}", M::NAME))
+    })?;
+    let result = work(params).await?;
+    serde_json::to_value(result).map_err(|e| Failure::internal(format!("the result of {}: {e}", M::NAME)))
+}
+
+async fn hello(engine: &Arc<Engine>, params: HelloParams) -> Result<HelloResult> {
+    let moved = match params.common_dir {
+        None => false,
+        Some(common_dir) => engine.blocking(move |engine| moved(engine, common_dir.as_ref())).await?,
+    };
+    Ok(HelloResult { version: crate::VERSION.to_owned(), pid: std::process::id(), moved })
+}
+
+/// Whether the repository moved to `common_dir`.
+fn moved(engine: &Engine, common_dir: &std::path::Path) -> Result<bool> {
+    let ours = &engine.repository.common_dir;
+    if ours == common_dir {
+        return Ok(false);
+    }
+    let project = engine.store.info().path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    if !carries(ours, &project) {
+        return Ok(true);
+    }
+    let text = format!(
+        "this repository is a copy of {}, whose databases it must not share",
+        ours.parent().filter(|_| ours.ends_with(".git")).unwrap_or(ours).display()
+    );
+    Err(Failure::user(text)
+        .reason(Reason::CopiedRepository)
+        .hint("`offshoot init` gives the copy a store of its own; `--from \"$(offshoot -C ORIGINAL url)\"` fills it."))
+}
+
+async fn status(engine: &Arc<Engine>) -> Result<EngineStatus> {
+    engine
+        .blocking(|engine| {
+            let branches = engine.store.branches()?;
+            let info = engine.store.info();
+            let awake = branches.iter().filter(|b| b.state == offshoot_storage::ComputeState::Awake).count();
+            Ok(EngineStatus {
+                version: crate::VERSION.to_owned(),
+                pid: std::process::id(),
+                store: info.path.to_string_lossy().into_owned(),
+                common_dir: engine.repository.common_dir.to_string_lossy().into_owned(),
+                postgres: info.postgres.version.to_string(),
+                started_at: timestamp::seconds(engine.started_at),
+                branches: branches.len() as u64,
+                awake: awake as u64,
+                connections: branches.iter().map(|branch| engine.computes.connections(branch.id)).sum(),
+                memory_bytes: sys::resident_bytes(),
+            })
+        })
+        .await
+}

@@ -1,0 +1,246 @@
+//! The unix socket: who may connect, and the messages of one client.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use offshoot_protocol::error::Reason;
+use offshoot_protocol::frame::LineBuffer;
+use offshoot_protocol::method::{CancelNotification, ChangedNotification, ProgressNotification, Subscribe};
+use offshoot_protocol::types::{CancelRequest, Changed, Nothing, Progress};
+use offshoot_protocol::{Id, Message, Method, Notification, RpcError};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, broadcast, mpsc, watch};
+
+use super::{Engine, rpc, stopping};
+use crate::failure::{Failure, Result};
+use crate::sys;
+
+const MAX_CLIENTS: usize = 64;
+/// Requests of one client under way; beyond that it is not read.
+const MAX_REQUESTS: usize = 32;
+/// Messages that wait to be written to one client.
+const OUTBOX: usize = 128;
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Listens at `path`, which only this user may connect to. The caller owns the store, so a socket that is there is
+/// what a killed engine left.
+pub(super) fn listen(path: &Path) -> Result<UnixListener> {
+    let listen = || -> io::Result<UnixListener> {
+        match fs::remove_file(path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => (),
+        }
+        let listener = UnixListener::bind(path)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+        Ok(listener)
+    };
+    listen().map_err(|e| Failure::io(format!("listen at {}", path.display()), &e))
+}
+
+/// Serves clients until it is aborted. Connections that are open then live on until the process ends.
+pub(super) async fn serve(engine: Arc<Engine>, listener: UnixListener) {
+    let room = Arc::new(Semaphore::new(MAX_CLIENTS));
+    loop {
+        let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, _)) if is_trusted(&stream) => {
+                let engine = Arc::clone(&engine);
+                tokio::spawn(async move {
+                    let _place = place;
+                    client(engine, stream).await;
+                });
+            }
+            Ok(_) => tracing::warn!("refused a client of another user"),
+            Err(error) => {
+                tracing::warn!(%error, "accept a client");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn is_trusted(stream: &UnixStream) -> bool {
+    stream.peer_cred().is_ok_and(|peer| peer.uid() == sys::effective_uid() || peer.uid() == 0)
+}
+
+/// Requests under way, by id, with their way to be cancelled.
+type UnderWay = Arc<Mutex<HashMap<Id, watch::Sender<bool>>>>;
+
+struct Client {
+    engine: Arc<Engine>,
+    out: mpsc::Sender<Message>,
+    under_way: UnderWay,
+    room: Arc<Semaphore>,
+    subscribed: bool,
+}
+
+/// What a request's work may do besides returning a result.
+#[derive(Clone)]
+pub(super) struct Call {
+    id: Id,
+    out: mpsc::Sender<Message>,
+    cancelled: watch::Receiver<bool>,
+}
+
+impl Call {
+    /// Reports how far the work is. Dropped if the client does not read.
+    pub(super) fn progress(&self, message: &str, done: u64, total: Option<u64>) {
+        let progress = Progress { id: self.id, message: message.to_owned(), done, total };
+        if let Ok(message) = Message::notification::<ProgressNotification>(&progress) {
+            let _ = self.out.try_send(message);
+        }
+    }
+
+    /// Runs `work` unless the request is cancelled first; only for work that may be dropped anywhere.
+    pub(super) async fn or_cancelled<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let mut cancelled = self.cancelled.clone();
+        tokio::select! {
+            done = work => done,
+            Ok(_) = cancelled.wait_for(|&cancelled| cancelled) => Err(Failure::cancelled()),
+        }
+    }
+}
+
+async fn client(engine: Arc<Engine>, stream: UnixStream) {
+    let (mut read, write) = stream.into_split();
+    let (out, outbox) = mpsc::channel(OUTBOX);
+    let writer = tokio::spawn(write_all(write, outbox));
+    let under_way = UnderWay::default();
+    let room = Arc::new(Semaphore::new(MAX_REQUESTS));
+    let mut client = Client { engine, out, under_way, room, subscribed: false };
+    client.read(&mut read).await;
+    // Work under way goes on; its answers go nowhere once the last sender is gone.
+    drop(client);
+    let _ = writer.await;
+}
+
+async fn write_all(mut write: OwnedWriteHalf, mut outbox: mpsc::Receiver<Message>) {
+    while let Some(message) = outbox.recv().await {
+        let line = message.to_line().or_else(|error| match &message {
+            Message::Response { id, .. } => {
+                let outcome = Err(RpcError::internal(error.to_string()));
+                Message::Response { id: *id, outcome }.to_line()
+            }
+            _ => Err(error),
+        });
+        let Ok(line) = line else { continue };
+        if write.write_all(&line).await.is_err() {
+            return;
+        }
+    }
+}
+
+impl Client {
+    async fn read(&mut self, read: &mut OwnedReadHalf) {
+        let mut buffer = LineBuffer::default();
+        let mut chunk = vec![0; 4096];
+        loop {
+            match read.read(&mut chunk).await {
+                Ok(0) | Err(_) => return,
+                Ok(length) => buffer.push(&chunk[..length]),
+            }
+            loop {
+                match buffer.next_line() {
+                    Ok(Some(line)) => self.handle(&line).await,
+                    Ok(None) => break,
+                    Err(error) => {
+                        tracing::warn!(%error, "closed a client");
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn handle(&mut self, line: &[u8]) {
+        match Message::parse(line) {
+            Ok(Message::Request { id, method, params }) => self.request(id, method, params).await,
+            Ok(Message::Notification { method, params }) if method == CancelNotification::NAME => {
+                if let Ok(CancelRequest { id }) = serde_json::from_value(params)
+                    && let Some(cancel) = lock(&self.under_way).get(&id)
+                {
+                    cancel.send_replace(true);
+                }
+            }
+            // JSON-RPC: unknown notifications are passed over, answers to nothing too.
+            Ok(_) => (),
+            Err(error) => tracing::warn!(%error, "a client sent no message"),
+        }
+    }
+
+    async fn request(&mut self, id: Id, method: String, params: Value) {
+        if method == Subscribe::NAME {
+            if !std::mem::replace(&mut self.subscribed, true) {
+                tokio::spawn(forward(self.engine.changes.subscribe(), self.out.clone()));
+            }
+            return self.answer(id, Ok(json!(Nothing {}))).await;
+        }
+        if self.engine.is_stopping() {
+            return self.answer(id, Err(stopping().0)).await;
+        }
+        let Ok(place) = Arc::clone(&self.room).acquire_owned().await else { return };
+        let (cancel, cancelled) = watch::channel(false);
+        lock(&self.under_way).insert(id, cancel);
+        let call = Call { id, out: self.out.clone(), cancelled };
+        let (engine, under_way) = (Arc::clone(&self.engine), Arc::clone(&self.under_way));
+        let out = self.out.clone();
+        tokio::spawn(async move {
+            let _place = place;
+            let outcome = rpc::dispatch(&engine, &method, params, &call).await.map_err(|failure| failure.0);
+            if let Err(error) = &outcome
+                && error.reason != Some(Reason::Cancelled)
+            {
+                tracing::info!(method, error = %error, "a request failed");
+            }
+            lock(&under_way).remove(&id);
+            // The client may have left.
+            let _ = out.send(Message::Response { id, outcome }).await;
+        });
+    }
+
+    async fn answer(&self, id: Id, outcome: std::result::Result<Value, RpcError>) {
+        let _ = self.out.send(Message::Response { id, outcome }).await;
+    }
+}
+
+/// Tells one subscriber of changes, until it or the engine ends.
+async fn forward(
+    mut changes: broadcast::Receiver<offshoot_protocol::types::Subject>,
+    out: mpsc::Sender<Message>,
+) {
+    loop {
+        let received = tokio::select! {
+            received = changes.recv() => received,
+            () = out.closed() => return,
+        };
+        let subjects = match received {
+            Ok(what) => vec![what],
+            // Some were lost: all of them may have changed.
+            Err(broadcast::error::RecvError::Lagged(_)) => {
+                use offshoot_protocol::types::Subject::{Branches, Compute, Worktrees};
+                vec![Branches, Worktrees, Compute]
+            }
+            Err(broadcast::error::RecvError::Closed) => return,
+        };
+        for what in subjects {
+            let Ok(message) = Message::notification::<ChangedNotification>(&Changed { what }) else {
+                continue;
+            };
+            if out.send(message).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,120 @@
+//! What is asked about worktrees.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use offshoot_git::{Environment, Head};
+use offshoot_protocol::types::{
+    EndpointStatus, GitHead, Note, NoteKind, UrlResult, WorktreeParams, WorktreeStatus, WorktreeUrlParams,
+};
+
+use super::binding::git_failure;
+use super::book::SeatKey;
+use super::{Engine, branches, ports};
+use crate::failure::{Failure, Result};
+
+/// The seat of the worktree that holds `path`; made if it is new.
+pub(super) async fn seat(engine: &Arc<Engine>, path: &str) -> Result<SeatKey> {
+    let path = PathBuf::from(path);
+    if let Some(key) = engine.binding.find(path.clone()).await? {
+        return Ok(key);
+    }
+    let worktree = engine
+        .blocking(move |engine| {
+            let worktree =
+                offshoot_git::discover_with(&path, &Environment::clean()).map_err(|e| git_failure(&e))?;
+            if worktree.common_dir == engine.repository.common_dir {
+                return Ok(worktree);
+            }
+            Err(Failure::user(format!("{} is a worktree of another repository", worktree.path.display())))
+        })
+        .await?;
+    engine.binding.register(worktree).await
+}
+
+/// `worktree/status`.
+pub(super) async fn status(engine: &Arc<Engine>, params: WorktreeParams) -> Result<WorktreeStatus> {
+    let key = seat(engine, &params.path).await?;
+    // A checkout that could not be followed is part of the status.
+    let _ = engine.binding.settle(&key).await;
+    let view = engine.binding.view(&key).await?;
+    let mut notes = view.notes;
+    let branch = match view.branch {
+        Ok(id) => Some(branches::describe_one(engine, id).await?),
+        Err(_) => None,
+    };
+    if let Some(branch) = branch.as_ref()
+        && let Some(why) = &branch.failure
+    {
+        let text = format!("Postgres of `{}` failed: {why}", branch.name);
+        notes.push(Note {
+            kind: NoteKind::Compute,
+            text,
+            hint: Some("The next connection starts it again.".into()),
+        });
+    }
+    let git = match view.head {
+        Some(Head::Branch(name)) => GitHead::Branch { name },
+        Some(Head::Detached { commit }) => GitHead::Detached { commit },
+        None => GitHead::Detached { commit: String::new() },
+    };
+    let endpoint = EndpointStatus {
+        port: view.port,
+        url: address(engine, view.port).url,
+        listening: view.listening,
+        connections: view.connections,
+    };
+    Ok(WorktreeStatus { path: view.path.to_string_lossy().into_owned(), git, branch, endpoint, notes })
+}
+
+/// `worktree/url`.
+pub(super) async fn url(engine: &Arc<Engine>, params: WorktreeUrlParams) -> Result<UrlResult> {
+    let key = seat(engine, &params.path).await?;
+    if params.new_port {
+        engine.binding.new_port(&key).await?;
+    }
+    let id = engine.binding.settle(&key).await?;
+    let view = engine.binding.view(&key).await?;
+    if !view.listening {
+        return Err(ports::taken(view.port));
+    }
+    let name = engine.blocking(move |engine| Ok(engine.store.branch(id)?.name)).await?;
+    Ok(UrlResult { branch: name, ..address(engine, view.port) })
+}
+
+/// The address of a port, with the name of the branch left empty.
+pub(super) fn address(engine: &Engine, port: u16) -> UrlResult {
+    let info = engine.store.info();
+    let (user, database) = (info.user.clone(), info.database.clone());
+    let password = engine.store.password().to_owned();
+    let url = format!(
+        "postgres://{}:{}@127.0.0.1:{port}/{}",
+        percent_encode(&user),
+        percent_encode(&password),
+        percent_encode(&database)
+    );
+    UrlResult { url, branch: String::new(), host: "127.0.0.1".to_owned(), port, user, password, database }
+}
+
+fn percent_encode(text: &str) -> String {
+    use std::fmt::Write;
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn urls_carry_any_name() {
+        assert_eq!(super::percent_encode("my db/ä@:"), "my%20db%2F%C3%A4%40%3A");
+        assert_eq!(super::percent_encode("plain-1_2.3~"), "plain-1_2.3~");
+    }
+}

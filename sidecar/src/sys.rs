@@ -1,0 +1,131 @@
+//! The system calls that the standard library has no name for. The only unsafe code of this crate.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The effective user id of this process.
+pub(crate) fn effective_uid() -> u32 {
+    // SAFETY: takes nothing and cannot fail.
+    unsafe { libc::geteuid() }
+}
+
+/// Makes `command` start in a session of its own, with no file of ours open but the three standard ones.
+pub(crate) fn detach(command: &mut Command) {
+    // SAFETY: the closure runs between fork and exec and calls only functions that are safe there; it allocates
+    // nothing and touches no lock.
+    unsafe {
+        command.pre_exec(|| {
+            if libc::setsid() < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            // Closing outright would take the pipe by which the standard library reports a failing exec.
+            for fd in 3..1024 {
+                let flags = libc::fcntl(fd, libc::F_GETFD);
+                if flags >= 0 {
+                    libc::fcntl(fd, libc::F_SETFD, flags | libc::FD_CLOEXEC);
+                }
+            }
+            Ok(())
+        });
+    }
+}
+
+/// Keeps glibc from making an arena a thread: the engine idles in a few megabytes. Call before any thread starts.
+pub(crate) fn keep_memory_small() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: only sets tunables of the allocator.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 2);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 256 * 1024);
+    }
+}
+
+/// Makes standard output and standard error go to `file`.
+pub(crate) fn redirect_output(file: &File) -> io::Result<()> {
+    for fd in [libc::STDOUT_FILENO, libc::STDERR_FILENO] {
+        // SAFETY: both descriptors are open for as long as the call takes; nobody owns 1 and 2 exclusively.
+        if unsafe { libc::dup2(file.as_raw_fd(), fd) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+/// Whether standard error is `file` (same device and inode).
+pub(crate) fn output_is(file: &File) -> bool {
+    // SAFETY: `fstat` writes the whole structure when it returns 0, and any bytes are a valid `stat`.
+    unsafe {
+        let mut ours: libc::stat = std::mem::zeroed();
+        let mut theirs: libc::stat = std::mem::zeroed();
+        libc::fstat(libc::STDERR_FILENO, &raw mut ours) == 0
+            && libc::fstat(file.as_raw_fd(), &raw mut theirs) == 0
+            && (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino)
+    }
+}
+
+/// Bytes that an unprivileged user may still write to the file system of `path`.
+pub(crate) fn free_bytes(path: &Path) -> io::Result<u64> {
+    use std::os::unix::ffi::OsStrExt;
+    let path = std::ffi::CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: the path is a C string; `statvfs` writes the whole structure when it returns 0.
+    unsafe {
+        let mut facts: libc::statvfs = std::mem::zeroed();
+        if libc::statvfs(path.as_ptr(), &raw mut facts) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(facts.f_bavail * facts.f_frsize)
+    }
+}
+
+/// Resident memory of this process in bytes, where the system tells.
+pub(crate) fn resident_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
+    // SAFETY: asks for a constant of the system.
+    let page = u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).ok()?;
+    Some(pages * page)
+}
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn on_interrupt(_signal: libc::c_int) {
+    INTERRUPTED.store(true, Ordering::Relaxed);
+}
+
+/// From now on Ctrl-C only sets the flag that [`interrupted`] reads. A second one ends the process as usual.
+pub(crate) fn catch_interrupts() {
+    for signal in [libc::SIGINT, libc::SIGTERM] {
+        // SAFETY: the handler only stores to an atomic. SA_RESETHAND brings the default action back after the first
+        // signal; without SA_RESTART, blocked reads return.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = on_interrupt as *const () as usize;
+            action.sa_flags = libc::SA_RESETHAND;
+            libc::sigaction(signal, &raw const action, std::ptr::null_mut());
+        }
+    }
+}
+
+/// Whether Ctrl-C came since [`catch_interrupts`].
+pub(crate) fn interrupted() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed)
+}
+
+/// Forgets a Ctrl-C that was dealt with.
+pub(crate) fn clear_interrupt() {
+    INTERRUPTED.store(false, Ordering::Relaxed);
+    catch_interrupts();
+}
+
+/// Lets a closed pipe end this process quietly, as other programs of the command line do.
+pub(crate) fn end_on_broken_pipe() {
+    // SAFETY: restores the default action of a signal.
+    unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+    }
+}
