@@ -55,12 +55,12 @@ impl Source {
 
     /// The address with only the parameters that the Rust client knows, and none of its errors over the others.
     pub(super) fn for_client(&self) -> String {
-        let Some((base, query)) = self.address.split_once('?').filter(|_| self.address.contains("://"))
-        else {
+        if !self.address.contains("://") {
             let known =
                 keywords(&self.address).into_iter().filter(|(name, _)| CLIENT.contains(&name.as_str()));
             return joined(known.map(lenient_mode));
-        };
+        }
+        let (base, query) = self.address.split_once('?').unwrap_or((&self.address, ""));
         let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
         let known = pairs.filter(|(name, _)| CLIENT.contains(name));
         let kept: Vec<String> = known
@@ -197,6 +197,7 @@ mod tests {
         let source =
             Source::parse("postgres://me@db/app?sslmode=verify-full&sslrootcert=/x&application_name=a");
         assert_eq!(source.for_client(), "postgres://me@db/app?sslmode=require&application_name=a");
+        assert_eq!(Source::parse("postgres://me:x@db:5433/app").for_client(), "postgres://me@db:5433/app");
         assert_eq!(Source::parse("host=db sslrootcert=x").for_client(), "host='db'");
         assert!(source.for_client().parse::<postgres::Config>().is_ok());
     }
