@@ -99,10 +99,13 @@ impl Store {
         let fork = {
             let cell = shared.cell(parent);
             let compute = locked(&cell.compute);
+            // It only saves the child some replay: a server that just died must not stop the fork.
             if let Some(server) = &compute.server
                 && wal_mark(&shared.paths.branch(parent))?.replay > REPLAY_BYTES
+                && let Err(error) =
+                    run_statement(shared, &server.socket_path(), "write a checkpoint", "CHECKPOINT")
             {
-                run_statement(shared, &server.socket_path(), "write a checkpoint", "CHECKPOINT")?;
+                tracing::warn!(branch = %parent, %error, "branched without a checkpoint before");
             }
             shared.driver.fork(parent, id)?
         };
@@ -121,8 +124,7 @@ impl Store {
             metadata::insert_branch(transaction, &row).map_err(|error| name_taken(error, name))
         });
         if let Err(error) = committed {
-            let _ = shared.metadata.transaction(|transaction| metadata::forget_branch(transaction, id));
-            let _ = crate::files::remove_tree(shared.paths.branch(id).folder());
+            shared.driver.discard(id);
             return Err(error);
         }
         self.settle_soon(id);

@@ -30,6 +30,9 @@ pub(crate) trait Driver: Send + Sync {
     /// [`Driver::recover`] removes it.
     fn fork(&self, parent: BranchId, child: BranchId) -> Result<Fork, StorageError>;
 
+    /// Removes what [`Driver::fork`] made of a child whose row was not committed.
+    fn discard(&self, child: BranchId);
+
     /// Makes all that `branch` stands on durable. May be called at any time after the fork.
     fn settle(&self, branch: BranchId) -> Result<(), StorageError>;
 

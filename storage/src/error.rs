@@ -167,7 +167,18 @@ pub enum StorageError {
     },
     /// The metadata could not be read or written.
     #[error("the store's metadata: {0}")]
-    Metadata(#[from] rusqlite::Error),
+    Metadata(#[source] rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for StorageError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => {
+                Self::DiskFull { context: "write the store's metadata".into() }
+            }
+            _ => Self::Metadata(error),
+        }
+    }
 }
 
 impl StorageError {

@@ -314,6 +314,32 @@ pub(crate) fn insert_branch(transaction: &Transaction<'_>, row: &BranchRow) -> R
     Ok(())
 }
 
+/// Removes a branch that went with the machine, as if it had never been made: the state that it replaced in a reset is
+/// back in its place, and its children are that one's, or its parent's.
+pub(crate) fn lose_branch(transaction: &Transaction<'_>, branch: BranchId) -> Result<(), StorageError> {
+    let lost =
+        transaction.query_row("SELECT * FROM branches WHERE id = ?1", [branch.0 as i64], BranchRow::read)?;
+    let replaced: Option<i64> = match lost.trashed_ms {
+        None => transaction.query_row(
+            "SELECT max(id) FROM branches WHERE replaced_by = ?1 AND trashed_ms IS NOT NULL",
+            [branch.0 as i64],
+            |row| row.get(0),
+        )?,
+        Some(_) => None,
+    };
+    let parent = lost.parent.map(|parent| parent.0 as i64);
+    forget_branch(transaction, branch)?;
+    transaction.execute(
+        "UPDATE branches SET name = ?2, parent = ?3, trashed_ms = NULL, replaced_by = NULL WHERE id = ?1",
+        params![replaced, lost.name, parent],
+    )?;
+    transaction.execute(
+        "UPDATE branches SET parent = ?2 WHERE parent = ?1 AND id <> ?2",
+        params![branch.0 as i64, replaced.or(parent)],
+    )?;
+    Ok(())
+}
+
 /// Removes a branch and its stack; layers that no stack holds any more go too.
 pub(crate) fn forget_branch(transaction: &Transaction<'_>, branch: BranchId) -> Result<(), StorageError> {
     transaction.execute("DELETE FROM branches WHERE id = ?1", [branch.0 as i64])?;

@@ -107,33 +107,62 @@ impl PageLayers {
         parent: BranchId,
         image: Image<'_>,
     ) -> Result<(Vec<StackLayer>, offshoot_postgres::Lsn), StorageError> {
-        let stack = self.metadata.stack(parent)?;
-        let Some(top) = stack.first().copied() else {
+        let mut stack = self.metadata.stack(parent)?;
+        if stack.is_empty() {
             return Err(StorageError::Damaged {
                 path: self.paths.metadata(),
                 what: "a branch has no layers".into(),
             });
-        };
+        }
         if stack.len() + 2 > MAX_LAYERS {
             return Err(StorageError::TooDeep { branch: parent.to_string(), depth: MAX_LAYERS });
         }
-        let new_top = self.make_layer()?;
-        let committed = self
-            .metadata
-            .transaction(|transaction| metadata::push_layer(transaction, parent, new_top, &self.boot));
-        if let Err(error) = committed {
-            let _ = remove_tree(&self.paths.layer(new_top));
-            return Err(error);
-        }
+        let new_top = match self.unused_top(parent, &stack) {
+            Some(unused) => {
+                stack.remove(0);
+                unused
+            }
+            None => self.push_new_layer(parent)?,
+        };
         match self.freeze_in_gate(parent, &stack, new_top, image) {
             Ok((true, lsn)) => Ok((stack, lsn)),
             other => {
-                // Nobody has seen the new layer.
-                self.metadata.transaction(|transaction| metadata::pop_layer(transaction, parent, new_top))?;
-                remove_tree(&self.paths.layer(new_top))?;
+                // Nobody has seen the new layer. If it cannot be taken back, the next freeze uses it.
+                let popped = self
+                    .metadata
+                    .transaction(|transaction| metadata::pop_layer(transaction, parent, new_top));
+                if popped.is_ok() {
+                    let _ = remove_tree(&self.paths.layer(new_top));
+                }
                 let (_, lsn) = other?;
-                debug_assert!(layers::is_empty(&self.paths.layer(LayerId(top.id))).unwrap_or(true));
                 Ok((stack[1..].to_vec(), lsn))
+            }
+        }
+    }
+
+    /// A layer that an earlier freeze committed for `parent` and could not take back, on a full disk say. The
+    /// parent's processes have never seen it: what they write still goes to the one below.
+    fn unused_top(&self, parent: BranchId, stack: &[StackLayer]) -> Option<LayerId> {
+        let open = locked(&self.open);
+        let OpenControl(control) = open.get(&parent)?;
+        let mut live = Vec::new();
+        control.read_stack(&mut live);
+        let in_use = live.first().copied();
+        (in_use != Some(stack[0].id) && in_use == stack.get(1).map(|layer| layer.id))
+            .then_some(LayerId(stack[0].id))
+    }
+
+    /// Commits a new top layer for `parent`.
+    fn push_new_layer(&self, parent: BranchId) -> Result<LayerId, StorageError> {
+        let layer = self.make_layer()?;
+        let committed = self
+            .metadata
+            .transaction(|transaction| metadata::push_layer(transaction, parent, layer, &self.boot));
+        match committed {
+            Ok(()) => Ok(layer),
+            Err(error) => {
+                let _ = remove_tree(&self.paths.layer(layer));
+                Err(error)
             }
         }
     }
@@ -177,8 +206,13 @@ impl PageLayers {
         let (below, lsn) = self.freeze(parent, image)?;
         Image::hand_over(&target, self.account.as_ref())?;
         let top = self.make_layer()?;
-        self.metadata
-            .transaction(|transaction| metadata::write_stack(transaction, child, top, &below, &self.boot))?;
+        let committed = self
+            .metadata
+            .transaction(|transaction| metadata::write_stack(transaction, child, top, &below, &self.boot));
+        if let Err(error) = committed {
+            let _ = remove_tree(&self.paths.layer(top));
+            return Err(error);
+        }
         Ok(Fork { lsn })
     }
 
@@ -204,11 +238,12 @@ impl PageLayers {
 
 impl Driver for PageLayers {
     fn recover(&self) -> Result<(), StorageError> {
-        for branch in self.metadata.branches()? {
+        // The newest first: what it replaced may be lost as well.
+        for branch in self.metadata.branches()?.iter().rev() {
             let lost = branch.unsettled_boot.as_ref().is_some_and(|boot| *boot != self.boot);
             if lost {
                 tracing::warn!(branch = branch.name, "made just before the machine went down; it is gone");
-                self.metadata.transaction(|transaction| metadata::forget_branch(transaction, branch.id))?;
+                self.metadata.transaction(|transaction| metadata::lose_branch(transaction, branch.id))?;
             }
         }
         for layer in self.metadata.layers_of_other_boots(&self.boot)? {
@@ -275,10 +310,20 @@ impl Driver for PageLayers {
     fn fork(&self, parent: BranchId, child: BranchId) -> Result<Fork, StorageError> {
         let result = self.fork_into(parent, child);
         if result.is_err() {
-            let _ = self.metadata.transaction(|transaction| metadata::forget_branch(transaction, child));
-            let _ = remove_tree(self.paths.branch(child).folder());
+            self.discard(child);
         }
         result
+    }
+
+    fn discard(&self, child: BranchId) {
+        let top = self.metadata.stack(child).ok().and_then(|stack| stack.first().copied());
+        // If the metadata cannot be written now, the next start of the engine removes all of it.
+        let forgotten =
+            self.metadata.transaction(|transaction| metadata::forget_branch(transaction, child)).is_ok();
+        if forgotten && let Some(top) = top {
+            let _ = remove_tree(&self.paths.layer(LayerId(top.id)));
+        }
+        let _ = remove_tree(self.paths.branch(child).folder());
     }
 
     fn settle(&self, branch: BranchId) -> Result<(), StorageError> {

@@ -135,8 +135,8 @@ fn a_postgres_without_the_interposer_does_not_start_on_a_branch() {
     offshoot_postgres::account::apply(&mut command, test.account.as_ref());
     let output = command.output().unwrap();
     assert!(!output.status.success());
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert!(text.contains("pg_control"), "{text}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("pg_control"), "{said}");
     assert_eq!(test.text("main", "SELECT 1"), "1");
 }
 

@@ -1,4 +1,5 @@
 //! What is frozen stays as it is, and a branch of a parent under load is consistent and complete.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod support;
 
@@ -25,8 +26,8 @@ const CHURN: [&str; 8] = [
     "INSERT INTO t SELECT g, md5(g::text) FROM generate_series(1, 3000) g",
 ];
 
-fn with_data(major: u32) -> Option<TestStore> {
-    let test = TestStore::new(major)?;
+fn with_data(test: Option<TestStore>) -> Option<TestStore> {
+    let test = test?;
     load::prepare(&mut test.connect("main"));
     test.run("main", "CREATE TABLE t AS SELECT g AS id, md5(g::text) AS v FROM generate_series(1, 3000) g");
     Some(test)
@@ -40,10 +41,10 @@ fn churn(test: &TestStore, branch: &str) {
 }
 
 fn frozen_layers_never_change(major: u32) {
-    let Some(test) = with_data(major) else { return };
+    let Some(test) = with_data(TestStore::new(major)) else { return };
     let mut hashes = FrozenHashes::default();
     let writers = Load::start(&test.config("main", "app"), 2);
-    for round in 0..3 {
+    for round in 0..2 {
         writers.wait_for(20);
         let child = format!("child-{round}");
         test.create(&child, "main");
@@ -63,13 +64,13 @@ fn frozen_layers_never_change(major: u32) {
     churn(&test, "grandchild-1");
     writers.stop();
     test.restart("main");
-    assert!(hashes.len() >= 7, "{} layers", hashes.len());
+    assert!(hashes.len() >= 6, "{} layers", hashes.len());
     hashes.assert_unchanged(&test.dir());
     assert_tidy(&test.dir());
 }
 
 fn every_branch_of_a_parent_under_load_is_consistent_and_has_all_that_was_acknowledged(major: u32) {
-    let Some(test) = with_data(major) else { return };
+    let Some(test) = with_data(TestStore::quick(major)) else { return };
     let mut hashes = FrozenHashes::default();
     let writers = Load::start(&test.config("main", "app"), 4);
     let mut promised = Vec::new();
@@ -93,7 +94,7 @@ fn every_branch_of_a_parent_under_load_is_consistent_and_has_all_that_was_acknow
         assert_consistent(&mut test.connect(name), acknowledged, name);
         test.store().sleep(test.id(name)).unwrap();
     }
-    for name in ["main", "b0", "b9", "b19"] {
+    for name in ["main", "b9", "b19"] {
         test.restart(name);
         check::assert_whole(&test, name, "app");
         check::assert_no_relation_files(&test.data_dir(name));
@@ -103,7 +104,7 @@ fn every_branch_of_a_parent_under_load_is_consistent_and_has_all_that_was_acknow
 }
 
 fn a_branch_succeeds_while_files_databases_and_wal_segments_come_and_go(major: u32) {
-    let Some(test) = with_data(major) else { return };
+    let Some(test) = with_data(TestStore::quick(major)) else { return };
     let stop = AtomicBool::new(false);
     let again = |database: &str, statements: &[&str]| {
         let mut client = test.connect_to("main", database);
@@ -126,7 +127,7 @@ fn a_branch_succeeds_while_files_databases_and_wal_segments_come_and_go(major: u
             result.unwrap();
         }
     });
-    for name in ["b0", "b8", "b16", "b24"] {
+    for name in ["b0", "b12", "b24"] {
         assert_eq!(test.text(name, "SELECT count(*) FROM t"), "3000");
         check::assert_whole(&test, name, "app");
         test.store().sleep(test.id(name)).unwrap();

@@ -4,7 +4,7 @@ use libc::c_int;
 use offshoot_pages::map::{Map, MapError, UNLINKED, WHITEOUT};
 use offshoot_pages::{PAGE_SIZE, sys};
 
-use crate::local::{active, die, layer_path, local};
+use crate::local::{active, complain, die, layer_path, local};
 use crate::namespace;
 use crate::paths::RelationPath;
 
@@ -57,7 +57,10 @@ fn release(parts: &mut Vec<Part>) {
 }
 
 /// Finds the file in the stack; `None` when it does not exist in the branch.
-pub(crate) fn resolve(path: &RelationPath) -> Option<File> {
+///
+/// # Errors
+/// As [`File::find_next_part`].
+pub(crate) fn resolve(path: &RelationPath) -> Result<Option<File>, c_int> {
     let generation = local().catch_up();
     let hash = path.hash();
     let mut file = File {
@@ -72,11 +75,11 @@ pub(crate) fn resolve(path: &RelationPath) -> Option<File> {
         orphan: false,
         close_on_exec: 0,
     };
-    if !file.find_next_part() {
-        return None;
+    if !file.find_next_part()? {
+        return Ok(None);
     }
     file.has_top = file.parts[0].index == 0;
-    Some(file)
+    Ok(Some(file))
 }
 
 impl File {
@@ -116,7 +119,10 @@ impl File {
     }
 
     /// Looks for the file in the next lower layers; false when there is no more.
-    pub(crate) fn find_next_part(&mut self) -> bool {
+    ///
+    /// # Errors
+    /// The `errno` of what failed; `EIO` for a damaged map, which the log names. A guess would be wrong data.
+    pub(crate) fn find_next_part(&mut self) -> Result<bool, c_int> {
         while self.next < local().depth() {
             let index = self.next;
             self.next += 1;
@@ -125,21 +131,28 @@ impl File {
             let map = match Map::open(&path, index == 0 || !local().is_durable(index)) {
                 Ok(map) => map,
                 Err(MapError::Os(libc::ENOENT | libc::ENOTDIR)) => continue,
-                Err(MapError::Os(libc::EMFILE | libc::ENFILE | libc::ENOMEM)) => {
-                    die("out of descriptors or memory while looking for a relation file");
+                Err(error) => {
+                    // The next call fails again.
+                    self.next = index;
+                    return Err(match error {
+                        MapError::Os(code) => code,
+                        MapError::NotAMap => {
+                            complain(&["the page map ", &path.to_string_lossy(), " is damaged"]);
+                            libc::EIO
+                        }
+                    });
                 }
-                Err(_) => die("a page map is damaged; run `offshoot doctor`"),
             };
             if map.flags() & WHITEOUT != 0 {
                 // SAFETY: the only copy.
                 unsafe { map.unmap() };
                 self.next = usize::MAX;
-                return false;
+                return Ok(false);
             }
             self.parts.push(Part { index, layer, map, data: -1 });
-            return true;
+            return Ok(true);
         }
-        false
+        Ok(false)
     }
 
     /// The descriptor of the pages of part `part`; -1 with `errno` when it cannot be opened.
@@ -152,19 +165,22 @@ impl File {
     }
 
     /// The part that owns `page`; `None` when it reads as zeros.
-    pub(crate) fn owner(&mut self, page: u64) -> Option<usize> {
+    ///
+    /// # Errors
+    /// As [`File::find_next_part`].
+    pub(crate) fn owner(&mut self, page: u64) -> Result<Option<usize>, c_int> {
         let mut part = 0;
         loop {
             let map = &self.parts[part].map;
             if map.owns(page) {
-                return Some(part);
+                return Ok(Some(part));
             }
             if page * PAGE_SIZE >= map.base_limit() {
-                return None;
+                return Ok(None);
             }
             part += 1;
-            if part == self.parts.len() && !self.find_next_part() {
-                return None;
+            if part == self.parts.len() && !self.find_next_part()? {
+                return Ok(None);
             }
         }
     }
@@ -190,7 +206,7 @@ impl File {
         }
         let error = sys::errno();
         match resolve(&self.path) {
-            Some(mut found) if found.top_map().incarnation() == self.top_map().incarnation() => {
+            Ok(Some(mut found)) if found.top_map().incarnation() == self.top_map().incarnation() => {
                 if found.top_layer() != self.top_layer() {
                     replace_descriptor(&found, fd, self.close_on_exec);
                 }
@@ -202,7 +218,8 @@ impl File {
                 self.generation = found.generation;
                 self.version = found.version;
             }
-            _ => self.orphan = true,
+            Ok(_) => self.orphan = true,
+            Err(_) => die("cannot follow a relation file into the branch's new layers"),
         }
         sys::set_errno(error);
     }
@@ -243,7 +260,7 @@ impl File {
         loop {
             while part == self.parts.len() {
                 let more = (self.next..local().depth()).any(|index| !local().is_durable(index));
-                if !more || !self.find_next_part() {
+                if !more || !self.find_next_part()? {
                     return Ok(());
                 }
             }

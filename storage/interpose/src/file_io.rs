@@ -67,9 +67,12 @@ impl File {
         let mut done = 0;
         while done < wanted {
             let from = offset + done as u64;
-            let owner = self.owner(from / PAGE_SIZE);
+            let owner = match self.owner(from / PAGE_SIZE) {
+                Ok(owner) => owner,
+                Err(code) => return if done > 0 { done as ssize_t } else { fail(code) as ssize_t },
+            };
             let mut end = (from / PAGE_SIZE + 1) * PAGE_SIZE;
-            while end < offset + wanted as u64 && self.owner(end / PAGE_SIZE) == owner {
+            while end < offset + wanted as u64 && self.owner(end / PAGE_SIZE) == Ok(owner) {
                 end += PAGE_SIZE;
             }
             let mut pieces = no_vectors();
@@ -96,11 +99,12 @@ impl File {
     /// The common call: one whole page.
     fn read_page(&mut self, buffer: *mut c_void, offset: u64) -> ssize_t {
         match self.owner(offset / PAGE_SIZE) {
-            Some(part) => {
+            Ok(Some(part)) => {
                 let fd = self.data(part);
                 unsafe { sys::pread(fd, buffer, PAGE, offset as i64) }
             }
-            None => zero(&[iovec { iov_base: buffer, iov_len: PAGE }]) as ssize_t,
+            Ok(None) => zero(&[iovec { iov_base: buffer, iov_len: PAGE }]) as ssize_t,
+            Err(code) => fail(code) as ssize_t,
         }
     }
 

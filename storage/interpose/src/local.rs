@@ -156,10 +156,15 @@ fn drop_own_preload(preload: Option<&[u8]>) {
 
 /// Ends the process: going on would read or write the wrong data.
 pub(crate) fn die(reason: &str) -> ! {
-    for part in ["offshoot: ", reason, "\n"] {
+    complain(&[reason]);
+    unsafe { libc::_exit(EXIT_CONFIG) }
+}
+
+/// Writes a line to Postgres's log.
+pub(crate) fn complain(parts: &[&str]) {
+    for part in ["offshoot: "].iter().chain(parts).chain(&["\n"]) {
         unsafe { libc::syscall(libc::SYS_write, 2, part.as_ptr(), part.len()) };
     }
-    unsafe { libc::_exit(EXIT_CONFIG) }
 }
 
 impl Local {

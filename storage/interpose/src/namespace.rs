@@ -14,7 +14,10 @@ use crate::table::{self, Entry, MAX_DESCRIPTORS};
 pub(crate) fn open(path: &RelationPath, flags: c_int) -> c_int {
     let changes = flags & (libc::O_CREAT | libc::O_TRUNC) != 0;
     let _gate = changes.then(gate::enter);
-    let mut file = resolve(path);
+    let mut file = match resolve(path) {
+        Ok(file) => file,
+        Err(code) => return fail(code),
+    };
     if file.is_some() && flags & (libc::O_CREAT | libc::O_EXCL) == libc::O_CREAT | libc::O_EXCL {
         return fail(libc::EEXIST);
     }
@@ -25,7 +28,7 @@ pub(crate) fn open(path: &RelationPath, flags: c_int) -> c_int {
         if let Err(code) = create(path) {
             return fail(code);
         }
-        file = resolve(path);
+        file = resolve(path).ok().flatten();
     }
     let Some(mut file) = file else { return fail(libc::EIO) };
     let data = layer_path(file.top_layer(), path.as_bytes(), b".d");
@@ -58,7 +61,7 @@ fn create(path: &RelationPath) -> Result<(), c_int> {
         return Err(libc::ENOENT);
     }
     let _names = local().lock_names();
-    if resolve(path).is_some() {
+    if resolve(path)?.is_some() {
         return Ok(());
     }
     let incarnation = active().control.next_incarnation();
@@ -139,8 +142,13 @@ pub(crate) fn sync_folder(layer: u64, folder: &[u8]) -> c_int {
 pub(crate) fn unlink(path: &RelationPath) -> c_int {
     let _gate = gate::enter();
     let _names = local().lock_names();
-    let Some(mut file) = resolve(path) else { return fail(libc::ENOENT) };
-    let has_lower = !file.has_top() || file.find_next_part();
+    let mut file = match resolve(path) {
+        Ok(Some(file)) => file,
+        Ok(None) => return fail(libc::ENOENT),
+        Err(code) => return fail(code),
+    };
+    // What is damaged below is hidden as well.
+    let has_lower = !file.has_top() || file.find_next_part().unwrap_or(true);
     if file.has_top() {
         file.top_map().mark_unlinked();
     }
@@ -164,7 +172,11 @@ pub(crate) fn unlink(path: &RelationPath) -> c_int {
 
 /// Fills `out` for a relation file, as `stat` does; sizes are the branch's.
 pub(crate) unsafe fn stat(path: &RelationPath, out: *mut libc::stat) -> c_int {
-    let Some(file) = resolve(path) else { return fail(libc::ENOENT) };
+    let file = match resolve(path) {
+        Ok(Some(file)) => file,
+        Ok(None) => return fail(libc::ENOENT),
+        Err(code) => return fail(code),
+    };
     let data = layer_path(file.top_layer(), path.as_bytes(), b".d");
     unsafe {
         let result = libc::syscall(libc::SYS_newfstatat, libc::AT_FDCWD, data.as_ptr(), out, 0) as c_int;
@@ -180,7 +192,7 @@ pub(crate) unsafe fn set_size(file: &File, out: *mut libc::stat) {
     unsafe { (*out).st_size = file.length() as i64 };
 }
 
-/// Whether the branch has a relation file at `path`.
+/// Whether the branch has a relation file at `path`, be it a damaged one.
 pub(crate) fn exists(path: &RelationPath) -> bool {
-    resolve(path).is_some()
+    !matches!(resolve(path), Ok(None))
 }

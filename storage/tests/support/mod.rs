@@ -1,5 +1,6 @@
 //! A store in a temporary folder, on a real Postgres, for the tests of the engine.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 pub mod check;
 pub mod layers;
@@ -17,8 +18,9 @@ use offshoot_storage::{BranchId, CreateStore, OpenStore, Source, Store, create_s
 
 /// A store that goes with the test.
 pub struct TestStore {
-    pub folder: tempfile::TempDir,
+    // Dropped before its folder: a Postgres must not lose its files while it runs.
     pub store: Option<Store>,
+    pub folder: tempfile::TempDir,
     pub installation: Installation,
     pub account: Option<Account>,
     pub settings: Vec<(String, String)>,
@@ -76,9 +78,31 @@ pub fn interposer() -> PathBuf {
 
 /// A folder that Postgres can reach, even when it runs as another user than the test.
 pub fn open_folder() -> tempfile::TempDir {
-    let folder = tempfile::Builder::new().prefix("os-").tempdir_in("/tmp").unwrap();
+    open_folder_in(Path::new("/tmp"))
+}
+
+fn open_folder_in(parent: &Path) -> tempfile::TempDir {
+    let folder = tempfile::Builder::new().prefix("os-").tempdir_in(parent).unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     folder
+}
+
+/// Free bytes and mount flags of the file system that holds `path`; `None` when there is none.
+pub fn file_system(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::ffi::OsStrExt as _;
+    let path = std::ffi::CString::new(path.as_os_str().as_bytes()).unwrap();
+    // SAFETY: the structure is ours, and any bytes are valid for it.
+    unsafe {
+        let mut facts: libc::statvfs = std::mem::zeroed();
+        let known = libc::statvfs(path.as_ptr(), &raw mut facts) == 0;
+        known.then_some((facts.f_bavail * facts.f_frsize, facts.f_flag))
+    }
+}
+
+/// Whether there is room in memory for a few stores, from where programs may load libraries.
+fn memory_disk_suits() -> bool {
+    file_system(Path::new("/dev/shm"))
+        .is_some_and(|(free, flags)| free >= 4 << 30 && flags & libc::ST_NOEXEC == 0)
 }
 
 impl TestStore {
@@ -88,6 +112,15 @@ impl TestStore {
         let template = template(major)?;
         let mut test = Self::unopened(major)?;
         copy_tree(&template, &test.folder.path().join("store"));
+        test.open();
+        Some(test)
+    }
+
+    /// As [`TestStore::new`], in memory where that is possible: for tests that write much and whose subject is not
+    /// the disk. Syncing costs nothing there.
+    pub fn quick(major: u32) -> Option<Self> {
+        let folder = if memory_disk_suits() { Path::new("/dev/shm") } else { Path::new("/tmp") };
+        let mut test = Self::unopened_in(open_folder_in(folder), major)?;
         test.open();
         Some(test)
     }
@@ -243,6 +276,20 @@ impl TestStore {
     pub fn restart(&self, name: &str) {
         self.store().sleep(self.id(name)).unwrap();
         self.store().wake(self.id(name)).unwrap();
+    }
+}
+
+/// Connects again and again until the server takes connections after its own recovery.
+pub fn reconnect(config: &postgres::Config) -> postgres::Client {
+    loop {
+        match config.connect(postgres::NoTls) {
+            Ok(client) => return client,
+            Err(error) => {
+                let code = error.as_db_error().map(|error| error.code().code().to_owned());
+                // Starting up or shutting down, or it went while the connection was being made.
+                assert!(code.as_deref().is_none_or(|code| code.starts_with("57P")), "{error:?}");
+            }
+        }
     }
 }
 

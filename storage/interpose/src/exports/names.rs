@@ -3,7 +3,7 @@
 use libc::{c_char, c_int, mode_t};
 use offshoot_pages::sys;
 
-use crate::local::{active, fail, local};
+use crate::local::{active, fail, local, setup};
 use crate::paths::{Place, classify};
 use crate::{gate, namespace, table};
 
@@ -173,12 +173,32 @@ pub unsafe extern "C" fn symlink(target: *const c_char, path: *const c_char) -> 
     unsafe { libc::syscall(libc::SYS_symlinkat, target, libc::AT_FDCWD, path) as c_int }
 }
 
+/// Whether a path ends as a folder that Postgres makes for a tablespace: `PG_<major>_<catalog version>` in its
+/// location, or `pg_tblspc/<n>` for one without a location.
+fn is_tablespace_folder(path: &[u8]) -> bool {
+    let mut names = path.rsplit(|&byte| byte == b'/');
+    let name = names.next().unwrap_or_default();
+    if names.next() == Some(b"pg_tblspc") {
+        return true;
+    }
+    let Some(versions) = name.strip_prefix(b"PG_") else { return false };
+    let mut parts = versions.split(|&byte| byte == b'_');
+    let is_number = |part: Option<&[u8]>| {
+        part.is_some_and(|part| !part.is_empty() && part.iter().all(u8::is_ascii_digit))
+    };
+    is_number(parts.next()) && is_number(parts.next()) && parts.next().is_none()
+}
+
 fn is_tablespace_link(path: &[u8]) -> bool {
     path.windows(b"pg_tblspc/".len()).any(|part| part == b"pg_tblspc/")
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mkdir(path: *const c_char, mode: mode_t) -> c_int {
+    // The first step to a tablespace: refused here, nothing of it is left in its location.
+    if setup().is_some() && is_tablespace_folder(unsafe { crate::local::bytes(path) }) {
+        return fail(libc::EPERM);
+    }
     let _gate = gate::enter();
     unsafe { sys::mkdir(path, mode) }
 }

@@ -127,8 +127,9 @@ unsafe fn advise(fd: c_int, offset: off_t, length: off_t, advice: c_int) -> c_in
             Some(file) => {
                 file.catch_up(fd);
                 match file.owner(offset as u64 / PAGE_SIZE) {
-                    Some(part) => file.data(part),
-                    None => return 0,
+                    Ok(Some(part)) => file.data(part),
+                    // Only advice: the read itself will say what is wrong.
+                    Ok(None) | Err(_) => return 0,
                 }
             }
             None => fd,
