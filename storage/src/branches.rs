@@ -1,11 +1,11 @@
 //! Making, renaming and resetting branches.
 
-use std::sync::PoisonError;
+use std::sync::{PoisonError, RwLockReadGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::params;
 
-use crate::compute::{self, run_statement};
+use crate::compute;
 use crate::error::StorageError;
 use crate::image::wal_mark;
 use crate::metadata::{self, BranchRow};
@@ -60,8 +60,8 @@ impl Store {
         if self.shared.metadata.live_branch(name)?.is_some() {
             return Err(StorageError::BranchExists { name: name.to_owned() });
         }
-        self.shared.live_row(parent)?;
-        let id = self.fork_and_commit(name, parent, |_| Ok(()))?;
+        let making = self.making();
+        let id = self.fork_and_commit(&making, name, parent, |_| Ok(()))?;
         tracing::info!(branch = name, %parent, "created");
         self.branch(id)
     }
@@ -74,10 +74,12 @@ impl Store {
     pub fn reset_branch(&self, id: BranchId) -> Result<Branch, StorageError> {
         let row = self.shared.live_row(id)?;
         let Some(parent) = row.parent else { return Err(StorageError::HasNoParent { name: row.name }) };
+        // In this order everywhere: what removes things waits for all who make something.
+        let making = self.making();
         let cell = self.shared.cell(id);
         let mut compute = locked(&cell.compute);
         compute::stop(&self.shared, id, &cell, &mut compute)?;
-        let new = self.fork_and_commit(&row.name, parent, |(transaction, new)| {
+        let new = self.fork_and_commit(&making, &row.name, parent, |(transaction, new)| {
             trash::put_in(transaction, id, Some(new))?;
             trash::adopt_children(transaction, id, new)
         })?;
@@ -86,27 +88,43 @@ impl Store {
         self.branch(new)
     }
 
+    /// Lets a running parent with much WAL write a checkpoint, which saves the child its replay. If it cannot, the
+    /// child replays; nothing else may depend on it.
+    fn checkpoint_before(&self, parent: BranchId) {
+        let socket = {
+            let cell = self.shared.cell(parent);
+            let compute = locked(&cell.compute);
+            compute.server.as_ref().map(offshoot_postgres::Server::socket_path)
+        };
+        let much = wal_mark(&self.shared.paths.branch(parent)).is_ok_and(|mark| mark.replay > REPLAY_BYTES);
+        if let Some(socket) = socket
+            && much
+            && let Err(error) = compute::checkpoint(&self.shared, &socket)
+        {
+            tracing::warn!(branch = %parent, %error, "branched without a checkpoint before");
+        }
+    }
+
+    /// Keeps what is being made from being taken for something that belongs to nobody.
+    fn making(&self) -> RwLockReadGuard<'_, ()> {
+        self.shared.making.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Forks `parent` and commits the new branch's row, together with `also`.
     fn fork_and_commit(
         &self,
+        _making: &RwLockReadGuard<'_, ()>,
         name: &str,
         parent: BranchId,
         also: impl FnOnce((&rusqlite::Transaction<'_>, BranchId)) -> Result<(), StorageError>,
     ) -> Result<BranchId, StorageError> {
         let shared = &self.shared;
-        let _making = shared.making.read().unwrap_or_else(PoisonError::into_inner);
         let id = shared.metadata.reserve_branch(&shared.next_branch)?;
+        self.checkpoint_before(parent);
         let fork = {
             let cell = shared.cell(parent);
-            let compute = locked(&cell.compute);
-            // It only saves the child some replay: a server that just died must not stop the fork.
-            if let Some(server) = &compute.server
-                && wal_mark(&shared.paths.branch(parent))?.replay > REPLAY_BYTES
-                && let Err(error) =
-                    run_statement(shared, &server.socket_path(), "write a checkpoint", "CHECKPOINT")
-            {
-                tracing::warn!(branch = %parent, %error, "branched without a checkpoint before");
-            }
+            let _compute = locked(&cell.compute);
+            shared.live_row(parent)?;
             shared.driver.fork(parent, id)?
         };
         let row = BranchRow {
@@ -117,6 +135,8 @@ impl Store {
             created_ms: now_ms(),
             unsettled_boot: Some(shared.boot.clone()),
             trashed_ms: None,
+            trashed_hours: None,
+            trash_order: None,
             replaced_by: None,
         };
         let committed = shared.metadata.transaction(|transaction| {

@@ -1,7 +1,7 @@
 //! Waking and sleeping: the Postgres server of a branch.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, TryLockError};
 use std::time::{Duration, Instant};
 
 use offshoot_postgres::server::{Server, ServerSpec, StopMode};
@@ -17,6 +17,8 @@ use crate::{BranchId, LayerId};
 const START_PATIENCE: Duration = Duration::from_mins(10);
 /// How long a clean shutdown may take before Postgres is stopped as if it crashed.
 const STOP_PATIENCE: Duration = Duration::from_mins(1);
+/// How long a checkpoint before a fork may take; then the child replays more.
+const CHECKPOINT_PATIENCE: Duration = Duration::from_secs(15);
 
 /// The server of a branch, if it runs.
 #[derive(Default)]
@@ -43,8 +45,13 @@ const FIXED_SETTINGS: [(&str, &str); 9] = [
 ];
 
 /// Settings that the user may replace: a laptop has many branches, each with little to do.
-const DEFAULT_SETTINGS: [(&str, &str); 3] =
-    [("shared_buffers", "32MB"), ("max_connections", "100"), ("dynamic_shared_memory_type", "posix")];
+const DEFAULT_SETTINGS: [(&str, &str); 4] = [
+    ("shared_buffers", "32MB"),
+    ("max_connections", "100"),
+    ("dynamic_shared_memory_type", "posix"),
+    // A branch would take the changes that its parent is subscribed to away from it.
+    ("max_logical_replication_workers", "0"),
+];
 
 impl Store {
     /// Wakes a branch and returns its socket. Immediate when it is awake; callers at the same time share one start.
@@ -54,7 +61,14 @@ impl Store {
     /// [`StorageError::Refused`].
     pub fn wake(&self, id: BranchId) -> Result<PathBuf, StorageError> {
         let cell = self.shared.cell(id);
-        let mut compute = locked(&cell.compute);
+        let mut compute = match cell.compute.try_lock() {
+            Ok(compute) => compute,
+            // A branch is being made of it, which may take long; it answers meanwhile.
+            Err(TryLockError::WouldBlock) if cell.state() == ComputeState::Awake => {
+                return Ok(offshoot_postgres::server::socket_in(&self.shared.paths.sockets(id)));
+            }
+            Err(_) => locked(&cell.compute),
+        };
         if let Some(server) = &mut compute.server {
             if matches!(server.try_wait(), Ok(None)) {
                 return Ok(server.socket_path());
@@ -116,7 +130,7 @@ impl Store {
             if !quiet || mark.replay <= REPLAY_BYTES / 2 {
                 continue;
             }
-            if let Err(error) = run_statement(&self.shared, &socket, "write a checkpoint", "CHECKPOINT") {
+            if let Err(error) = checkpoint(&self.shared, &socket) {
                 tracing::warn!(branch = %id, %error, "no checkpoint while the branch is quiet");
             }
         }
@@ -212,16 +226,21 @@ fn put_away(shared: &Shared, id: BranchId, cell: &Cell, compute: &mut Compute) {
     cell.set_state(ComputeState::Asleep, None);
 }
 
-/// Connects to a running branch as its owner and runs one statement.
-pub(crate) fn run_statement(
-    shared: &Shared,
-    socket: &Path,
-    context: &'static str,
-    statement: &str,
-) -> Result<(), StorageError> {
-    let failed = |error: postgres::Error| StorageError::Statement { context, message: describe(&error) };
-    let mut client = connect(shared, socket, "postgres").map_err(failed)?;
-    client.batch_execute(statement).map_err(failed)
+/// Writes a checkpoint in a running branch. It saves a child some replay and may fail for many reasons: no connection
+/// is free, a role or a database was changed, the disk is slow.
+pub(crate) fn checkpoint(shared: &Shared, socket: &Path) -> Result<(), StorageError> {
+    let failed = |error: postgres::Error| StorageError::Statement {
+        context: "write a checkpoint",
+        message: describe(&error),
+    };
+    let mut last = None;
+    for database in [shared.info.database.as_str(), "postgres", "template1"] {
+        match connect(shared, socket, database) {
+            Ok(mut client) => return client.batch_execute("CHECKPOINT").map_err(failed),
+            Err(error) => last = Some(error),
+        }
+    }
+    last.map_or(Ok(()), |error| Err(failed(error)))
 }
 
 fn connect(shared: &Shared, socket: &Path, database: &str) -> Result<postgres::Client, postgres::Error> {
@@ -232,6 +251,9 @@ fn connect(shared: &Shared, socket: &Path, database: &str) -> Result<postgres::C
         .password(&shared.password)
         .dbname(database)
         .application_name("offshoot")
+        .connect_timeout(CHECKPOINT_PATIENCE)
+        // Whatever the role is set to: long enough for a checkpoint, and not for ever.
+        .options(&format!("-c statement_timeout={}", CHECKPOINT_PATIENCE.as_millis()))
         .connect(postgres::NoTls)
 }
 

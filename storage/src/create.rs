@@ -14,10 +14,14 @@ use offshoot_postgres::load::{self, LoadReport};
 use offshoot_postgres::server::{Server, ServerSpec, StopMode};
 use offshoot_postgres::{Installation, Progress, elf};
 
+use offshoot_pages::process::ProcessId;
+
 use crate::branches::{check_name, now_ms};
 use crate::compute::new_password;
 use crate::error::{Context as _, StorageError};
-use crate::files::{disk_usage, make_private, remove_tree, sync_folder, write_private};
+use crate::files::{
+    disk_usage, give, make_branch_folder, make_private, remove_tree, set_mode, sync_folder, write_private,
+};
 use crate::metadata::{self, BranchRow, Metadata};
 use crate::paths::{BranchPaths, Paths};
 use crate::{BranchId, LayerId, layers};
@@ -118,7 +122,7 @@ pub fn create_store(request: &CreateStore, progress: &dyn Progress) -> Result<Cr
     }
     let parent = request.dir.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(parent).context("create the folder", parent)?;
-    let building = Building::begin(&request.dir)?;
+    let building = Building::begin(&request.dir, request.account.as_ref())?;
     let report = build(request, &building.0, progress)?;
     if progress.is_cancelled() {
         return Err(StorageError::Cancelled);
@@ -134,14 +138,16 @@ pub fn create_store(request: &CreateStore, progress: &dyn Progress) -> Result<Cr
 struct Building(PathBuf);
 
 impl Building {
-    fn begin(dir: &Path) -> Result<Self, StorageError> {
+    fn begin(dir: &Path, account: Option<&Account>) -> Result<Self, StorageError> {
         let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        remove_abandoned(dir, &name);
+        remove_abandoned(dir, &name, account);
         let path = dir.with_file_name(format!("{name}.partial-{}", std::process::id()));
         remove_tree(&path)?;
         // Postgres, as another user, must be able to pass through; what lies in it is private.
         fs::DirBuilder::new().mode(0o711).create(&path).context("create the folder", &path)?;
-        Ok(Self(path))
+        let building = Self(path);
+        set_mode(&building.0, 0o711)?;
+        Ok(building)
     }
 }
 
@@ -154,15 +160,21 @@ impl Drop for Building {
 }
 
 /// Removes what an earlier attempt that was killed left behind.
-fn remove_abandoned(dir: &Path, name: &str) {
+fn remove_abandoned(dir: &Path, name: &str, account: Option<&Account>) {
     let prefix = format!("{name}.partial-");
     let Some(entries) = dir.parent().and_then(|parent| fs::read_dir(parent).ok()) else { return };
     for entry in entries.flatten() {
         let file_name = entry.file_name().to_string_lossy().into_owned();
         let pid = file_name.strip_prefix(&prefix).and_then(|pid| pid.parse::<i32>().ok());
-        if pid.is_some_and(|pid| offshoot_pages::process::start_time(pid).is_none()) {
-            let _ = offshoot_postgres::server::stop_orphan(&entry.path().join("branches/1/pgdata"), None);
-            let _ = remove_tree(&entry.path());
+        let gone = pid.is_some_and(|pid| !ProcessId { pid, started: 0 }.is_alive());
+        if gone {
+            let data = entry.path().join("branches/1/pgdata");
+            if let Err(error) = offshoot_postgres::server::stop_orphan(&data, account) {
+                tracing::warn!(%error, "the server of an unfinished store may be left");
+            }
+            if let Err(error) = remove_tree(&entry.path()) {
+                tracing::warn!(%error, "an unfinished store is left");
+            }
         }
     }
 }
@@ -174,11 +186,12 @@ fn build(request: &CreateStore, dir: &Path, progress: &dyn Progress) -> Result<C
     for folder in [paths.branches(), paths.layers()] {
         make_private(&folder, None)?;
         // As above: the branches and layers themselves are private.
-        open_way(&folder)?;
+        set_mode(&folder, 0o711)?;
     }
     let password = new_password().context("make a password for", dir)?;
     let branch = paths.branch(ROOT);
-    make_private(branch.folder(), request.account.as_ref())?;
+    make_branch_folder(&branch, request.account.as_ref())?;
+    make_private(&branch.data(), request.account.as_ref())?;
     init_cluster(
         &InitCluster {
             installation: &request.installation,
@@ -206,6 +219,7 @@ fn build(request: &CreateStore, dir: &Path, progress: &dyn Progress) -> Result<C
     chown_all(&paths.layer(layer), account).context("give away", &paths.layer(layer))?;
     let control = branch.data().join("global/pg_control");
     fs::rename(&control, branch.control_file()).context("move", &control)?;
+    give(&branch.control_file(), account)?;
     write_private(&paths.secret(), format!("{password}\n").as_bytes()).context("write", &paths.secret())?;
     write_metadata(request, &paths, layer, top)?;
     Ok(CreateReport { bytes: disk_usage(dir), load })
@@ -221,10 +235,6 @@ fn drop_comments(path: &Path) -> Result<(), StorageError> {
         .collect();
     // In place, so that its owner stays.
     fs::write(path, kept).context("write", path)
-}
-
-fn open_way(folder: &Path) -> Result<(), StorageError> {
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o711)).context("open the way through", folder)
 }
 
 /// Runs the new cluster as it is, without layers, and loads the data into it.
@@ -350,6 +360,8 @@ fn write_metadata(
                 created_ms: now_ms(),
                 unsettled_boot: None,
                 trashed_ms: None,
+                trashed_hours: None,
+                trash_order: None,
                 replaced_by: None,
             },
         )
@@ -382,8 +394,10 @@ pub(crate) fn install_interposer(library: &Path, folder: &Path) -> Result<PathBu
         }
         _ => {}
     }
+    set_mode(folder, 0o755)?;
     let target = folder.join(format!("interpose-{hash:016x}.so"));
     if fs::metadata(&target).is_ok_and(|data| data.len() == content.len() as u64) {
+        set_mode(&target, 0o755)?;
         return Ok(target);
     }
     let temporary = target.with_extension("tmp");
@@ -395,6 +409,7 @@ pub(crate) fn install_interposer(library: &Path, folder: &Path) -> Result<PathBu
         fs::rename(&temporary, &target)
     })();
     written.context("copy the interposer to", &target)?;
+    set_mode(&target, 0o755)?;
     Ok(target)
 }
 

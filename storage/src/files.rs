@@ -2,12 +2,36 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use offshoot_postgres::account::{Account, chown};
 
 use crate::error::{Context as _, StorageError};
+use crate::paths::BranchPaths;
+
+/// Gives a file or folder itself to `account`.
+pub(crate) fn give(path: &Path, account: Option<&Account>) -> Result<(), StorageError> {
+    chown(path, account).context("give away", path)
+}
+
+/// Sets a mode whatever the umask is.
+pub(crate) fn set_mode(path: &Path, mode: u32) -> Result<(), StorageError> {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).context("set the mode of", path)
+}
+
+/// Makes the folder of a branch. It stays its maker's: when root makes it, Postgres, as another user, passes through
+/// to what it was given, and cannot put something else in the place of a file that root will open.
+pub(crate) fn make_branch_folder(
+    branch: &BranchPaths,
+    account: Option<&Account>,
+) -> Result<(), StorageError> {
+    make_private(branch.folder(), None)?;
+    if account.is_some() {
+        set_mode(branch.folder(), 0o711)?;
+    }
+    Ok(())
+}
 
 /// Makes `path`, private to its owner, and gives it to `account`.
 pub(crate) fn make_private(path: &Path, account: Option<&Account>) -> Result<(), StorageError> {
@@ -17,7 +41,7 @@ pub(crate) fn make_private(path: &Path, account: Option<&Account>) -> Result<(),
         }
         _ => {}
     }
-    chown(path, account).context("give away the folder", path)
+    give(path, account)
 }
 
 /// Writes a file that only its owner can read, atomically, and waits until it is on the disk.

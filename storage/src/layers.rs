@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use offshoot_pages::map::{Map, MapError, NewMap, WHITEOUT};
@@ -50,7 +51,8 @@ pub(crate) fn is_empty(layer: &Path) -> Result<bool, StorageError> {
     Ok(maps(layer)?.is_empty())
 }
 
-/// Makes everything in a layer durable, and its durable maps say so.
+/// Makes everything in a layer durable, and its durable maps say so. The pages of every file are synced: one that was
+/// written again in place shows in no map.
 pub(crate) fn sync(layer: &Path) -> Result<(), StorageError> {
     for path in maps(layer)? {
         let map = match open_map(&path, true) {
@@ -64,13 +66,25 @@ pub(crate) fn sync(layer: &Path) -> Result<(), StorageError> {
         unsafe { map.unmap() };
         result?;
     }
+    sync_folders(layer)
+}
+
+/// Makes the entries of the layer's folders, and of the layer itself, durable.
+fn sync_folders(layer: &Path) -> Result<(), StorageError> {
+    let base = layer.join("base");
+    let upper = layer.parent().unwrap_or(layer);
+    for folder in [base.as_path(), layer, upper] {
+        match sync_folder(folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(StorageError::io("sync the folder", folder, error));
+            }
+            _ => {}
+        }
+    }
     Ok(())
 }
 
 fn sync_one(path: &Path, map: Map) -> Result<(), StorageError> {
-    if map.is_synced() {
-        return Ok(());
-    }
     let folder = path.parent().unwrap_or(path);
     let sync_entry = || if sync_folder(folder).is_ok() { 0 } else { -1 };
     let data_path = path.with_extension("d");
@@ -92,8 +106,12 @@ pub(crate) fn rebuild(layer: &Path) -> Result<(), StorageError> {
         match open_map(&path, true) {
             Ok(map) => {
                 map.rebuild();
+                let has_data = map.flags() & WHITEOUT == 0;
                 // SAFETY: the only copy.
                 unsafe { map.unmap() };
+                if has_data {
+                    make_missing_data(&path)?;
+                }
             }
             // Its folder entry reached the disk and its first block did not: it was never synced.
             Err(StorageError::Damaged { .. }) => {
@@ -110,6 +128,18 @@ pub(crate) fn rebuild(layer: &Path) -> Result<(), StorageError> {
         }
     }
     Ok(())
+}
+
+/// A map can reach the disk without its data file, as long as it owns no page. Then that is empty.
+fn make_missing_data(map: &Path) -> Result<(), StorageError> {
+    let data = map.with_extension("d");
+    if data.exists() {
+        return Ok(());
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600).open(&data).context("create", &data)?;
+    let owner = fs::metadata(map).context("look at", map)?;
+    std::os::unix::fs::chown(&data, Some(owner.uid()), Some(owner.gid())).context("give away", &data)
 }
 
 /// Moves the relation files of a stopped cluster into a new layer, without copying. Returns their number.

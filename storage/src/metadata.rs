@@ -28,6 +28,9 @@ CREATE TABLE branches (
     -- Set while what the branch stands on may not be on the disk: the boot in which it was made.
     unsettled_boot TEXT,
     trashed_ms INTEGER,
+    -- Hours that an engine had run in all, and a number that counts up, when the branch went to the trash.
+    trashed_hours INTEGER,
+    trash_order INTEGER,
     -- The branch that took this one's place when it was reset.
     replaced_by INTEGER
 ) STRICT;
@@ -56,6 +59,8 @@ pub(crate) struct BranchRow {
     pub(crate) created_ms: u64,
     pub(crate) unsettled_boot: Option<String>,
     pub(crate) trashed_ms: Option<u64>,
+    pub(crate) trashed_hours: Option<u64>,
+    pub(crate) trash_order: Option<u64>,
     pub(crate) replaced_by: Option<BranchId>,
 }
 
@@ -71,6 +76,8 @@ impl BranchRow {
             created_ms: row.get::<_, i64>("created_ms")? as u64,
             unsettled_boot: row.get("unsettled_boot")?,
             trashed_ms: number("trashed_ms")?,
+            trashed_hours: number("trashed_hours")?,
+            trash_order: number("trash_order")?,
             replaced_by: number("replaced_by")?.map(BranchId),
         })
     }

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use offshoot_postgres::Installation;
 use offshoot_postgres::account::Account;
@@ -63,14 +63,7 @@ impl Store {
             next_branch: AtomicU64::new(0),
         });
         let (sender, thread) = start_settler(&shared)?;
-        let store = Self {
-            shared,
-            settler: Mutex::new(Some(sender)),
-            settler_thread: Mutex::new(Some(thread)),
-            lock,
-        };
-        store.purge_trash(SystemTime::now())?;
-        Ok(store)
+        Ok(Self { shared, settler: Mutex::new(Some(sender)), settler_thread: Mutex::new(Some(thread)), lock })
     }
 }
 

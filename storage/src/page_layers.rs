@@ -15,18 +15,18 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::CString;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use offshoot_pages::control::{self, ControlRef, MAX_LAYERS, StackLayer};
-use offshoot_postgres::ControlFile;
-use offshoot_postgres::account::{Account, chown};
+use offshoot_postgres::account::Account;
 
 use crate::driver::{Driver, Fork, Opened};
 use crate::error::{Context as _, StorageError};
-use crate::files::{disk_usage, make_private, remove_tree, sync_tree};
-use crate::image::{Image, make_skeleton};
+use crate::files::{disk_usage, give, make_private, remove_tree, sync_folder, sync_tree};
+use crate::image::{Image, make_skeleton, read_control};
 use crate::metadata::{self, Metadata};
 use crate::paths::{BranchPaths, Paths};
 use crate::{BranchId, BranchSize, LayerId, boot, layers};
@@ -45,6 +45,8 @@ pub(crate) struct PageLayers {
     open: Mutex<HashMap<BranchId, OpenControl>>,
     /// One settling at a time: the second finds the work done.
     settling: Mutex<()>,
+    /// Held while a stack in the metadata is ahead of the one that its processes have.
+    freezing: Mutex<()>,
     /// Bytes of layers that no longer change.
     frozen_bytes: Mutex<HashMap<LayerId, u64>>,
 }
@@ -78,6 +80,7 @@ impl PageLayers {
             boot,
             open: Mutex::default(),
             settling: Mutex::default(),
+            freezing: Mutex::default(),
             frozen_bytes: Mutex::default(),
         })
     }
@@ -90,14 +93,12 @@ impl PageLayers {
     fn make_layer(&self) -> Result<LayerId, StorageError> {
         let id = LayerId::random().context("name a layer in", &self.paths.layers())?;
         make_private(&self.paths.layer(id), self.account.as_ref())?;
+        sync_folder(&self.paths.layers()).context("sync", &self.paths.layers())?;
         Ok(id)
     }
 
     fn is_clean(paths: &BranchPaths) -> Result<bool, StorageError> {
-        let path = paths.control_file();
-        let bytes = fs::read(&path).context("read", &path)?;
-        let control =
-            ControlFile::parse(&bytes).map_err(|error| StorageError::damaged_control(&path, &error))?;
+        let (_, control) = read_control(&paths.control_file())?;
         Ok(control.state.is_clean())
     }
 
@@ -107,6 +108,7 @@ impl PageLayers {
         parent: BranchId,
         image: Image<'_>,
     ) -> Result<(Vec<StackLayer>, offshoot_postgres::Lsn), StorageError> {
+        let _freezing = locked(&self.freezing);
         let mut stack = self.metadata.stack(parent)?;
         if stack.is_empty() {
             return Err(StorageError::Damaged {
@@ -181,11 +183,7 @@ impl PageLayers {
             let lsn = image.finish()?;
             return Ok((!layers::is_empty(&top)?, lsn));
         };
-        control.close_gate(PATIENCE).map_err(|stalled| StorageError::Stalled {
-            branch: parent.to_string(),
-            pid: stalled.pid,
-            seconds: PATIENCE.as_secs(),
-        })?;
+        control.close_gate(PATIENCE).map_err(|stalled| stalled_error(parent, stalled))?;
         let result = (|| {
             let lsn = image.finish()?;
             if layers::is_empty(&top)? {
@@ -200,9 +198,30 @@ impl PageLayers {
         result
     }
 
+    /// Returns when every write of the branch's processes has ended that was under way.
+    fn quiesce(&self, branch: BranchId) -> Result<(), StorageError> {
+        let open = locked(&self.open);
+        let Some(OpenControl(control)) = open.get(&branch) else { return Ok(()) };
+        control.close_gate(PATIENCE).map_err(|stalled| stalled_error(branch, stalled))?;
+        control.open_gate();
+        Ok(())
+    }
+
+    /// The layers of a branch's stack that nobody writes to: those below the one that its processes have on top.
+    fn frozen_layers(&self, branch: BranchId) -> Result<Vec<StackLayer>, StorageError> {
+        let _freezing = locked(&self.freezing);
+        let stack = self.metadata.stack(branch)?;
+        let mut live = Vec::new();
+        if let Some(OpenControl(control)) = locked(&self.open).get(&branch) {
+            control.read_stack(&mut live);
+        }
+        let top = live.first().copied().or(stack.first().map(|layer| layer.id));
+        Ok(stack.into_iter().skip_while(|layer| Some(layer.id) != top).skip(1).collect())
+    }
+
     fn fork_into(&self, parent: BranchId, child: BranchId) -> Result<Fork, StorageError> {
         let (source, target) = (self.paths.branch(parent), self.paths.branch(child));
-        let image = Image::begin(&source, &target, self.account.as_ref())?;
+        let image = Image::begin(&source, &target, self.account.as_ref(), || self.quiesce(parent))?;
         let (below, lsn) = self.freeze(parent, image)?;
         Image::hand_over(&target, self.account.as_ref())?;
         let top = self.make_layer()?;
@@ -271,7 +290,17 @@ impl Driver for PageLayers {
         let block = paths.control_block();
         let first = LayerId::random().context("number the files of", paths.folder())?.0;
         control::write_new(&block, &stack, first).context("write", &block)?;
-        chown(&block, self.account.as_ref()).context("give away", &block)?;
+        give(&block, self.account.as_ref())?;
+        let lock = paths.namespace_lock();
+        fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(&lock)
+            .context("create", &lock)?;
+        give(&lock, self.account.as_ref())?;
         let path = CString::new(block.as_os_str().as_bytes()).map_err(|_| StorageError::Damaged {
             path: block.clone(),
             what: "its name holds a NUL byte".into(),
@@ -328,7 +357,7 @@ impl Driver for PageLayers {
 
     fn settle(&self, branch: BranchId) -> Result<(), StorageError> {
         let is_settled = || -> Result<bool, StorageError> {
-            let frozen_durable = self.metadata.stack(branch)?.iter().skip(1).all(|layer| layer.durable);
+            let frozen_durable = self.frozen_layers(branch)?.iter().all(|layer| layer.durable);
             let row = self.metadata.branch(branch)?;
             Ok(frozen_durable && row.is_none_or(|row| row.unsettled_boot.is_none()))
         };
@@ -336,8 +365,7 @@ impl Driver for PageLayers {
             return Ok(());
         }
         let _one = locked(&self.settling);
-        let stack = self.metadata.stack(branch)?;
-        for layer in stack.iter().skip(1).rev().filter(|layer| !layer.durable) {
+        for layer in self.frozen_layers(branch)?.iter().rev().filter(|layer| !layer.durable) {
             layers::sync(&self.paths.layer(LayerId(layer.id)))?;
             self.mark_durable(LayerId(layer.id))?;
         }
@@ -345,6 +373,7 @@ impl Driver for PageLayers {
         if unsettled {
             let folder = self.paths.branch(branch);
             sync_tree(folder.folder()).context("sync", folder.folder())?;
+            sync_folder(&self.paths.branches()).context("sync", &self.paths.branches())?;
             self.metadata.set_settled(branch)?;
         }
         Ok(())
@@ -384,6 +413,10 @@ impl Driver for PageLayers {
         }
         Ok(size)
     }
+}
+
+fn stalled_error(branch: BranchId, stalled: control::Stalled) -> StorageError {
+    StorageError::Stalled { branch: branch.to_string(), pid: stalled.pid, seconds: PATIENCE.as_secs() }
 }
 
 /// Removes the entries of `folder` that are not to be kept.

@@ -87,6 +87,11 @@ impl BranchPaths {
         self.0.join("control")
     }
 
+    /// What backends lock when a relation file appears or goes.
+    pub(crate) fn namespace_lock(&self) -> PathBuf {
+        self.0.join("namespace.lock")
+    }
+
     pub(crate) fn log(&self) -> PathBuf {
         self.0.join("postgres.log")
     }

@@ -14,6 +14,9 @@ use crate::{BranchId, compute};
 /// How long the trash keeps a branch.
 const KEPT: Duration = Duration::from_hours(7 * 24);
 
+/// Hours of running engines that it keeps a branch at the least.
+const KEPT_HOURS: u64 = 24;
+
 /// What [`Store::undo`] did.
 #[derive(Clone, Debug)]
 pub struct Undone {
@@ -30,7 +33,9 @@ pub(crate) fn put_in(
     replaced_by: Option<BranchId>,
 ) -> Result<(), StorageError> {
     transaction.execute(
-        "UPDATE branches SET trashed_ms = ?2, replaced_by = ?3 WHERE id = ?1",
+        "UPDATE branches SET trashed_ms = ?2, replaced_by = ?3,
+            trashed_hours = (SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM properties WHERE key = 'hours'),
+            trash_order = (SELECT coalesce(max(trash_order), 0) + 1 FROM branches) WHERE id = ?1",
         params![id.0 as i64, now_ms() as i64, replaced_by.map(|id| id.0 as i64)],
     )?;
     Ok(())
@@ -86,7 +91,7 @@ impl Store {
             .branches()?
             .into_iter()
             .filter(|row| row.trashed_ms.is_some())
-            .max_by_key(|row| (row.trashed_ms, row.id));
+            .max_by_key(|row| row.trash_order);
         let Some(row) = newest else { return Err(StorageError::NothingToUndo) };
         let present = match row.replaced_by {
             Some(id) => self.shared.metadata.branch(id)?.filter(|present| present.trashed_ms.is_none()),
@@ -116,7 +121,8 @@ impl Store {
             }
             transaction
                 .execute(
-                    "UPDATE branches SET trashed_ms = NULL, replaced_by = NULL, name = ?2, parent = ?3 WHERE id = ?1",
+                    "UPDATE branches SET trashed_ms = NULL, trashed_hours = NULL, trash_order = NULL, replaced_by = NULL,
+                        name = ?2, parent = ?3 WHERE id = ?1",
                     params![row.id.0 as i64, name, parent.map(|id| id.0 as i64)],
                 )
                 .map_err(|error| name_taken(error.into(), name))?;
@@ -139,24 +145,22 @@ impl Store {
         Ok(Some(self.shared.info.root_branch))
     }
 
-    /// Removes for good what has been in the trash for seven days at `now`, and was so at the previous call too:
-    /// a clock that jumps ahead for a while empties nothing. Call it every hour or so.
+    /// Removes for good what has been in the trash for seven days at `now`, and for a day of running engines. Call it
+    /// once an hour: it counts the calls, so that a clock that jumps ahead empties nothing.
     ///
     /// # Errors
     /// The first failure; the rest is tried again the next time.
     pub fn purge_trash(&self, now: SystemTime) -> Result<(), StorageError> {
-        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now_ms = now.as_millis() as u64;
-        let previous =
-            self.shared.metadata.property("purge_checked_ms")?.and_then(|ms| ms.parse::<u64>().ok());
-        self.shared.metadata.set_property("purge_checked_ms", &now_ms.to_string())?;
-        let limit = previous.unwrap_or(0).min(now_ms).saturating_sub(KEPT.as_millis() as u64);
-        let old: Vec<BranchRow> = self
-            .shared
-            .metadata
+        let metadata = &self.shared.metadata;
+        let hours = metadata.property("hours")?.and_then(|hours| hours.parse::<u64>().ok()).unwrap_or(0) + 1;
+        metadata.set_property("hours", &hours.to_string())?;
+        let now_ms = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
+        let limit_ms = now_ms.saturating_sub(KEPT.as_millis() as u64);
+        let old: Vec<BranchRow> = metadata
             .branches()?
             .into_iter()
-            .filter(|row| row.trashed_ms.is_some_and(|trashed| trashed < limit))
+            .filter(|row| row.trashed_ms.is_some_and(|trashed| trashed < limit_ms))
+            .filter(|row| row.trashed_hours.is_some_and(|trashed| trashed + KEPT_HOURS <= hours))
             .collect();
         if old.is_empty() {
             return Ok(());

@@ -4,13 +4,16 @@
 mod support;
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use support::layers::{FrozenHashes, assert_tidy};
 use support::load::{Load, assert_consistent};
-use support::{TestStore, check, load};
+use support::{Random, TestStore, check, load, processes};
 
 on_each_major!(
     frozen_layers_never_change,
+    a_process_that_was_halted_in_mid_write_does_not_write_into_what_was_frozen_since,
     every_branch_of_a_parent_under_load_is_consistent_and_has_all_that_was_acknowledged,
     a_branch_succeeds_while_files_databases_and_wal_segments_come_and_go,
 );
@@ -67,6 +70,44 @@ fn frozen_layers_never_change(major: u32) {
     assert!(hashes.len() >= 6, "{} layers", hashes.len());
     hashes.assert_unchanged(&test.dir());
     assert_tidy(&test.dir());
+}
+
+fn a_process_that_was_halted_in_mid_write_does_not_write_into_what_was_frozen_since(major: u32) {
+    let mut random = Random::new();
+    let Some(test) = with_data(TestStore::quick(major)) else { return };
+    let mut client = test.connect("main");
+    let checkpointer = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'";
+    let checkpointer = support::first(&mut client, checkpointer).parse().unwrap();
+    let main = test.id("main");
+    let mut hashes = FrozenHashes::default();
+    for round in 0..10 {
+        client.batch_execute("UPDATE accounts SET filler = filler || 'y' WHERE aid % 3 <> 0").unwrap();
+        std::thread::scope(|scope| {
+            let checkpoint = scope.spawn(|| client.batch_execute("CHECKPOINT").unwrap());
+            let until = Instant::now() + Duration::from_micros(random.below(15_000));
+            while Instant::now() < until {
+                std::hint::spin_loop();
+            }
+            let halted = processes::halt(checkpointer);
+            let (sender, made) = mpsc::channel();
+            let name = format!("b{round}");
+            let store = test.store();
+            scope.spawn(move || sender.send(store.create_branch(&name, main)).unwrap());
+            // Made while the process stands still, or waiting for it to leave the gate.
+            let early = made.recv_timeout(Duration::from_millis(150));
+            if early.is_ok() {
+                hashes.note_new(&test.dir());
+            }
+            drop(halted);
+            early.or_else(|_| made.recv()).unwrap().unwrap();
+            hashes.note_new(&test.dir());
+            checkpoint.join().unwrap();
+        });
+    }
+    hashes.assert_unchanged(&test.dir());
+    for name in ["main", "b9"] {
+        check::assert_whole(&test, name, "app");
+    }
 }
 
 fn every_branch_of_a_parent_under_load_is_consistent_and_has_all_that_was_acknowledged(major: u32) {

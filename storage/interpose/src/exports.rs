@@ -5,5 +5,6 @@ mod io;
 mod names;
 mod next;
 mod open;
+mod shared_wal;
 mod streams;
 mod sync;

@@ -80,10 +80,11 @@ impl File {
             let (count, bytes) = cursor.take(run, &mut pieces);
             let read = match owner {
                 None => zero(&pieces[..count]) as ssize_t,
-                Some(part) => {
-                    let fd = self.data(part);
-                    unsafe { sys::preadv(fd, pieces.as_ptr(), count as c_int, from as i64) }
-                }
+                Some(part) => match self.data(part) {
+                    // Its errno says why, such as too many open files.
+                    fd if fd < 0 => -1,
+                    fd => unsafe { sys::preadv(fd, pieces.as_ptr(), count as c_int, from as i64) },
+                },
             };
             if read < 0 {
                 return if done > 0 { done as ssize_t } else { read };
@@ -99,10 +100,10 @@ impl File {
     /// The common call: one whole page.
     fn read_page(&mut self, buffer: *mut c_void, offset: u64) -> ssize_t {
         match self.owner(offset / PAGE_SIZE) {
-            Ok(Some(part)) => {
-                let fd = self.data(part);
-                unsafe { sys::pread(fd, buffer, PAGE, offset as i64) }
-            }
+            Ok(Some(part)) => match self.data(part) {
+                fd if fd < 0 => -1,
+                fd => unsafe { sys::pread(fd, buffer, PAGE, offset as i64) },
+            },
             Ok(None) => zero(&[iovec { iov_base: buffer, iov_len: PAGE }]) as ssize_t,
             Err(code) => fail(code) as ssize_t,
         }

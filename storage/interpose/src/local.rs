@@ -15,6 +15,8 @@ pub(crate) const DATA_DIR: &CStr = c"OFFSHOOT_DATA_DIR";
 /// Environment variable: the folder that holds all layers of the store.
 pub(crate) const LAYERS_DIR: &CStr = c"OFFSHOOT_LAYERS_DIR";
 const PRELOAD: &CStr = c"LD_PRELOAD";
+/// Folders that a process remembers; a checkpoint touches a few databases in a few layers.
+const MAX_DURABLE_FOLDERS: usize = 64;
 /// Exit code of a process that cannot reach its branch (`EX_CONFIG`).
 const EXIT_CONFIG: c_int = 78;
 
@@ -39,6 +41,8 @@ pub(crate) struct Local {
     pub(crate) slot: Cell<Option<usize>>,
     pub(crate) gate_depth: Cell<u32>,
     lock_fd: Cell<c_int>,
+    /// The folder of a layer whose way from the top is durable, as last synced by this process.
+    durable_folders: RefCell<Vec<(u64, Vec<u8>)>>,
 }
 
 struct MainThreadOnly(Local);
@@ -53,6 +57,7 @@ static LOCAL: MainThreadOnly = MainThreadOnly(Local {
     slot: Cell::new(None),
     gate_depth: Cell::new(0),
     lock_fd: Cell::new(-1),
+    durable_folders: RefCell::new(Vec::new()),
 });
 
 thread_local! {
@@ -199,6 +204,20 @@ impl Local {
     /// Whether the layer at `index` is known to be on disk.
     pub(crate) fn is_durable(&self, index: usize) -> bool {
         active().control.is_durable(self.generation.get(), index)
+    }
+
+    /// Whether this process has made the folders above a layer's folder durable.
+    pub(crate) fn folder_is_known_durable(&self, layer: u64, folder: &[u8]) -> bool {
+        self.durable_folders.borrow().iter().any(|known| known.0 == layer && known.1 == folder)
+    }
+
+    /// Remembers a folder of [`Local::folder_is_known_durable`]; few at a time.
+    pub(crate) fn note_durable_folder(&self, layer: u64, folder: &[u8]) {
+        let mut known = self.durable_folders.borrow_mut();
+        if known.len() >= MAX_DURABLE_FOLDERS {
+            known.clear();
+        }
+        known.push((layer, folder.to_vec()));
     }
 
     /// Locks the branch's names against other processes until the guard goes.

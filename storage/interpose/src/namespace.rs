@@ -122,8 +122,25 @@ fn make_folders(layer: u64, folder: &[u8]) {
     unsafe { sys::mkdir(layer_path(layer, folder, b"").as_ptr(), 0o700) };
 }
 
-/// Makes the entries of a layer's folder durable; 0, or -1 with `errno`.
+/// Makes the entries of a layer's folder durable, and those of the folders above it when this process has not yet;
+/// 0, or -1 with `errno`.
 pub(crate) fn sync_folder(layer: u64, folder: &[u8]) -> c_int {
+    if sync_one_folder(layer, folder) != 0 {
+        return -1;
+    }
+    if !local().folder_is_known_durable(layer, folder) {
+        // The engine made the layer itself durable. One that touches only shared relations has no `base`.
+        for upper in [&b"base"[..], b""] {
+            if sync_one_folder(layer, upper) != 0 && sys::errno() != libc::ENOENT {
+                return -1;
+            }
+        }
+        local().note_durable_folder(layer, folder);
+    }
+    0
+}
+
+fn sync_one_folder(layer: u64, folder: &[u8]) -> c_int {
     unsafe {
         let path = layer_path(layer, folder, b"");
         let fd = sys::open(path.as_ptr(), libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC, 0);
@@ -149,15 +166,18 @@ pub(crate) fn unlink(path: &RelationPath) -> c_int {
     };
     // What is damaged below is hidden as well.
     let has_lower = !file.has_top() || file.find_next_part().unwrap_or(true);
+    if has_lower {
+        let whiteout = NewMap { flags: WHITEOUT, ..NewMap::default() };
+        if let Err(code) = publish(path, whiteout, false) {
+            return fail(code);
+        }
+    }
+    // Only now: had the deletion failed, those who have the file open would write into nothing.
     if file.has_top() {
         file.top_map().mark_unlinked();
     }
     if has_lower {
-        let whiteout = NewMap { flags: WHITEOUT, ..NewMap::default() };
-        return match publish(path, whiteout, false) {
-            Ok(()) => 0,
-            Err(code) => fail(code),
-        };
+        return 0;
     }
     let layer = local().layer(0);
     unsafe {

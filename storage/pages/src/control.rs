@@ -96,8 +96,12 @@ pub fn write_new(path: &std::path::Path, layers: &[StackLayer], incarnation: u64
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
     assert!((1..=MAX_LAYERS).contains(&layers.len()), "a stack has 1 to {MAX_LAYERS} layers");
-    let mut file =
-        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    // Never through a link or into a file that somebody put there.
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(&vec![0u8; CONTROL_SIZE])?;
     drop(file);
     let cpath = std::ffi::CString::new(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()))?;

@@ -61,9 +61,10 @@ struct Header {
     truncations: AtomicU32,
     /// Which creation of the file this is; the same number in every layer that it lives in.
     incarnation: AtomicU64,
-    /// Working copy: publications of the durable copy begun and known to be on disk.
-    publishing: AtomicU32,
-    published: AtomicU32,
+    /// Working copy: publications of the durable copy begun, and those of them that are on the disk. They are
+    /// equal when nobody is publishing; a publisher that died keeps them apart, which costs later ones an `msync`.
+    publications_begun: AtomicU32,
+    publications_ended: AtomicU32,
     reserved: [u64; 2],
 }
 const _: () = assert!(size_of::<Header>() == 64);
@@ -316,9 +317,11 @@ impl Map {
         let end = old.div_ceil(PAGE_SIZE).min(SEGMENT_PAGES);
         for page in pages..end {
             let (index, bit) = ((page / 64) as usize, 1u64 << (page % 64));
-            self.working_word(index).fetch_and(!bit, AcqRel);
-            if self.durable_word(index).load(Relaxed) & bit != 0 {
-                self.durable_word(index).fetch_and(!bit, AcqRel);
+            // Only bits that are set: a store to a hole of the map would need room on the disk.
+            for word in [self.working_word(index), self.durable_word(index)] {
+                if word.load(Relaxed) & bit != 0 {
+                    word.fetch_and(!bit, AcqRel);
+                }
             }
         }
         self.working().truncations.fetch_add(1, SeqCst);
@@ -327,7 +330,7 @@ impl Map {
     /// Whether the durable copy says the same as the working one, on disk.
     pub fn is_synced(&self) -> bool {
         let (working, durable) = (self.working(), self.durable());
-        if working.publishing.load(Acquire) != working.published.load(Acquire)
+        if working.publications_begun.load(Acquire) != working.publications_ended.load(Acquire)
             || working.length.load(Acquire) != durable.length.load(Acquire)
             || working.base_limit.load(Acquire) != durable.base_limit.load(Acquire)
             || working.flags.load(Acquire) & (LASTING | ENTRY_SYNCED)
@@ -371,7 +374,7 @@ impl Map {
         if self.is_synced() {
             return Ok(());
         }
-        let publication = working.publishing.fetch_add(1, SeqCst).wrapping_add(1);
+        working.publications_begun.fetch_add(1, SeqCst);
         for (index, word) in owned[..words].iter().enumerate() {
             if self.durable_word(index).load(Relaxed) & word != *word {
                 self.durable_word(index).fetch_or(*word, AcqRel);
@@ -389,7 +392,7 @@ impl Map {
         if unsafe { sys::msync(self.0, MAP_SIZE) } != 0 {
             return Err(sys::errno());
         }
-        working.published.fetch_max(publication, AcqRel);
+        working.publications_ended.fetch_add(1, SeqCst);
         Ok(())
     }
 
@@ -422,8 +425,8 @@ impl Map {
         working.base_limit.store(durable.base_limit.load(Relaxed), Relaxed);
         working.incarnation.store(durable.incarnation.load(Relaxed), Relaxed);
         working.truncations.store(0, Relaxed);
-        working.publishing.store(0, Relaxed);
-        working.published.store(0, Relaxed);
+        working.publications_begun.store(0, Relaxed);
+        working.publications_ended.store(0, Relaxed);
         let kept = if reserved { RESERVED } else { 0 };
         working.flags.store(durable.flags.load(Relaxed) & LASTING | kept, Release);
     }

@@ -11,7 +11,7 @@ const PID_MASK: u64 = (1 << 22) - 1;
 pub struct ProcessId {
     /// The pid.
     pub pid: i32,
-    /// Start time in clock ticks since boot.
+    /// Start time in clock ticks since boot; 0 when it could not be read.
     pub started: u64,
 }
 
@@ -33,7 +33,8 @@ impl ProcessId {
         Self { pid: (word & PID_MASK) as i32, started: word >> 22 }
     }
 
-    /// Whether this very process still runs. A zombie does not.
+    /// Whether this very process still runs. A zombie does not; one that cannot be looked at, because `/proc` is
+    /// hidden or this process is out of descriptors, does: who is in doubt must wait.
     pub fn is_alive(self) -> bool {
         // SAFETY: signal 0 is only a check.
         let signal = unsafe { libc::syscall(libc::SYS_kill, self.pid, 0) };
@@ -41,8 +42,9 @@ impl ProcessId {
             return false;
         }
         match read_stat(self.pid) {
-            Some((state, started)) => state != b'Z' && state != b'X' && started == self.started,
-            None => false,
+            Some((b'Z' | b'X', _)) => false,
+            Some((_, started)) => self.started == 0 || started == self.started,
+            None => true,
         }
     }
 }

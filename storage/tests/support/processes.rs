@@ -53,6 +53,28 @@ pub fn kill(pid: i32) {
     signal(pid, libc::SIGKILL);
 }
 
+/// A process that stands still until this is dropped.
+pub struct Halted(i32);
+
+/// Halts a process wherever it is; it stands still when this returns.
+pub fn halt(pid: i32) -> Halted {
+    signal(pid, libc::SIGSTOP);
+    let stands = || {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+    };
+    while !stands() {
+        std::thread::yield_now();
+    }
+    Halted(pid)
+}
+
+impl Drop for Halted {
+    fn drop(&mut self) {
+        signal(self.0, libc::SIGCONT);
+    }
+}
+
 /// Processes whose working folder or command line names a place below `folder`.
 pub fn living_in(folder: &Path) -> Vec<(i32, String)> {
     let folder = folder.canonicalize().unwrap();

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::ffi::CStr;
 
 use libc::{DIR, c_char, c_int, dirent};
-use offshoot_pages::map::{Map, WHITEOUT};
+use offshoot_pages::map::{Map, MapError, WHITEOUT};
+use offshoot_pages::sys;
 
 use super::next::Next;
 use crate::local::{active, layer_path, local};
@@ -74,7 +75,11 @@ unsafe fn list(path: *const c_char, folder: &RelationPath) -> Option<Listing> {
     for index in 0..local().depth() {
         let layer = local().layer(index);
         let Some(files) = (unsafe { entries(layer_path(layer, folder.as_bytes(), b"").as_ptr()) }) else {
-            continue;
+            if matches!(sys::errno(), libc::ENOENT | libc::ENOTDIR) {
+                continue;
+            }
+            // An incomplete list would be an incomplete copy of a database.
+            return None;
         };
         for (file, _) in files {
             let Some(name) = file.strip_suffix(b".m") else { continue };
@@ -82,11 +87,21 @@ unsafe fn list(path: *const c_char, folder: &RelationPath) -> Option<Listing> {
                 continue;
             }
             let relation = [folder.as_bytes(), b"/", name].concat();
-            if let Ok(map) = Map::open(&layer_path(layer, &relation, b".m"), false) {
-                if map.flags() & WHITEOUT == 0 {
-                    all.push((name.to_vec(), libc::DT_REG));
+            match Map::open(&layer_path(layer, &relation, b".m"), false) {
+                Ok(map) => {
+                    if map.flags() & WHITEOUT == 0 {
+                        all.push((name.to_vec(), libc::DT_REG));
+                    }
+                    unsafe { map.unmap() };
                 }
-                unsafe { map.unmap() };
+                // Deleted since the folder was listed.
+                Err(MapError::Os(libc::ENOENT)) => {}
+                Err(MapError::Os(code)) => {
+                    sys::set_errno(code);
+                    return None;
+                }
+                // Listed, so that whoever opens it hears of the damage.
+                Err(MapError::NotAMap) => all.push((name.to_vec(), libc::DT_REG)),
             }
         }
     }

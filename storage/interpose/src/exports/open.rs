@@ -3,6 +3,7 @@
 use libc::{c_char, c_int, c_void, mode_t, off_t, size_t};
 use offshoot_pages::sys;
 
+use super::shared_wal;
 use crate::local::{active, fail, is_main_thread};
 use crate::paths::{Place, classify};
 use crate::table::{self, Entry};
@@ -19,12 +20,15 @@ unsafe fn open_path(path: *const c_char, flags: c_int, mode: mode_t) -> c_int {
         Place::Plain => (path, false),
     };
     let changes = flags & (libc::O_CREAT | libc::O_TRUNC) != 0;
+    let writable = flags & libc::O_ACCMODE != libc::O_RDONLY;
     let fd = {
-        let _gate = changes.then(gate::enter);
+        let _gate = (changes || writable).then(gate::enter);
+        if writable && unsafe { shared_wal::unshare(path) } != 0 {
+            return -1;
+        }
         unsafe { sys::open(path, flags, mode) }
     };
     if fd >= 0 {
-        let writable = flags & libc::O_ACCMODE != libc::O_RDONLY;
         table::set(
             fd,
             match (writable, is_folder) {

@@ -13,7 +13,12 @@ const TAIL_LINES: usize = 20;
 
 /// Opens the log to append to, and says where this run's part begins.
 pub(super) fn open(path: &Path) -> io::Result<(File, u64)> {
-    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+        .open(path)?;
     let start = file.metadata()?.len();
     Ok((file, start))
 }
