@@ -46,6 +46,7 @@ fn run(args: &Args) -> Result<()> {
     let pgbench = Pgbench::find(&workshop);
     let mut report = empty(args, &workshop, pgbench.as_ref())?;
     let measured = measure_all(args, &workshop, pgbench, &mut report.figures);
+    report.postgres = format!("PostgreSQL {}", workshop.postgres_version());
     if args.keep {
         eprintln!("Everything is still in {}.", workshop.keep().display());
     } else {
@@ -73,9 +74,9 @@ fn run(args: &Args) -> Result<()> {
 fn empty(args: &Args, workshop: &Workshop, pgbench: Option<&Pgbench>) -> Result<Report> {
     Ok(Report {
         machine: Machine::here(workshop.path())?,
-        postgres: format!("PostgreSQL {}", args.postgres),
+        postgres: String::new(),
         pgbench: pgbench.map_or_else(|| Ok("none".to_owned()), Pgbench::version)?,
-        command: command_line(),
+        command: command_line(args),
         figures: Vec::new(),
     })
 }
@@ -103,12 +104,8 @@ fn measure_all(
     Ok(())
 }
 
-/// What a person types to get the same.
-fn command_line() -> String {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    if words.is_empty() {
-        "npm run bench".to_owned()
-    } else {
-        format!("npm run bench -- {}", words.join(" "))
-    }
+/// What a person types to get the same; where files are does not matter to anybody else.
+fn command_line(args: &Args) -> String {
+    let Args { postgres, big_gb, runs, seconds, .. } = args;
+    format!("npm run bench -- --postgres {postgres} --big-gb {big_gb} --runs {runs} --seconds {seconds}")
 }

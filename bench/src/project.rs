@@ -50,6 +50,8 @@ impl<'w> Project<'w> {
             words.extend(["--bin-dir".to_owned(), dir.to_string_lossy().into_owned()]);
         }
         run(&mut project.home.offshoot(&workshop.offshoot, &words))?;
+        let version = project.status()?.postgres;
+        workshop.found_version.get_or_init(|| version);
         Ok(project)
     }
 

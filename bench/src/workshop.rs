@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
@@ -24,6 +24,8 @@ pub(crate) struct Workshop {
     pub(crate) offshoot: PathBuf,
     pub(crate) postgres: u32,
     pub(crate) bin_dir: Option<PathBuf>,
+    /// What the engine says that branches run on, such as `18.4`.
+    pub(crate) found_version: OnceLock<String>,
     /// Places in which an engine may run.
     homes: Mutex<Vec<Home>>,
 }
@@ -52,12 +54,18 @@ impl Workshop {
             offshoot: program(args.offshoot.as_deref())?,
             postgres: args.postgres,
             bin_dir: args.bin_dir.clone(),
+            found_version: OnceLock::new(),
             homes: Mutex::default(),
         })
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The version of Postgres, whole once a database was made.
+    pub(crate) fn postgres_version(&self) -> String {
+        self.found_version.get().cloned().unwrap_or_else(|| self.postgres.to_string())
     }
 
     /// A new folder in it.

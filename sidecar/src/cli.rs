@@ -9,9 +9,11 @@ mod exec;
 mod init;
 mod logs;
 mod output;
+mod plain;
 mod progress;
 mod sql;
 mod status;
+mod stop;
 mod url;
 
 use std::ffi::OsString;

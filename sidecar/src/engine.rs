@@ -6,6 +6,7 @@ mod branches;
 mod computes;
 pub(crate) mod log;
 mod ports;
+mod presence;
 mod rpc;
 mod run;
 mod server;

@@ -2,8 +2,12 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
 
 use crate::failure::{Failure, Result};
 use crate::sys;
@@ -12,6 +16,7 @@ use crate::sys;
 pub(crate) const INTERPOSER_FILE: &str = "liboffshoot_interpose.so";
 /// Longest runtime folder in bytes: a socket's whole path must fit into 107 bytes.
 const MAX_RUNTIME_BYTES: usize = 60;
+const RUNTIME_HINT: &str = "Set OFFSHOOT_RUNTIME_DIR to a short path of a folder of your own.";
 
 /// The folders of this user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,46 +86,101 @@ impl Paths {
         self.home.join("history")
     }
 
-    /// Makes the folder for sockets, or checks the one that is there.
+    /// Makes the folder for the sockets of all stores, or checks the one that is there.
     ///
     /// # Errors
     /// A configuration error if somebody else could have planted the folder, or if its path is too long for sockets.
     pub(crate) fn make_runtime(&self) -> Result<PathBuf> {
+        if self.runtime.as_os_str().len() > MAX_RUNTIME_BYTES {
+            let text = format!(
+                "the path of the folder for sockets is longer than {MAX_RUNTIME_BYTES} bytes: {}",
+                self.runtime.display()
+            );
+            return Err(Failure::configuration(text).hint(RUNTIME_HINT));
+        }
         make_private(&self.runtime, sys::effective_uid())?;
         Ok(self.runtime.clone())
+    }
+
+    /// Makes the folder for the sockets of the store at `store`, which need not be there yet. No two stores share one,
+    /// because branches are numbered anew in each.
+    ///
+    /// # Errors
+    /// As [`Paths::make_runtime`].
+    pub(crate) fn make_store_runtime(&self, store: &Path) -> Result<PathBuf> {
+        let dir = self.make_runtime()?.join(runtime_name(store));
+        make_private(&dir, sys::effective_uid())?;
+        Ok(dir)
     }
 
     /// Makes the folder of all stores. Root's must let Postgres's user through.
     pub(crate) fn make_stores(&self) -> Result<PathBuf> {
         let stores = self.stores();
-        let mode = if sys::effective_uid() == 0 { 0o755 } else { 0o700 };
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(mode)
-            .create(&stores)
-            .map_err(|e| Failure::io(format!("make the folder {}", stores.display()), &e))?;
+        make_passable(&stores)?;
         Ok(stores)
+    }
+
+    /// Makes the folder of downloads and copies. Root's must let Postgres's user through.
+    pub(crate) fn make_cache(&self) -> Result<PathBuf> {
+        let cache = self.cache();
+        make_passable(&cache)?;
+        Ok(cache)
     }
 }
 
-fn make_private(dir: &Path, uid: u32) -> Result<()> {
-    let hint = "Set OFFSHOOT_RUNTIME_DIR to a short path of a folder of your own.";
-    if dir.as_os_str().len() > MAX_RUNTIME_BYTES {
-        let text = format!(
-            "the path of the folder for sockets is longer than {MAX_RUNTIME_BYTES} bytes: {}",
-            dir.display()
-        );
-        return Err(Failure::configuration(text).hint(hint));
+/// Sixteen characters: the start of the project's id, for people, and a digest of where the store is. One project has
+/// several stores where OFFSHOOT_HOME is set now and then.
+fn runtime_name(store: &Path) -> String {
+    let place = match (store.parent().map(fs::canonicalize), store.file_name()) {
+        (Some(Ok(parent)), Some(name)) => parent.join(name),
+        _ => store.to_owned(),
+    };
+    let digest = Sha256::digest(place.as_os_str().as_bytes());
+    let project = store.file_name().unwrap_or_default().to_string_lossy();
+    let id = project.chars().filter(char::is_ascii_alphanumeric).take(8);
+    id.chain(digest.iter().take(4).flat_map(|byte| format!("{byte:02x}").into_bytes()).map(char::from))
+        .collect()
+}
+
+/// Makes `dir` of this user; as root, open to Postgres's user whatever the umask is.
+fn make_passable(dir: &Path) -> Result<()> {
+    let root = sys::effective_uid() == 0;
+    let make = || -> io::Result<()> {
+        make_folders(dir, if root { 0o755 } else { 0o700 })?;
+        // One that an earlier run has made may be closed.
+        if root && fs::metadata(dir)?.mode() & 0o011 != 0o011 {
+            fs::set_permissions(dir, fs::Permissions::from_mode(0o755))?;
+        }
+        Ok(())
+    };
+    make().map_err(|e| Failure::io(format!("make the folder {}", dir.display()), &e))
+}
+
+/// Makes `dir` and the folders above it that are missing, all with `mode`, which no umask narrows.
+fn make_folders(dir: &Path, mode: u32) -> io::Result<()> {
+    let mut missing: Vec<&Path> = dir.ancestors().take_while(|folder| !folder.exists()).collect();
+    while let Some(folder) = missing.pop() {
+        match fs::DirBuilder::new().mode(mode).create(folder) {
+            Ok(()) => fs::set_permissions(folder, fs::Permissions::from_mode(mode))?,
+            // Another process was faster.
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => (),
+            Err(e) => return Err(e),
+        }
     }
+    if dir.is_dir() { Ok(()) } else { Err(io::ErrorKind::NotADirectory.into()) }
+}
+
+fn make_private(dir: &Path, uid: u32) -> Result<()> {
+    let hint = RUNTIME_HINT;
     let mode = if uid == 0 { 0o711 } else { 0o700 };
     if let Some(parent) = dir.parent() {
-        fs::DirBuilder::new().recursive(true).mode(0o755).create(parent).map_err(|e| {
+        make_folders(parent, 0o755).map_err(|e| {
             Failure::configuration(format!("cannot make the folder {}: {e}", parent.display())).hint(hint)
         })?;
     }
     match fs::DirBuilder::new().mode(mode).create(dir) {
         Ok(()) => (),
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => (),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => (),
         Err(e) => {
             return Err(Failure::configuration(format!("cannot make {}: {e}", dir.display())).hint(hint));
         }
@@ -220,8 +280,36 @@ mod tests {
         let file = dir.path().join("file");
         fs::write(&file, "").unwrap();
         assert!(make_private(&file, uid).is_err());
+        let long = Paths { home: "/h".into(), runtime: dir.path().join("x".repeat(80)) };
+        assert!(long.make_runtime().unwrap_err().0.message.contains("longer"));
+    }
+
+    #[test]
+    fn every_store_has_a_folder_for_sockets_of_its_own_whose_paths_are_short_enough() {
+        let dir = tempfile::tempdir_in("/tmp").unwrap();
+        let runtime = dir.path().join("r".repeat(MAX_RUNTIME_BYTES - dir.path().as_os_str().len() - 1));
+        let paths = Paths { home: dir.path().join("home"), runtime };
+        paths.make_stores().unwrap();
+        let other_home = dir.path().join("other");
+        let stores = [
+            paths.store("0123456789abcdef"),
+            paths.store("0123456789abcde0"),
+            other_home.join("0123456789abcdef"),
+        ];
+        let mut folders: Vec<_> =
+            stores.iter().map(|store| paths.make_store_runtime(store).unwrap()).collect();
+        assert_eq!(paths.make_store_runtime(&stores[0]).unwrap(), folders[0], "it stays");
+        for folder in &folders {
+            assert!(folder.join("load-4194304/.s.PGSQL.5432").as_os_str().len() <= 107);
+        }
+        folders.sort();
+        folders.dedup();
+        assert_eq!(folders.len(), 3);
+        fs::remove_dir(&folders[0]).unwrap();
+        std::os::unix::fs::symlink("/tmp", &folders[0]).unwrap();
         assert!(
-            make_private(&dir.path().join("x".repeat(80)), uid).unwrap_err().0.message.contains("longer")
+            stores.iter().any(|store| paths.make_store_runtime(store).is_err()),
+            "a planted one is refused"
         );
     }
 }

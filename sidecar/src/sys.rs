@@ -91,15 +91,44 @@ pub(crate) fn resident_bytes() -> Option<u64> {
     Some(pages * page)
 }
 
+/// Whether another process holds a lock on `file`.
+pub(crate) fn is_locked(file: &File) -> io::Result<bool> {
+    // SAFETY: locks on a descriptor that is open for as long as the calls take; no memory is touched.
+    unsafe {
+        if libc::flock(file.as_raw_fd(), libc::LOCK_SH | libc::LOCK_NB) == 0 {
+            libc::flock(file.as_raw_fd(), libc::LOCK_UN);
+            return Ok(false);
+        }
+    }
+    let error = io::Error::last_os_error();
+    if error.kind() == io::ErrorKind::WouldBlock { Ok(true) } else { Err(error) }
+}
+
+/// Asks a process to end.
+pub(crate) fn terminate(pid: u32) -> io::Result<()> {
+    let pid = libc::pid_t::try_from(pid).ok().filter(|&pid| pid > 0).ok_or(io::ErrorKind::InvalidInput)?;
+    // SAFETY: touches no memory. The number is positive: one process, not a group.
+    if unsafe { libc::kill(pid, libc::SIGTERM) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 extern "C" fn on_interrupt(_signal: libc::c_int) {
     INTERRUPTED.store(true, Ordering::Relaxed);
 }
 
-/// From now on Ctrl-C only sets the flag that [`interrupted`] reads. A second one ends the process as usual.
+/// From now on Ctrl-C and SIGTERM only set the flag that [`interrupted`] reads. A second one ends the process as usual.
 pub(crate) fn catch_interrupts() {
-    for signal in [libc::SIGINT, libc::SIGTERM] {
+    catch(&[libc::SIGINT, libc::SIGTERM]);
+}
+
+/// The same for Ctrl-C alone; SIGTERM goes on ending the process.
+pub(crate) fn catch_ctrl_c() {
+    catch(&[libc::SIGINT]);
+}
+
+fn catch(signals: &[libc::c_int]) {
+    for &signal in signals {
         // SAFETY: the handler only stores to an atomic. SA_RESETHAND brings the default action back after the first
         // signal; without SA_RESTART, blocked reads return.
         unsafe {
@@ -111,15 +140,15 @@ pub(crate) fn catch_interrupts() {
     }
 }
 
-/// Whether Ctrl-C came since [`catch_interrupts`].
+/// Whether such a signal came since then.
 pub(crate) fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
 }
 
-/// Forgets a Ctrl-C that was dealt with.
+/// Forgets a Ctrl-C that was dealt with, and catches the next.
 pub(crate) fn clear_interrupt() {
     INTERRUPTED.store(false, Ordering::Relaxed);
-    catch_interrupts();
+    catch_ctrl_c();
 }
 
 /// Lets a closed pipe end this process quietly, as other programs of the command line do.

@@ -93,7 +93,10 @@ impl Client {
         let id = self.next_id;
         self.next_id += 1;
         let deadline = Instant::now() + timeout;
-        self.send(&Message::request::<M>(id, params)?, timeout)?;
+        match self.send(&Message::request::<M>(id, params)?, timeout) {
+            Err(ClientError::Closed) => return Err(self.parting_word()),
+            sent => sent?,
+        }
         let mut cancel_sent = false;
         loop {
             if !cancel_sent && (watch.cancelled)() {
@@ -117,6 +120,7 @@ impl Client {
                     }
                 }
                 Some(Message::Notification { method, params }) => self.keep(method, params),
+                Some(Message::Refusal { error, .. }) => return Err(error.into()),
                 // An answer to an earlier call that timed out; requests never come from an engine.
                 Some(Message::Response { .. } | Message::Request { .. }) | None => (),
             }
@@ -165,6 +169,18 @@ impl Client {
                 Err(ClientError::Closed) => return Ok(true),
                 Err(other) => return Err(other),
                 Ok(_) => (),
+            }
+        }
+    }
+
+    /// What the engine said before it closed the connection.
+    fn parting_word(&mut self) -> ClientError {
+        loop {
+            match self.receive(LOOK_INTERVAL) {
+                Ok(Some(Message::Refusal { error, .. })) => return error.into(),
+                Ok(Some(_)) => (),
+                Ok(None) => return ClientError::Closed,
+                Err(other) => return other,
             }
         }
     }
@@ -266,6 +282,21 @@ mod tests {
         let Err(ClientError::Rpc(error)) = second else { panic!("{second:?}") };
         assert_eq!(error, RpcError::user("no such branch").hint("h"));
         server.join().unwrap();
+    }
+
+    #[test]
+    fn a_client_that_is_refused_before_it_speaks_hears_why() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let listener = UnixListener::bind(&path).unwrap();
+        let mut client = Client::connect(&path).unwrap();
+        let refusal = Message::Refusal { code: -32003, error: RpcError::engine("full").hint("h") };
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(&refusal.to_line().unwrap()).unwrap();
+        drop(stream);
+        let said = client.call::<EngineStop>(&Nothing {}, PATIENCE);
+        let Err(ClientError::Rpc(error)) = said else { panic!("{said:?}") };
+        assert_eq!(error, RpcError::engine("full").hint("h"));
     }
 
     #[test]

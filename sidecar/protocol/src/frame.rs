@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::error::Category;
 
 use crate::error::{ErrorKind, RpcError};
 use crate::method::{Method, Notification};
@@ -15,9 +16,22 @@ pub enum FrameError {
     /// A line exceeds [`MAX_LINE`].
     #[error("a message is longer than {MAX_LINE} bytes")]
     TooLong,
-    /// Not JSON, or not JSON-RPC 2.0.
+    /// Not JSON: cut off, not UTF-8, or nested too deeply.
+    #[error("not JSON: {0}")]
+    NotJson(String),
+    /// JSON, but not JSON-RPC 2.0 with numbers for ids.
     #[error("not a JSON-RPC message: {0}")]
     Malformed(String),
+}
+
+impl FrameError {
+    /// The code by which JSON-RPC names the situation.
+    pub fn code(&self) -> i64 {
+        match self {
+            Self::NotJson(_) => -32700,
+            Self::TooLong | Self::Malformed(_) => -32600,
+        }
+    }
 }
 
 /// Collects bytes as they arrive and gives out whole lines.
@@ -86,13 +100,20 @@ pub enum Message {
         /// What it came to.
         outcome: Result<Value, RpcError>,
     },
+    /// Answers what was no request, or what was not read at all. Its id is null.
+    Refusal {
+        /// Of JSON-RPC.
+        code: i64,
+        /// Why.
+        error: RpcError,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
 struct Raw {
     jsonrpc: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    id: Option<Id>,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    id: Option<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     method: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -103,7 +124,7 @@ struct Raw {
     error: Option<RawError>,
 }
 
-/// Keeps `"result": null` apart from an absent result.
+/// Keeps `"result": null` apart from an absent result, and a null id from none.
 fn present<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(input).map(Some)
 }
@@ -114,6 +135,12 @@ struct RawError {
     message: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     data: Option<RpcError>,
+}
+
+impl RawError {
+    fn new(code: i64, error: RpcError) -> Self {
+        Self { code, message: error.message.clone(), data: Some(error) }
+    }
 }
 
 impl Message {
@@ -136,20 +163,37 @@ impl Message {
     /// Reads one line.
     ///
     /// # Errors
-    /// [`FrameError::Malformed`].
+    /// [`FrameError::NotJson`], [`FrameError::Malformed`].
     pub fn parse(line: &[u8]) -> Result<Self, FrameError> {
-        let raw: Raw = serde_json::from_slice(line).map_err(|e| FrameError::Malformed(e.to_string()))?;
+        let raw: Raw = serde_json::from_slice(line).map_err(|e| match e.classify() {
+            Category::Data => FrameError::Malformed(e.to_string()),
+            Category::Syntax | Category::Eof | Category::Io => FrameError::NotJson(e.to_string()),
+        })?;
+        if line.trim_ascii_start().first() != Some(&b'{') {
+            return Err(FrameError::Malformed("not an object".into()));
+        }
         if raw.jsonrpc != "2.0" {
             return Err(FrameError::Malformed(format!("`jsonrpc` is {:?}, not \"2.0\"", raw.jsonrpc)));
         }
         let params = raw.params.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
-        match (raw.id, raw.method, raw.result, raw.error) {
+        let id = match raw.id.map(|id| (id.as_u64(), id)) {
+            None => None,
+            Some((Some(id), _)) => Some(id),
+            Some((None, Value::Null)) if raw.method.is_none() => None,
+            Some((None, other)) => {
+                return Err(FrameError::Malformed(format!("the id is {other}, not a whole number")));
+            }
+        };
+        match (id, raw.method, raw.result, raw.error) {
             (Some(id), Some(method), None, None) => Ok(Self::Request { id, method, params }),
             (None, Some(method), None, None) => Ok(Self::Notification { method, params }),
             (Some(id), None, Some(result), None) => Ok(Self::Response { id, outcome: Ok(result) }),
-            (Some(id), None, None, Some(error)) => {
-                let error = error.data.unwrap_or_else(|| RpcError::new(ErrorKind::Internal, error.message));
-                Ok(Self::Response { id, outcome: Err(error) })
+            (id, None, None, Some(RawError { code, message, data })) => {
+                let error = data.unwrap_or_else(|| RpcError::new(ErrorKind::Internal, message));
+                Ok(match id {
+                    Some(id) => Self::Response { id, outcome: Err(error) },
+                    None => Self::Refusal { code, error },
+                })
             }
             _ => Err(FrameError::Malformed("neither a request nor a notification nor a response".into())),
         }
@@ -164,14 +208,19 @@ impl Message {
             Raw { jsonrpc: "2.0".into(), id: None, method: None, params: None, result: None, error: None };
         match self.clone() {
             Self::Request { id, method, params } => {
-                (raw.id, raw.method, raw.params) = (Some(id), Some(method), Some(params));
+                (raw.id, raw.method, raw.params) = (Some(id.into()), Some(method), Some(params));
             }
             Self::Notification { method, params } => (raw.method, raw.params) = (Some(method), Some(params)),
-            Self::Response { id, outcome: Ok(result) } => (raw.id, raw.result) = (Some(id), Some(result)),
+            Self::Response { id, outcome: Ok(result) } => {
+                (raw.id, raw.result) = (Some(id.into()), Some(result));
+            }
             Self::Response { id, outcome: Err(error) } => {
-                raw.id = Some(id);
-                raw.error =
-                    Some(RawError { code: error.code(), message: error.message.clone(), data: Some(error) });
+                raw.id = Some(id.into());
+                raw.error = Some(RawError::new(error.code(), error));
+            }
+            Self::Refusal { code, error } => {
+                raw.id = Some(Value::Null);
+                raw.error = Some(RawError::new(code, error));
             }
         }
         let mut line = serde_json::to_vec(&raw).map_err(|e| FrameError::Malformed(e.to_string()))?;
@@ -208,7 +257,8 @@ mod tests {
             Message::request::<BranchCreate>(7, &create).unwrap(),
             Message::request::<EngineStop>(8, &Nothing {}).unwrap(),
             Message::Response { id: 7, outcome: Ok(Value::Null) },
-            Message::Response { id: 7, outcome: Err(error) },
+            Message::Response { id: 7, outcome: Err(error.clone()) },
+            Message::Refusal { code: -32700, error },
         ] {
             assert_eq!(round_trip(&message), message);
         }
@@ -238,16 +288,34 @@ mod tests {
 
     #[test]
     fn what_is_no_message_is_refused() {
+        let deep = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"x","params":{}"#, "[".repeat(10_000));
         for bad in [
-            "",
+            &b""[..],
+            b"{",
+            b"no",
+            b"\xff",
+            b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\xff\"}",
+            deep.as_bytes(),
+        ] {
+            let said = Message::parse(bad).unwrap_err();
+            assert!(matches!(said, FrameError::NotJson(_)), "{said}");
+            assert_eq!(said.code(), -32700);
+        }
+        for bad in [
             "[]",
+            "7",
+            r#"["2.0",1,"x"]"#,
             "{}",
+            r#"{"jsonrpc":"2.0","id":null,"method":"x"}"#,
+            r#"{"jsonrpc":"2.0","id":-1,"method":"x"}"#,
+            r#"{"jsonrpc":"2.0","id":1.5,"method":"x"}"#,
             r#"{"jsonrpc":"1.0","id":1,"method":"x"}"#,
             r#"{"jsonrpc":"2.0","id":1}"#,
             r#"{"jsonrpc":"2.0","id":"one","method":"x"}"#,
             r#"{"jsonrpc":"2.0","id":1,"result":1,"error":{"code":1,"message":""}}"#,
         ] {
-            assert!(matches!(Message::parse(bad.as_bytes()), Err(FrameError::Malformed(_))), "{bad}");
+            let said = Message::parse(bad.as_bytes()).unwrap_err();
+            assert!(matches!(said, FrameError::Malformed(_)) && said.code() == -32600, "{bad}: {said}");
         }
     }
 

@@ -8,10 +8,12 @@ use offshoot_protocol::method::{
 };
 use offshoot_protocol::types::{Branch, BranchParams, CreateParams, Nothing, RenameParams};
 use serde_json::json;
+use unicode_width::UnicodeWidthStr;
 
 use super::args::BranchCommand;
 use super::connect::Session;
 use super::output::{Output, bytes};
+use super::plain::plain;
 use super::status;
 use crate::failure::{Failure, Result};
 use crate::names;
@@ -37,7 +39,8 @@ fn list(output: Output) -> Result<u8> {
     Ok(super::OK)
 }
 
-/// One line a branch, children indented below their parent, a star before the one that `here` leads to.
+/// One line a branch with its parent's name, children indented below their parent, a star before the one that `here`
+/// leads to.
 fn table(branches: &[Branch], here: &str, output: Output) -> String {
     let parents: HashMap<&str, Option<&str>> =
         branches.iter().map(|branch| (branch.name.as_str(), branch.parent.as_deref())).collect();
@@ -50,17 +53,21 @@ fn table(branches: &[Branch], here: &str, output: Output) -> String {
         .count()
     };
     let names: Vec<String> =
-        branches.iter().map(|b| format!("{}{}", "  ".repeat(depth(&b.name)), b.name)).collect();
-    let width =
-        names.iter().map(|name| unicode_width::UnicodeWidthStr::width(name.as_str())).max().unwrap_or(0);
-    let line = |(branch, name): (&Branch, &String)| {
+        branches.iter().map(|b| format!("{}{}", "  ".repeat(depth(&b.name)), plain(&b.name))).collect();
+    let origins: Vec<String> = branches
+        .iter()
+        .map(|b| b.parent.as_ref().map(|parent| format!("from {}", plain(parent))).unwrap_or_default())
+        .collect();
+    let (name_width, origin_width) = (widest(&names), widest(&origins));
+    let line = |((branch, name), origin): ((&Branch, &String), &String)| {
         let current = branch.worktrees.iter().any(|path| path == here);
         let star = if current { "*" } else { " " };
-        let pad = " ".repeat(width - unicode_width::UnicodeWidthStr::width(name.as_str()));
+        let pad = " ".repeat(name_width - name.width());
+        let origin = format!("{origin}{}", " ".repeat(origin_width - origin.width()));
         let name = if current { output.good(name) } else { name.clone() };
         let gap = " ".repeat(8_usize.saturating_sub(branch.state.as_str().len()));
         let mut facts =
-            format!("{}{gap} {:>7}", status::state(branch.state, output), bytes(branch.own_bytes));
+            format!("{}{gap} {:>7}  {origin}", status::state(branch.state, output), bytes(branch.own_bytes));
         if branch.connections > 0 {
             facts.extend(["  ", &branch.connections.to_string(), " connected"]);
         }
@@ -70,9 +77,13 @@ fn table(branches: &[Branch], here: &str, output: Output) -> String {
         if let Some(failure) = &branch.failure {
             facts.extend(["  ", failure.lines().next().unwrap_or_default()]);
         }
-        format!("{star} {name}{pad}  {facts}")
+        format!("{star} {name}{pad}  {}", facts.trim_end())
     };
-    branches.iter().zip(&names).map(line).collect::<Vec<_>>().join("\n")
+    branches.iter().zip(&names).zip(&origins).map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn widest(texts: &[String]) -> usize {
+    texts.iter().map(|text| text.width()).max().unwrap_or(0)
 }
 
 fn create(name: &str, from: Option<String>, output: Output) -> Result<u8> {
@@ -101,7 +112,7 @@ fn delete(name: &str, yes: bool, output: Output) -> Result<u8> {
 
 fn agreed(name: &str) -> Result<bool> {
     let fault = |e: &std::io::Error| Failure::io("ask a question", e);
-    write!(std::io::stderr(), "Delete database branch {name}? [y/N] ").map_err(|e| fault(&e))?;
+    write!(std::io::stderr(), "Delete database branch {}? [y/N] ", plain(name)).map_err(|e| fault(&e))?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer).map_err(|e| fault(&e))?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
@@ -187,9 +198,9 @@ mod tests {
         branches[3].in_git = false;
         insta::assert_snapshot!(table(&branches, "/here", Output::new(false)), @r"
           main     asleep    4.1 KB
-        *   größe  awake     4.1 KB  2 connected
-              x    asleep    4.1 KB
-            日本   asleep    4.1 KB  (not in git)
+        *   größe  awake     4.1 KB  from main   2 connected
+              x    asleep    4.1 KB  from größe
+            日本   asleep    4.1 KB  from main   (not in git)
         ");
     }
 }

@@ -21,7 +21,7 @@ use crate::sys;
 /// How long an engine may take to start: it may have to recover from a crash of the machine.
 const START_PATIENCE: Duration = Duration::from_mins(1);
 /// How long it may take to stop: every awake Postgres writes a checkpoint.
-const STOP_PATIENCE: Duration = Duration::from_mins(2);
+pub(super) const STOP_PATIENCE: Duration = Duration::from_mins(2);
 const CALL_PATIENCE: Duration = Duration::from_mins(5);
 const HELLO_PATIENCE: Duration = Duration::from_secs(20);
 const LOOK_INTERVAL: Duration = Duration::from_millis(3);
@@ -156,8 +156,12 @@ pub(super) fn stop(mut client: Client) -> Result<()> {
     if client.wait_closed(STOP_PATIENCE)? {
         return Ok(());
     }
+    Err(not_stopped())
+}
+
+pub(super) fn not_stopped() -> Failure {
     let text = format!("the engine has not stopped within {} s", STOP_PATIENCE.as_secs());
-    Err(Failure::engine(text).hint("`offshoot engine logs` tells what it waits for."))
+    Failure::engine(text).hint("`offshoot engine logs` tells what it waits for.")
 }
 
 /// Starts an engine that outlives this process.

@@ -7,8 +7,9 @@ use offshoot_protocol::types::{EngineStatus, Nothing};
 use serde_json::json;
 
 use super::args::EngineCommand;
-use super::connect::{stop, try_connect};
+use super::connect::try_connect;
 use super::output::{Output, bytes};
+use super::stop::stop_engine;
 use crate::engine::Options;
 use crate::failure::{Failure, Result};
 use crate::paths::Paths;
@@ -79,11 +80,7 @@ fn human(status: &EngineStatus, output: Output) -> String {
 }
 
 fn stop_here(output: Output) -> Result<u8> {
-    let running = try_connect(&store()?)?;
-    let was_running = running.is_some();
-    if let Some(client) = running {
-        stop(client)?;
-    }
+    let was_running = stop_engine(&store()?)?;
     if output.json {
         output.value(&json!({ "stopped": was_running }))?;
     } else {

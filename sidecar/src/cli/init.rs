@@ -72,7 +72,7 @@ fn make(args: &InitArgs, paths: &Paths, progress: &Shown, wanted: Wanted) -> Res
     let account = offshoot_postgres::account::unprivileged()
         .map_err(|e| Failure::configuration(chain(&e)).hint(e.hint()))?;
     let (installation, tools) = programs(args, paths, account.as_ref(), &wanted.source, progress)?;
-    let runtime_dir = paths.make_runtime()?;
+    let runtime_dir = paths.make_store_runtime(&wanted.store)?;
     let report = create_store(
         &CreateStore {
             runtime_dir,
@@ -99,11 +99,7 @@ fn programs(
 ) -> Result<(Installation, Option<ClientTools>)> {
     let install =
         |error: offshoot_postgres::InstallError| Failure::from(offshoot_storage::StorageError::from(error));
-    let cache = paths.cache();
-    let mode = if sys::effective_uid() == 0 { 0o755 } else { 0o700 };
-    std::os::unix::fs::DirBuilderExt::mode(fs::DirBuilder::new().recursive(true), mode)
-        .create(&cache)
-        .map_err(|e| Failure::io(format!("make the folder {}", cache.display()), &e))?;
+    let cache = paths.make_cache()?;
     let locator = Locator { cache: cache.clone() };
     let bin_dir = args.bin_dir.as_deref().map(fs::canonicalize).transpose();
     let bin_dir = bin_dir.map_err(|e| Failure::user(format!("--bin-dir cannot be used: {e}")))?;

@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 use serde_json::json;
 
+use super::plain::{plain, plain_coloured};
 use crate::failure::{Failure, Result};
 
 /// How to print: for people or for programs, with colours or without.
@@ -27,9 +28,14 @@ impl Output {
         }
     }
 
-    /// A line for people.
-    #[expect(clippy::unused_self, reason = "all output goes one way")]
+    /// A line for people, in which what could deceive them is escaped. Lines for programs stay as they are.
     pub(super) fn line(self, text: impl Display) {
+        let text = text.to_string();
+        let text = match (self.json, self.colour) {
+            (true, _) => text.into(),
+            (false, true) => plain_coloured(&text),
+            (false, false) => plain(&text),
+        };
         // Whoever reads may have had enough.
         let _ = writeln!(io::stdout(), "{text}");
     }
@@ -37,7 +43,7 @@ impl Output {
     /// An aside for people, beside the output.
     pub(super) fn aside(self, text: impl Display) {
         if !self.json {
-            let _ = writeln!(io::stderr(), "{text}");
+            let _ = writeln!(io::stderr(), "{}", plain(&text.to_string()));
         }
     }
 
@@ -59,9 +65,10 @@ impl Output {
         } else {
             let fatal = paint(self.colour_errors, "1;31", "fatal:");
             let hint = paint(self.colour_errors, "33", "hint:");
-            let hints = error.hint.as_deref().unwrap_or_default().lines();
+            let advice = plain(error.hint.as_deref().unwrap_or_default());
+            let hints = advice.lines();
             let hints: Vec<_> = hints.map(|line| format!("{hint} {line}\n")).collect();
-            write!(err, "{fatal} {}\n{}", error.message, hints.concat())
+            write!(err, "{fatal} {}\n{}", plain(&error.message), hints.concat())
         };
         // Nobody is left to tell.
         let _ = written;

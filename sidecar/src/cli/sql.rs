@@ -29,8 +29,9 @@ pub(super) fn run(args: &SqlArgs, output: Output) -> Result<u8> {
     if let Some(file) = &args.file {
         return script::run(file, &address, output);
     }
-    sys::catch_interrupts();
     let mut session = Session::open(&address)?;
+    // Not before: there is nothing to cancel while it connects, and waking a branch may take long.
+    sys::catch_ctrl_c();
     if args.command.is_empty() {
         return prompt::run(&mut session, engine, args.branch.as_deref(), output);
     }

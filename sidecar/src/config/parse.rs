@@ -102,16 +102,19 @@ impl Source<'_> {
         config: &mut Config,
     ) -> Result<(), ConfigError> {
         let name = format!("{prefix}{}", key.get_ref().to_ascii_lowercase());
-        settings::check_name(&name).map_err(|why| self.error(key.span(), why, None))?;
-        if let (DeValue::Table(inner), "") = (value.get_ref(), prefix) {
+        if let (DeValue::Table(inner), "") = (value.get_ref(), prefix)
+            && settings::is_prefix(&name)
+        {
             let prefix = format!("{name}.");
             return inner.iter().try_for_each(|entry| self.setting(&prefix, entry, config));
         }
+        let refused = |span, refusal: settings::Refusal| self.error(span, refusal.message, refusal.hint);
+        settings::check_name(&name).map_err(|refusal| refused(key.span(), refusal))?;
         let text = setting_text(value.get_ref()).filter(|text| !text.contains('\0')).ok_or_else(|| {
             let text = format!("`{name}` is {}, not text, a number or true or false", kind(value.get_ref()));
             self.error(value.span(), text, None)
         })?;
-        settings::check_value(&name, &text).map_err(|why| self.error(value.span(), why, None))?;
+        settings::check_value(&name, &text).map_err(|refusal| refused(value.span(), refusal))?;
         config.postgres.push((name, text));
         Ok(())
     }
@@ -210,7 +213,7 @@ fn kind(value: &DeValue<'_>) -> &'static str {
 }
 
 /// The word of `known` that `typed` was probably meant to be.
-fn closest<'k>(typed: &str, known: &[&'k str]) -> Option<&'k str> {
+pub(super) fn closest<'k>(typed: &str, known: &[&'k str]) -> Option<&'k str> {
     let typed = typed.to_ascii_lowercase().replace('-', "_");
     known
         .iter()
@@ -354,6 +357,9 @@ mod tests {
             "recovery_end_command",
             "primary_conninfo",
             "synchronous_standby_names",
+            "extension_destdir",
+            "plperl.on_init",
+            "pgsodium.getkey_script",
             "a b",
             "x=y",
             "-c",
@@ -363,6 +369,10 @@ mod tests {
         }
         assert!(fault("[postgres]\nsettings = { io_method = 'io_uring' }").contains("io_uring"));
         assert!(parse("[postgres]\nsettings = { io_method = 'sync', shared_preload_libraries = 'pg_stat_statements' }").is_ok());
-        assert!(fault("[postgres]\nsettings = { shared_preload_libraries = '/tmp/evil' }").contains("path"));
+        assert!(
+            fault("[postgres]\nsettings = { shared_preload_libraries = '/tmp/evil' }")
+                .contains("cannot load")
+        );
+        assert!(fault("[postgres.settings]\nplperl.on_init = 'x'").starts_with("line 2: "));
     }
 }

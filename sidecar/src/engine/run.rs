@@ -1,24 +1,21 @@
 //! From start to stop.
 
-use std::fs;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use offshoot_git::Repository;
-use offshoot_protocol::types::EngineFile;
 use offshoot_storage::{OpenStore, StorageError, Store};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::binding::{Binding, git_failure};
 use super::book::Book;
+use super::presence::Presence;
 use super::{Engine, log, server, upkeep};
 use crate::config::ConfigFile;
 use crate::failure::{Failure, Result, chain};
 use crate::paths::{Paths, interposer};
-use crate::{sys, timestamp};
+use crate::sys;
 
 /// Threads for work that waits for disks and processes.
 const BLOCKING_THREADS: usize = 16;
@@ -57,7 +54,7 @@ fn project_of(store: &Path) -> String {
 
 fn serve(options: &Options, project: &str) -> Result<()> {
     let paths = Paths::from_env()?;
-    let runtime_dir = paths.make_runtime()?;
+    let runtime_dir = paths.make_store_runtime(&options.store)?;
     let account = offshoot_postgres::account::unprivileged()
         .map_err(|e| Failure::configuration(chain(&e)).hint(e.hint()))?;
     let settings = settings_of(&options.common_dir);
@@ -77,7 +74,7 @@ fn serve(options: &Options, project: &str) -> Result<()> {
         Err(other) => return Err(other.into()),
     };
     let repository = adopt_repository(&store, &options.common_dir, project)?;
-    let socket = runtime_dir.join(format!("{}.sock", project.chars().take(24).collect::<String>()));
+    let socket = runtime_dir.join("engine.sock");
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(BLOCKING_THREADS)
@@ -135,7 +132,6 @@ async fn supervise(
     let (binding, inbox) = Binding::new();
     let engine = Engine::new(store, repository, binding);
     note_awake(&engine).await?;
-    let engine_file = engine.store.info().path.join("engine.json");
     let listener = server::listen(socket)?;
     // Watches before anything is read, so that no change falls between.
     let told = engine.binding.clone();
@@ -148,22 +144,23 @@ async fn supervise(
     }
     let task = tokio::spawn(inbox.run(Arc::clone(&engine), settings));
     let serving = tokio::spawn(server::serve(Arc::clone(&engine), listener));
-    let upkeep = tokio::spawn(upkeep::run(Arc::clone(&engine)));
-    let slow_upkeep = tokio::spawn(upkeep::run_slow(Arc::clone(&engine)));
-    write_engine_file(&engine_file, socket, &engine)?;
+    let presence = Arc::new(Presence::announce(socket, &engine.store.info().path, engine.started_at)?);
+    let upkeep = [
+        tokio::spawn(upkeep::run(Arc::clone(&engine))),
+        tokio::spawn(upkeep::run_slow(Arc::clone(&engine))),
+        tokio::spawn(upkeep::stay_reachable(Arc::clone(&engine), Arc::clone(&presence))),
+    ];
     tracing::info!(pid = u64::from(std::process::id()), version = crate::VERSION, "the engine serves");
 
     signals.wait(&engine).await;
     tracing::info!("the engine stops");
     engine.request_stop();
     serving.abort();
-    upkeep.abort();
-    slow_upkeep.abort();
+    upkeep.iter().for_each(tokio::task::JoinHandle::abort);
     drop(tokio::task::spawn_blocking(move || drop(watcher)).await);
     engine.binding.close().await;
     let _ = task.await;
-    remove_own(&engine_file);
-    let _ = fs::remove_file(socket);
+    presence.remove();
     engine.blocking(|engine| Ok(engine.store.close()?)).await?;
     tracing::info!("the engine ended");
     Ok(())
@@ -193,34 +190,5 @@ impl Signals {
             _ = self.interrupt.recv() => (),
             () = engine.stop.notified() => (),
         }
-    }
-}
-
-/// Tells clients where to connect; all at once, so that nobody reads half a file.
-fn write_engine_file(path: &Path, socket: &Path, engine: &Engine) -> Result<()> {
-    let file = EngineFile {
-        pid: std::process::id(),
-        socket: socket.to_string_lossy().into_owned(),
-        version: crate::VERSION.to_owned(),
-        started_at: timestamp::seconds(engine.started_at),
-    };
-    let draft = path.with_extension("json.new");
-    let write = || -> std::io::Result<()> {
-        let mut out =
-            fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&draft)?;
-        out.write_all(&serde_json::to_vec(&file)?)?;
-        fs::rename(&draft, path)
-    };
-    write().map_err(|e| Failure::io(format!("write {}", path.display()), &e))
-}
-
-/// Removes the file unless a newer engine has written its own.
-fn remove_own(path: &Path) {
-    let ours = fs::read(path)
-        .ok()
-        .and_then(|bytes| serde_json::from_slice::<EngineFile>(&bytes).ok())
-        .is_some_and(|file| file.pid == std::process::id());
-    if ours {
-        let _ = fs::remove_file(path);
     }
 }

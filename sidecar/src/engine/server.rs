@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use offshoot_protocol::error::Reason;
-use offshoot_protocol::frame::LineBuffer;
+use offshoot_protocol::frame::{FrameError, LineBuffer};
 use offshoot_protocol::method::{CancelNotification, ChangedNotification, ProgressNotification, Subscribe};
 use offshoot_protocol::types::{CancelRequest, Changed, Nothing, Progress};
 use offshoot_protocol::{Id, Message, Method, Notification, RpcError};
@@ -18,6 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, broadcast, mpsc, watch};
+use tokio::task::JoinHandle;
 
 use super::{Engine, rpc, stopping};
 use crate::failure::{Failure, Result};
@@ -49,9 +50,13 @@ pub(super) fn listen(path: &Path) -> Result<UnixListener> {
 pub(super) async fn serve(engine: Arc<Engine>, listener: UnixListener) {
     let room = Arc::new(Semaphore::new(MAX_CLIENTS));
     loop {
-        let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) if is_trusted(&stream) => {
+                // Never waits for a place: who comes must hear why he is not served.
+                let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
+                    refuse(stream);
+                    continue;
+                };
                 let engine = Arc::clone(&engine);
                 tokio::spawn(async move {
                     let _place = place;
@@ -67,6 +72,18 @@ pub(super) async fn serve(engine: Arc<Engine>, listener: UnixListener) {
     }
 }
 
+/// Tells a client that there is no room, and closes. A line always fits into the buffer of a new connection.
+fn refuse(stream: UnixStream) {
+    tracing::warn!(limit = MAX_CLIENTS as u64, "refused a client: too many are connected");
+    let error = RpcError::engine(format!("the engine serves {MAX_CLIENTS} clients already"))
+        .hint("Close some, or run `offshoot engine stop`.");
+    let message = Message::Refusal { code: error.code(), error };
+    if let (Ok(line), Ok(mut stream)) = (message.to_line(), stream.into_std()) {
+        // The client may have left.
+        let _ = io::Write::write_all(&mut stream, &line);
+    }
+}
+
 fn is_trusted(stream: &UnixStream) -> bool {
     stream.peer_cred().is_ok_and(|peer| peer.uid() == sys::effective_uid() || peer.uid() == 0)
 }
@@ -79,7 +96,7 @@ struct Client {
     out: mpsc::Sender<Message>,
     under_way: UnderWay,
     room: Arc<Semaphore>,
-    subscribed: bool,
+    subscription: Option<JoinHandle<()>>,
 }
 
 /// What a request's work may do besides returning a result.
@@ -115,8 +132,12 @@ async fn client(engine: Arc<Engine>, stream: UnixStream) {
     let writer = tokio::spawn(write_all(write, outbox));
     let under_way = UnderWay::default();
     let room = Arc::new(Semaphore::new(MAX_REQUESTS));
-    let mut client = Client { engine, out, under_way, room, subscribed: false };
+    let mut client = Client { engine, out, under_way, room, subscription: None };
     client.read(&mut read).await;
+    // It has a sender too, and would keep the writer and the client's place.
+    if let Some(subscription) = client.subscription.take() {
+        subscription.abort();
+    }
     // Work under way goes on; its answers go nowhere once the last sender is gone.
     drop(client);
     let _ = writer.await;
@@ -153,7 +174,7 @@ impl Client {
                     Ok(None) => break,
                     Err(error) => {
                         tracing::warn!(%error, "closed a client");
-                        return;
+                        return self.refuse(&error).await;
                     }
                 }
             }
@@ -172,14 +193,24 @@ impl Client {
             }
             // JSON-RPC: unknown notifications are passed over, answers to nothing too.
             Ok(_) => (),
-            Err(error) => tracing::warn!(%error, "a client sent no message"),
+            Err(error) => {
+                tracing::warn!(%error, "a client sent no message");
+                self.refuse(&error).await;
+            }
         }
+    }
+
+    /// Answers what was no request, and so has no id.
+    async fn refuse(&self, error: &FrameError) {
+        let refusal = Message::Refusal { code: error.code(), error: RpcError::internal(error.to_string()) };
+        let _ = self.out.send(refusal).await;
     }
 
     async fn request(&mut self, id: Id, method: String, params: Value) {
         if method == Subscribe::NAME {
-            if !std::mem::replace(&mut self.subscribed, true) {
-                tokio::spawn(forward(self.engine.changes.subscribe(), self.out.clone()));
+            if self.subscription.is_none() {
+                let forwarding = forward(self.engine.changes.subscribe(), self.out.clone());
+                self.subscription = Some(tokio::spawn(forwarding));
             }
             return self.answer(id, Ok(json!(Nothing {}))).await;
         }

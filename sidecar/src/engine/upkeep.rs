@@ -8,6 +8,7 @@ use offshoot_storage::BranchId;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Engine;
+use super::presence::Presence;
 use crate::failure::Result;
 
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -57,6 +58,21 @@ pub(crate) async fn run(engine: Arc<Engine>) {
         }
         if !engine.store.info().path.is_dir() || !engine.repository.common_dir.is_dir() {
             tracing::warn!("the store or the repository is gone; stopping");
+            engine.request_stop();
+            return;
+        }
+    }
+}
+
+/// Stops the engine when clients can no longer find it, so that the next one starts another. Nothing that takes long
+/// holds this up. Returns then.
+pub(super) async fn stay_reachable(engine: Arc<Engine>, presence: Arc<Presence>) {
+    let mut ticks = interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Some(lost) = presence.lost() {
+            tracing::warn!(path = %lost.display(), "gone, so that clients cannot find this engine; stopping");
             engine.request_stop();
             return;
         }

@@ -21,6 +21,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct TestRepo {
     root: tempfile::TempDir,
     pub(crate) repo: PathBuf,
+    runtime: PathBuf,
 }
 
 /// What a program left behind.
@@ -67,7 +68,8 @@ impl TestRepo {
         fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let repo = root.path().join("repo");
         fs::create_dir(&repo).unwrap();
-        let test = Self { root, repo };
+        let runtime = root.path().join("run");
+        let test = Self { root, repo, runtime };
         test.git(&["init", "-q", "-b", "main"]);
         test.commit("first");
         test
@@ -76,6 +78,14 @@ impl TestRepo {
     /// The same with an empty database, on any Postgres of this machine.
     pub(crate) fn with_database() -> Self {
         let test = Self::new();
+        test.init().ok();
+        test
+    }
+
+    /// The same with the folder for sockets of `other`.
+    pub(crate) fn beside(other: &Self) -> Self {
+        let mut test = Self::new();
+        test.runtime.clone_from(&other.runtime);
         test.init().ok();
         test
     }
@@ -111,7 +121,7 @@ impl TestRepo {
         }
         command
             .env("OFFSHOOT_HOME", self.root().join("home"))
-            .env("OFFSHOOT_RUNTIME_DIR", self.root().join("run"))
+            .env("OFFSHOOT_RUNTIME_DIR", &self.runtime)
             .env("OFFSHOOT_INTERPOSER", interposer())
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_CONFIG_NOSYSTEM", "1")
@@ -170,10 +180,16 @@ impl TestRepo {
         Some(serde_json::from_slice::<EngineFile>(&bytes).unwrap().pid)
     }
 
+    /// Where the engine says that it listens.
+    pub(crate) fn socket(&self) -> PathBuf {
+        let bytes = fs::read(self.store().join("engine.json")).unwrap();
+        serde_json::from_slice::<EngineFile>(&bytes).unwrap().socket.into()
+    }
+
     /// Kills the engine as a crash would.
     pub(crate) fn kill_engine(&self) {
         let pid = self.engine_pid().unwrap().to_string();
-        assert!(Command::new("kill").args(["-9", &pid]).status().unwrap().success());
+        signal("-9", &pid);
         wait_until("the engine is gone", || !is_running(&pid));
     }
 }
@@ -187,9 +203,15 @@ impl Drop for TestRepo {
 }
 
 /// Whether the process lives; one that only waits for its parent does not.
-fn is_running(pid: &str) -> bool {
+pub(crate) fn is_running(pid: &str) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
+}
+
+/// Sends a signal, named as `kill` names it.
+#[track_caller]
+pub(crate) fn signal(name: &str, pid: &str) {
+    assert!(Command::new("kill").args([name, pid]).status().unwrap().success());
 }
 
 #[track_caller]

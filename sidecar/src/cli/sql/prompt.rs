@@ -15,6 +15,7 @@ use super::session::{Answer, Feed, Session};
 use super::{address, execute, print, value};
 use crate::cli::connect::Session as EngineSession;
 use crate::cli::output::Output;
+use crate::cli::plain::plain;
 use crate::failure::{Failure, Result};
 use crate::paths::Paths;
 use crate::sys;
@@ -84,6 +85,7 @@ pub(super) fn run(
             Ok(false) => return Ok(crate::cli::NEGATIVE),
             Err(failure) if matches!(lines, Lines::Terminal(_)) => {
                 output.aside(format!("{failure}; connecting again"));
+                sys::clear_interrupt();
                 engine = EngineSession::open(output)?;
                 *session = Session::open(&address(&mut engine, branch)?)?;
             }
@@ -141,7 +143,7 @@ fn prompt(branch: &str, pending: &str, status: u8) -> String {
         b'E' => "!",
         _ => "",
     };
-    format!("{branch}{open}{transaction}> ")
+    format!("{}{open}{transaction}> ", plain(branch))
 }
 
 impl Lines {

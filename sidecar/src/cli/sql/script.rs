@@ -28,7 +28,7 @@ pub(super) fn run(file: &Path, address: &UrlResult, output: Output) -> Result<u8
         (script, load::script_bytes(file).map_err(|e| cannot_read(&e))?)
     };
     let mut client = connect(address)?;
-    sys::catch_interrupts();
+    sys::catch_ctrl_c();
     let shown = Shown::new(output.json || file == Path::new("-"));
     let outcome = load::load_script(&mut *reader, &mut client, bytes, &shown);
     shown.finish();

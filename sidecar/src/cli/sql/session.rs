@@ -86,7 +86,9 @@ impl Session {
         self.send(None, &body)?;
         let mut scram = None;
         loop {
-            let (kind, body) = self.receive(&mut || Ok(()))?;
+            // The prompt connects again while it catches Ctrl-C.
+            let (kind, body) =
+                self.receive(&mut || if sys::interrupted() { Err(Failure::cancelled()) } else { Ok(()) })?;
             match kind {
                 b'R' => self.authenticate(&body, &mut scram, &address.password)?,
                 b'K' if body.len() >= 8 => self.key = Some((int(&body, 0), body[4..].to_vec())),
