@@ -50,6 +50,17 @@ pub(crate) fn claim_id(repository: &Repository) -> Result<ProjectId> {
     repository.claim_project_id(&random_id()?).map_err(|e| git_failure(&e))
 }
 
+/// Takes back the id of a store that was not made after all: the repository has no database, it did not lose one. Not
+/// while another `init` is at work on it.
+pub(crate) fn release_id(repository: &Repository, store: &Path) {
+    let name = store.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let siblings = store.parent().and_then(|folder| folder.read_dir().ok()).into_iter().flatten().flatten();
+    let in_use = siblings.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with(&name));
+    if !in_use && let Err(error) = repository.forget_project_id() {
+        tracing::warn!(%error, "the id of a store that was not made is left");
+    }
+}
+
 /// Gives the repository a new id in the place of the one that it has.
 pub(crate) fn replace_id(repository: &Repository) -> Result<ProjectId> {
     let id = random_id()?;

@@ -327,6 +327,8 @@ fn an_interrupted_init_leaves_nothing_behind() {
     assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(stores.read_dir().unwrap().next().is_none(), "half a store is left");
     assert!(!test.repo.join("offshoot.toml").exists());
+    let said = test.run(&["status"]).fails(128);
+    assert!(said.contains("has no database yet"), "{said}");
     test.init().ok();
 }
 

@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 const KEY: &[u8] = &[0, 0, 0, 9, 1, 2, 3, 4];
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 fn options() -> EndpointOptions {
     EndpointOptions::default()

@@ -15,7 +15,7 @@ use postgres::error::SqlState;
 use postgres::{Client, Config, NoTls};
 use tokio::runtime::Runtime;
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 const NONE: Drained = Drained { idle: 0, finished: 0, cut: 0 };
 
 /// An endpoint before one real server, driven from a thread without a runtime, as the blocking driver needs.

@@ -66,6 +66,20 @@ impl Repository {
         sync_folder(&path)
     }
 
+    /// Removes the id: the repository is nobody's project.
+    ///
+    /// # Errors
+    /// [`GitError::Io`]; that there is none is fine.
+    pub fn forget_project_id(&self) -> Result<(), GitError> {
+        let path = self.project_file();
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(GitError::io("remove", &path)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Writes `id` unless there is one already, and returns the one that holds.
     ///
     /// Of several processes that do this at once, all return the same id.

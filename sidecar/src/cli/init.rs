@@ -35,6 +35,7 @@ pub(super) fn run(args: &InitArgs, output: Output) -> Result<u8> {
     let source = source(args.from.as_deref())?;
     let database = database(args, &source)?;
     let interposer = interposer()?;
+    let had_id = worktree.repository().project_id().is_ok_and(|id| id.is_some());
     let store = free_store(&worktree, &paths, output)?;
 
     sys::catch_interrupts();
@@ -48,6 +49,9 @@ pub(super) fn run(args: &InitArgs, output: Output) -> Result<u8> {
     shown.finish();
     // Whatever fails after Ctrl-C fails because of it: the programs at work hear it too.
     let report = made.map_err(|failure| {
+        if !had_id {
+            project::release_id(&worktree.repository(), &store);
+        }
         if sys::interrupted() { Failure::cancelled().hint("Nothing was left behind.") } else { failure }
     })?;
 
