@@ -83,7 +83,7 @@ Written by `npm run bench`. Do not edit: run it again.
 
 Times and bytes are medians, with the least and the most of n runs in brackets. A target is met when the median is within it.
 A line is marked noisy when other programs used more than 15 % of the processors just before or just after: its times are too
-long then, its ratios are not.
+long then, and its ratios scatter. A line without the mark may still have been disturbed in between.
 
 {table}
 {HOW}"

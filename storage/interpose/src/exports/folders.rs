@@ -86,6 +86,11 @@ unsafe fn list(path: *const c_char, folder: &RelationPath) -> Option<Listing> {
             if !seen.insert(name.to_vec()) {
                 continue;
             }
+            // A whiteout hides something below: the lowest layer, which has most of the files, has none.
+            if index + 1 == local().depth() {
+                all.push((name.to_vec(), libc::DT_REG));
+                continue;
+            }
             let relation = [folder.as_bytes(), b"/", name].concat();
             match Map::open(&layer_path(layer, &relation, b".m"), false) {
                 Ok(map) => {
