@@ -12,9 +12,9 @@ use crate::metadata::{self, BranchRow};
 use crate::store::{Branch, Store, locked};
 use crate::{BranchId, trash};
 
-/// WAL that a new branch may have to replay before it answers, in bytes, counted to the end of a segment. Beyond it
-/// the parent writes a checkpoint first.
-pub(crate) const REPLAY_BYTES: u64 = 32 << 20;
+/// WAL that a new branch gets a copy of and has to replay before it answers, in bytes. Beyond it the parent writes a
+/// checkpoint first.
+pub(crate) const REPLAY_BYTES: u64 = 4 << 20;
 /// Longest name in bytes: what git can keep as one file name.
 const NAME_BYTES: usize = 255;
 

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use offshoot_postgres::server::{Server, ServerSpec, StopMode};
 
-use crate::branches::REPLAY_BYTES;
 use crate::error::StorageError;
 use crate::files::remove_tree;
 use crate::image::{WalMark, wal_mark};
@@ -17,6 +16,8 @@ use crate::{BranchId, LayerId};
 const START_PATIENCE: Duration = Duration::from_mins(10);
 /// How long a clean shutdown may take before Postgres is stopped as if it crashed.
 const STOP_PATIENCE: Duration = Duration::from_mins(1);
+/// WAL since its last checkpoint that a quiet branch keeps.
+const QUIET_REPLAY_BYTES: u64 = 64 << 10;
 /// How long a checkpoint before a fork may take; then the child replays more.
 const CHECKPOINT_PATIENCE: Duration = Duration::from_secs(15);
 
@@ -127,7 +128,7 @@ impl Store {
             let Ok(mark) = wal_mark(&self.shared.paths.branch(id)) else { continue };
             let quiet = compute.last_mark.replace(mark) == Some(mark);
             drop(compute);
-            if !quiet || mark.replay <= REPLAY_BYTES / 2 {
+            if !quiet || mark.replay <= QUIET_REPLAY_BYTES {
                 continue;
             }
             if let Err(error) = checkpoint(&self.shared, &socket) {

@@ -110,7 +110,7 @@ pub(crate) fn read_control(path: &Path) -> Result<(Vec<u8>, ControlFile), Storag
 /// How much WAL a branch has since its last checkpoint, and when it was last written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WalMark {
-    /// Bytes that a crash would have to replay: from the redo point to the end of the last segment begun.
+    /// Bytes that a crash would have to replay, from the redo point on; a child gets a copy of them.
     pub(crate) replay: u64,
     /// The last change of that segment, in seconds and nanoseconds since 1970.
     written: (i64, i64),
@@ -124,7 +124,7 @@ pub(crate) fn wal_mark(branch: &BranchPaths) -> Result<WalMark, StorageError> {
     for segment in segments.iter().rev() {
         let path = folder.join(segment.file_name(size));
         if begins_live(&path, segment.start(size))? {
-            let end = segment.start(size).0 + u64::from(size);
+            let end = segment.start(size).0 + find_live_end(&path, segment.start(size), size)?;
             let data = fs::metadata(&path).context("look at", &path)?;
             let written = (data.mtime(), data.mtime_nsec());
             return Ok(WalMark { replay: end.saturating_sub(control.redo.0), written });
@@ -141,6 +141,22 @@ fn begins_live(path: &Path, start: Lsn) -> Result<bool, StorageError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(StorageError::io("open", path, error)),
     }
+}
+
+/// The end of the live pages of a segment that has been begun. They are written in order, so that half of what is
+/// left can be ruled out with each look.
+fn find_live_end(path: &Path, start: Lsn, size: u32) -> Result<u64, StorageError> {
+    let file = File::open(path).context("open", path)?;
+    let mut header = [0u8; 16];
+    let (mut live, mut dead) = (0, u64::from(size) / WAL_PAGE);
+    while dead - live > 1 {
+        let middle = live.midpoint(dead);
+        let offset = middle * WAL_PAGE;
+        let is_live =
+            file.read_exact_at(&mut header, offset).is_ok() && page_is_live(&header, Lsn(start.0 + offset));
+        *(if is_live { &mut live } else { &mut dead }) = middle;
+    }
+    Ok((live + 1) * WAL_PAGE)
 }
 
 /// The end of the live pages of a segment from byte `position` on.
