@@ -178,3 +178,22 @@ fn no_relation_file_lies_in_a_data_directory() {
         }
     }
 }
+
+#[test]
+fn a_clock_that_jumps_ahead_empties_no_trash_and_a_week_of_work_does() {
+    let Some(test) = TestStore::new(MAJOR) else { return };
+    test.create("a", "main");
+    test.store().delete_branch(test.id("a")).unwrap();
+    let ahead = std::time::SystemTime::now() + std::time::Duration::from_hours(10 * 24);
+    for _ in 0..3 {
+        test.store().purge_trash(ahead).unwrap();
+    }
+    test.store().undo().unwrap();
+    test.store().delete_branch(test.id("a")).unwrap();
+    // As many calls as an engine makes in a day of running.
+    for _ in 0..24 {
+        test.store().purge_trash(ahead).unwrap();
+    }
+    assert!(matches!(test.store().undo(), Err(StorageError::NothingToUndo)));
+    assert_eq!(std::fs::read_dir(test.dir().join("branches")).unwrap().count(), 1);
+}
