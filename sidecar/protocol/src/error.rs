@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Whose move it is after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub enum ErrorKind {
     /// The request cannot be met as it was put: a name that exists, a branch that is in use.
@@ -32,6 +33,7 @@ impl ErrorKind {
 ///
 /// Travels in `error.data` of a JSON-RPC response; `error.message` repeats the message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 #[error("{message}")]
 pub struct RpcError {
@@ -49,6 +51,7 @@ pub struct RpcError {
 
 /// Situations that a client acts on by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub enum Reason {
     /// The repository is a copy (`cp -r`) of another one that still exists and owns the store.

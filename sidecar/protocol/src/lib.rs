@@ -4,13 +4,17 @@
 //! an id and are answered in any order. Notifications carry none: [`types::Progress`] and [`types::Changed`] from
 //! the engine, [`types::CancelRequest`] from the client.
 //!
-//! [`method::METHODS`] lists every method with the names of its types, for generators of other languages' clients.
+//! [`editor`] has what crosses between the language server and the editor. [`method`] lists every method with the names of its types;
+//! `typescript` (in the tests) writes the TypeScript types and client from it.
 
 pub mod client;
+pub mod editor;
 pub mod error;
 pub mod frame;
 pub mod method;
 pub mod types;
+#[cfg(test)]
+mod typescript;
 
 pub use client::{Client, ClientError};
 pub use error::{ErrorKind, RpcError};

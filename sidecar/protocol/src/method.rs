@@ -2,6 +2,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::editor as e;
 use crate::types as t;
 
 /// A request: its name and the types on both sides.
@@ -31,75 +32,136 @@ pub struct MethodRow {
     pub params: &'static str,
     /// Name of the type of the result; `None` for a notification.
     pub result: Option<&'static str>,
+    /// What it does, in one sentence.
+    pub doc: &'static str,
 }
 
 macro_rules! methods {
-    ($($(#[$doc:meta])* $ty:ident = $name:literal ($params:ident) -> $result:ident;)*) => {
-        $($(#[$doc])* #[derive(Clone, Copy, Debug)] pub struct $ty;
+    ($(#[$about:meta])* $table:ident:
+     $($(#[doc = $doc:literal])* $ty:ident = $name:literal ($pm:ident::$params:ident) -> $rm:ident::$result:ident;)*) => {
+        $($(#[doc = $doc])* #[derive(Clone, Copy, Debug)] pub struct $ty;
         impl Method for $ty {
             const NAME: &'static str = $name;
-            type Params = t::$params;
-            type Result = t::$result;
+            type Params = $pm::$params;
+            type Result = $rm::$result;
         })*
-        /// Every request.
-        pub const METHODS: &[MethodRow] = &[$(MethodRow {
-            name: $name, params: stringify!($params), result: Some(stringify!($result)),
+        $(#[$about])*
+        pub const $table: &[MethodRow] = &[$(MethodRow {
+            name: $name, params: stringify!($params), result: Some(stringify!($result)), doc: concat!($($doc),*),
         }),*];
     };
 }
 
 macro_rules! notifications {
-    ($($(#[$doc:meta])* $ty:ident = $name:literal ($params:ident);)*) => {
-        $($(#[$doc])* #[derive(Clone, Copy, Debug)] pub struct $ty;
+    ($(#[$about:meta])* $table:ident: $($(#[doc = $doc:literal])* $ty:ident = $name:literal ($pm:ident::$params:ident);)*) => {
+        $($(#[doc = $doc])* #[derive(Clone, Copy, Debug)] pub struct $ty;
         impl Notification for $ty {
             const NAME: &'static str = $name;
-            type Params = t::$params;
+            type Params = $pm::$params;
         })*
-        /// Every notification, of both directions.
-        pub const NOTIFICATIONS: &[MethodRow] = &[$(MethodRow {
-            name: $name, params: stringify!($params), result: None,
+        $(#[$about])*
+        pub const $table: &[MethodRow] = &[$(MethodRow {
+            name: $name, params: stringify!($params), result: None, doc: concat!($($doc),*),
         }),*];
     };
 }
 
 methods! {
+    /// Every request to the engine.
+    METHODS:
     /// Versions, and whether this repository owns the store.
-    EngineHello = "engine/hello" (HelloParams) -> HelloResult;
+    EngineHello = "engine/hello" (t::HelloParams) -> t::HelloResult;
     /// The engine as a whole.
-    EngineGetStatus = "engine/status" (Nothing) -> EngineStatus;
+    EngineGetStatus = "engine/status" (t::Nothing) -> t::EngineStatus;
     /// Stops the engine: every branch falls asleep. Answered before it is gone.
-    EngineStop = "engine/stop" (Nothing) -> Nothing;
+    EngineStop = "engine/stop" (t::Nothing) -> t::Nothing;
     /// A worktree; registers it if it is new: allocates its endpoint.
-    WorktreeGetStatus = "worktree/status" (WorktreeParams) -> WorktreeStatus;
+    WorktreeGetStatus = "worktree/status" (t::WorktreeParams) -> t::WorktreeStatus;
     /// A worktree's URL, after any switch that is due.
-    WorktreeUrl = "worktree/url" (WorktreeUrlParams) -> UrlResult;
+    WorktreeUrl = "worktree/url" (t::WorktreeUrlParams) -> t::UrlResult;
     /// All branches.
-    BranchGetList = "branch/list" (Nothing) -> BranchList;
+    BranchGetList = "branch/list" (t::Nothing) -> t::BranchList;
     /// Makes a branch.
-    BranchCreate = "branch/create" (CreateParams) -> Branch;
+    BranchCreate = "branch/create" (t::CreateParams) -> t::Branch;
     /// Moves a branch to the trash.
-    BranchDelete = "branch/delete" (BranchParams) -> Nothing;
+    BranchDelete = "branch/delete" (t::BranchParams) -> t::Nothing;
     /// Renames a branch.
-    BranchRename = "branch/rename" (RenameParams) -> Branch;
+    BranchRename = "branch/rename" (t::RenameParams) -> t::Branch;
     /// Takes a branch to its parent's present; what it had goes to the trash.
-    BranchReset = "branch/reset" (BranchParams) -> Branch;
+    BranchReset = "branch/reset" (t::BranchParams) -> t::Branch;
     /// Brings the newest deleted or reset branch back.
-    BranchUndo = "branch/undo" (Nothing) -> UndoResult;
+    BranchUndo = "branch/undo" (t::Nothing) -> t::UndoResult;
     /// A URL that always leads to this branch.
-    BranchUrl = "branch/url" (BranchParams) -> UrlResult;
+    BranchUrl = "branch/url" (t::BranchParams) -> t::UrlResult;
     /// Starts a branch's Postgres.
-    BranchWake = "branch/wake" (BranchParams) -> Branch;
+    BranchWake = "branch/wake" (t::BranchParams) -> t::Branch;
     /// Stops a branch's Postgres; closes its connections.
-    BranchSleep = "branch/sleep" (BranchParams) -> Branch;
+    BranchSleep = "branch/sleep" (t::BranchParams) -> t::Branch;
+    /// Protects a branch from being deleted, reset or renamed, or no longer.
+    BranchProtect = "branch/protect" (t::ProtectParams) -> t::Branch;
+    /// Answers the question that a checkout raised.
+    WorktreeAnswer = "worktree/answer" (t::AnswerParams) -> t::WorktreeStatus;
+    /// What one branch's schema has that another one's has not. Wakes both if their schemas are not known.
+    SchemaGetChanges = "schema/changes" (t::SchemaChangesParams) -> t::SchemaChanges;
+    /// One object of a branch's schema as SQL.
+    SchemaGetDefinition = "schema/definition" (t::DefinitionParams) -> t::Definition;
     /// From now on the engine sends `offshoot/changed`.
-    Subscribe = "subscribe" (Nothing) -> Nothing;
+    Subscribe = "subscribe" (t::Nothing) -> t::Nothing;
 }
 
 notifications! {
+    /// Every notification between a client and the engine, of both directions.
+    NOTIFICATIONS:
     /// How far a request is.
-    ProgressNotification = "$/progress" (Progress);
+    ProgressNotification = "$/progress" (t::Progress);
     /// The client no longer wants an answer.
-    CancelNotification = "$/cancelRequest" (CancelRequest);
+    CancelNotification = "$/cancelRequest" (t::CancelRequest);
     /// Something that the client may show changed.
-    ChangedNotification = "offshoot/changed" (Changed);
+    ChangedNotification = "offshoot/changed" (t::Changed);
+}
+
+methods! {
+    /// Every request of the editor to the language server, besides those of the language server protocol itself.
+    EDITOR_METHODS:
+    /// Makes the repository's database. Long.
+    EditorInit = "offshoot/init" (e::EditorInitParams) -> e::EditorInitResult;
+    /// Makes a branch.
+    EditorCreate = "offshoot/branch/create" (e::EditorCreateParams) -> t::Branch;
+    /// Moves a branch to the trash.
+    EditorDelete = "offshoot/branch/delete" (e::EditorBranchParams) -> t::Nothing;
+    /// Renames a branch.
+    EditorRename = "offshoot/branch/rename" (e::EditorRenameParams) -> t::Branch;
+    /// Takes a branch to its parent's present. Long.
+    EditorReset = "offshoot/branch/reset" (e::EditorBranchParams) -> t::Branch;
+    /// Brings the newest deleted or reset branch back.
+    EditorUndo = "offshoot/branch/undo" (e::FolderParams) -> t::UndoResult;
+    /// Protects a branch from being deleted, reset or renamed, or no longer.
+    EditorProtect = "offshoot/branch/protect" (e::EditorProtectParams) -> t::Branch;
+    /// Starts a branch's Postgres. Long.
+    EditorWake = "offshoot/branch/wake" (e::EditorBranchParams) -> t::Branch;
+    /// Stops a branch's Postgres; closes its connections.
+    EditorSleep = "offshoot/branch/sleep" (e::EditorBranchParams) -> t::Branch;
+    /// Answers the question that a checkout raised.
+    EditorAnswer = "offshoot/answer" (e::EditorAnswerParams) -> t::Nothing;
+    /// The address of a branch or of the worktree, with the password.
+    EditorGetUrl = "offshoot/url" (e::EditorUrlParams) -> e::EditorUrl;
+    /// One object of a branch's schema as SQL.
+    EditorGetDefinition = "offshoot/schema/definition" (e::EditorDefinitionParams) -> t::Definition;
+    /// Log files that can be shown.
+    EditorGetLogFiles = "offshoot/logFiles" (e::LogFilesParams) -> e::LogFiles;
+    /// Text that helps whoever reads a report.
+    EditorGetDiagnostics = "offshoot/diagnostics" (t::Nothing) -> e::Diagnostics;
+    /// Stops the engine of the folder's repository and starts it again.
+    EditorRestartEngine = "offshoot/engine/restart" (e::FolderParams) -> t::Nothing;
+    /// Reads everything again and sends `offshoot/status`, changed or not.
+    EditorRefresh = "offshoot/refresh" (t::Nothing) -> t::Nothing;
+}
+
+notifications! {
+    /// Every notification between the language server and the editor, besides those of the language server protocol itself.
+    EDITOR_NOTIFICATIONS:
+    /// All that there is to draw; from the server.
+    EditorStatusNotification = "offshoot/status" (e::EditorStatus);
+    /// The workspace became trusted; from the editor.
+    EditorTrustNotification = "offshoot/trust" (e::TrustParams);
 }

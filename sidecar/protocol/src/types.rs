@@ -4,11 +4,13 @@ use serde::{Deserialize, Serialize};
 
 /// Parameters or result of methods that have none: an empty object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Nothing {}
 
 /// The first message of a client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub struct HelloParams {
     /// Version of the client's program.
@@ -20,6 +22,7 @@ pub struct HelloParams {
 
 /// Who answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub struct HelloResult {
     /// Version of the engine's program.
@@ -33,6 +36,7 @@ pub struct HelloResult {
 
 /// `<store>/engine.json`: where a running engine listens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub struct EngineFile {
     /// Process id.
@@ -47,6 +51,7 @@ pub struct EngineFile {
 
 /// The engine as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub struct EngineStatus {
     /// Version of the program.
@@ -74,6 +79,7 @@ pub struct EngineStatus {
 
 /// State of a branch's Postgres.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub enum ComputeState {
     /// Not running; starts at the next connection.
@@ -103,6 +109,7 @@ impl ComputeState {
 
 /// A worktree is meant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub struct WorktreeParams {
     /// Any path inside the worktree.
@@ -111,6 +118,7 @@ pub struct WorktreeParams {
 
 /// A worktree, its branch and its endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub struct WorktreeStatus {
     /// Root folder of the worktree.
@@ -124,10 +132,51 @@ pub struct WorktreeStatus {
     pub endpoint: EndpointStatus,
     /// What a person should know.
     pub notes: Vec<Note>,
+    /// The question that the checkout raised, with `on_checkout = "ask"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ask: Option<Ask>,
+}
+
+/// A git branch without a database branch is checked out: what shall be done?
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
+#[serde(rename_all = "camelCase")]
+pub struct Ask {
+    /// Name of the git branch.
+    pub name: String,
+    /// The database branch that a new one would come from.
+    pub parent: String,
+}
+
+/// What a person says to [`Ask`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
+#[serde(rename_all = "camelCase")]
+pub enum Answer {
+    /// Make a branch.
+    Create,
+    /// Lead to the parent, and do not ask for this git branch again.
+    UseParent,
+    /// Never make one by itself in this repository, and do not ask.
+    Never,
+    /// Forget what was said to this repository's questions.
+    AskAgain,
+}
+
+/// Answers [`Ask`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
+#[serde(rename_all = "camelCase")]
+pub struct AnswerParams {
+    /// Any path inside the worktree.
+    pub path: String,
+    /// The answer.
+    pub answer: Answer,
 }
 
 /// What a worktree has checked out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase", tag = "kind")]
 pub enum GitHead {
     /// A branch.
@@ -144,6 +193,7 @@ pub enum GitHead {
 
 /// A TCP address on this machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub struct EndpointStatus {
     /// Port on 127.0.0.1.
@@ -158,6 +208,7 @@ pub struct EndpointStatus {
 
 /// Something that a person should know about a worktree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub struct Note {
     /// What it is about.
@@ -171,6 +222,7 @@ pub struct Note {
 
 /// Subjects of [`Note`]s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub enum NoteKind {
     /// HEAD is detached: the endpoint stays on the last branch.
@@ -193,6 +245,7 @@ pub enum NoteKind {
 
 /// A database branch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub struct Branch {
     /// Number within the store; never used twice.
@@ -224,10 +277,16 @@ pub struct Branch {
     pub connections: u64,
     /// Worktrees whose endpoint leads here.
     pub worktrees: Vec<String>,
+    /// Cannot be deleted, reset or renamed.
+    pub protected: bool,
+    /// When it goes to the trash by itself, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<u64>,
 }
 
 /// Asks for a worktree's URL.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub struct WorktreeUrlParams {
     /// Any path inside the worktree.
@@ -239,6 +298,7 @@ pub struct WorktreeUrlParams {
 
 /// An address with its parts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub struct UrlResult {
     /// `postgres://user:password@host:port/database`.
@@ -259,14 +319,19 @@ pub struct UrlResult {
 
 /// All branches.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub struct BranchList {
     /// Parents before children.
     pub branches: Vec<Branch>,
+    /// Name of the branch that `branch/undo` would bring back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<String>,
 }
 
 /// A new branch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub struct CreateParams {
     /// Name: any name that git takes for a branch.
@@ -281,14 +346,114 @@ pub struct CreateParams {
 
 /// A branch is meant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub struct BranchParams {
     /// Its name.
     pub name: String,
 }
 
+/// Guards a branch, or no longer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
+#[serde(rename_all = "camelCase")]
+pub struct ProtectParams {
+    /// Name of the branch.
+    pub name: String,
+    /// Whether it is protected from now on.
+    pub on: bool,
+}
+
+/// Two branches whose schemas are compared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
+#[serde(rename_all = "camelCase")]
+pub struct SchemaChangesParams {
+    /// Name of the branch.
+    pub branch: String,
+    /// Name of the other one; absent means the parent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+}
+
+/// What one schema has that another one has not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
+#[serde(rename_all = "camelCase")]
+pub struct SchemaChanges {
+    /// Name of the branch.
+    pub branch: String,
+    /// Name of the one that it was compared with; absent if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    /// Changes with every new state of either schema.
+    pub revision: u64,
+    /// Sorted by schema and name.
+    pub changes: Vec<SchemaChange>,
+}
+
+/// An object that differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
+#[serde(rename_all = "camelCase")]
+pub struct SchemaChange {
+    /// What happened to it.
+    pub change: ChangeKind,
+    /// The object.
+    pub object: SchemaObject,
+}
+
+/// What happened to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
+#[serde(rename_all = "camelCase")]
+pub enum ChangeKind {
+    /// The branch has it, the other one has not.
+    Added,
+    /// The other one has it, the branch has not.
+    Removed,
+    /// Both have it, not alike.
+    Changed,
+}
+
+/// An object that a person sees as one thing; a table with its columns, constraints and indexes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
+#[serde(rename_all = "camelCase")]
+pub struct SchemaObject {
+    /// `table`, `view`, `function` …: as `offshoot-schema` names it.
+    pub kind: String,
+    /// Schema, if it lies in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+    /// Name; of a function with the types of its arguments.
+    pub name: String,
+}
+
+/// Asks for an object's definition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
+#[serde(rename_all = "camelCase")]
+pub struct DefinitionParams {
+    /// Name of the branch.
+    pub branch: String,
+    /// The object.
+    pub object: SchemaObject,
+}
+
+/// An object's definition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
+#[serde(rename_all = "camelCase")]
+pub struct Definition {
+    /// The whole of it as SQL; absent if the branch has no such object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
 /// Another name for a branch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub struct RenameParams {
     /// Present name.
@@ -299,6 +464,7 @@ pub struct RenameParams {
 
 /// What `branch/undo` brought back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub struct UndoResult {
     /// The branch as it is now.
@@ -309,6 +475,7 @@ pub struct UndoResult {
 
 /// Notification `$/progress`: how far a request is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
     /// Id of the request.
@@ -324,6 +491,7 @@ pub struct Progress {
 
 /// Notification `$/cancelRequest`: the client no longer wants the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub struct CancelRequest {
     /// Id of the request.
@@ -332,6 +500,7 @@ pub struct CancelRequest {
 
 /// Notification `offshoot/changed` to subscribers: ask again for what you show.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub struct Changed {
     /// What changed.
@@ -340,6 +509,7 @@ pub struct Changed {
 
 /// Subjects of [`Changed`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub enum Subject {
     /// The list of branches.
@@ -348,4 +518,6 @@ pub enum Subject {
     Worktrees,
     /// A branch woke or fell asleep.
     Compute,
+    /// The schema of a branch. Looked at only while somebody subscribes, after statements that came through an endpoint.
+    Schema,
 }

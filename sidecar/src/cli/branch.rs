@@ -181,6 +181,8 @@ mod tests {
             in_git: true,
             connections: 0,
             worktrees: vec![],
+            protected: false,
+            expires_at: None,
         }
     }
 

@@ -124,6 +124,8 @@ mod tests {
             in_git: true,
             connections: 1,
             worktrees: vec![],
+            protected: false,
+            expires_at: None,
         };
         let status = WorktreeStatus {
             path: "/r".into(),
@@ -140,6 +142,7 @@ mod tests {
                 text: "offshoot.toml, line 3: unknown key `on_chekout`".into(),
                 hint: Some("Did you mean `on_checkout`?".into()),
             }],
+            ask: None,
         };
         insta::assert_snapshot!(human(&status, false, Output::new(false)), @r"
         On git branch feature

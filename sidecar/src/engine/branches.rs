@@ -37,7 +37,7 @@ pub(super) async fn list(engine: &Arc<Engine>) -> Result<BranchList> {
             Ok(branches.into_iter().map(describe).collect())
         })
         .await?;
-    Ok(BranchList { branches: parents_first(described) })
+    Ok(BranchList { branches: parents_first(described), undo: None })
 }
 
 /// One branch as the wire has it.
@@ -75,6 +75,8 @@ fn describe(
         own_bytes: size.own_bytes,
         shared_bytes: size.shared_bytes,
         in_git,
+        protected: false,
+        expires_at: None,
     }
 }
 

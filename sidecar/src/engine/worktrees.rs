@@ -64,7 +64,7 @@ pub(super) async fn status(engine: &Arc<Engine>, params: WorktreeParams) -> Resu
         listening: view.listening,
         connections: view.connections,
     };
-    Ok(WorktreeStatus { path: view.path.to_string_lossy().into_owned(), git, branch, endpoint, notes })
+    Ok(WorktreeStatus { path: view.path.to_string_lossy().into_owned(), git, branch, endpoint, notes, ask: None })
 }
 
 /// `worktree/url`.

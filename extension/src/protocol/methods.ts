@@ -1,0 +1,125 @@
+// Generated from `sidecar/protocol`: do not edit. `npm run generate` writes it anew.
+
+import type { CancellationToken } from 'vscode';
+import type {
+  Branch,
+  Definition,
+  Diagnostics,
+  EditorAnswerParams,
+  EditorBranchParams,
+  EditorCreateParams,
+  EditorDefinitionParams,
+  EditorInitParams,
+  EditorInitResult,
+  EditorProtectParams,
+  EditorRenameParams,
+  EditorStatus,
+  EditorUrl,
+  EditorUrlParams,
+  FolderParams,
+  LogFiles,
+  LogFilesParams,
+  Nothing,
+  TrustParams,
+  UndoResult,
+} from './types.js';
+
+/** Sends a request to the language server. */
+export type Send = <P, R>(method: string, params: P, cancel?: CancellationToken) => Promise<R>;
+
+/** Every request of the editor, typed. */
+export class ServerRequests {
+  private readonly send: Send;
+
+  constructor(send: Send) {
+    this.send = send;
+  }
+
+  /** Makes the repository's database. Long. */
+  init(params: EditorInitParams, cancel?: CancellationToken): Promise<EditorInitResult> {
+    return this.send('offshoot/init', params, cancel);
+  }
+
+  /** Makes a branch. */
+  branchCreate(params: EditorCreateParams, cancel?: CancellationToken): Promise<Branch> {
+    return this.send('offshoot/branch/create', params, cancel);
+  }
+
+  /** Moves a branch to the trash. */
+  branchDelete(params: EditorBranchParams, cancel?: CancellationToken): Promise<Nothing> {
+    return this.send('offshoot/branch/delete', params, cancel);
+  }
+
+  /** Renames a branch. */
+  branchRename(params: EditorRenameParams, cancel?: CancellationToken): Promise<Branch> {
+    return this.send('offshoot/branch/rename', params, cancel);
+  }
+
+  /** Takes a branch to its parent's present. Long. */
+  branchReset(params: EditorBranchParams, cancel?: CancellationToken): Promise<Branch> {
+    return this.send('offshoot/branch/reset', params, cancel);
+  }
+
+  /** Brings the newest deleted or reset branch back. */
+  branchUndo(params: FolderParams, cancel?: CancellationToken): Promise<UndoResult> {
+    return this.send('offshoot/branch/undo', params, cancel);
+  }
+
+  /** Protects a branch from being deleted, reset or renamed, or no longer. */
+  branchProtect(params: EditorProtectParams, cancel?: CancellationToken): Promise<Branch> {
+    return this.send('offshoot/branch/protect', params, cancel);
+  }
+
+  /** Starts a branch's Postgres. Long. */
+  branchWake(params: EditorBranchParams, cancel?: CancellationToken): Promise<Branch> {
+    return this.send('offshoot/branch/wake', params, cancel);
+  }
+
+  /** Stops a branch's Postgres; closes its connections. */
+  branchSleep(params: EditorBranchParams, cancel?: CancellationToken): Promise<Branch> {
+    return this.send('offshoot/branch/sleep', params, cancel);
+  }
+
+  /** Answers the question that a checkout raised. */
+  answer(params: EditorAnswerParams, cancel?: CancellationToken): Promise<Nothing> {
+    return this.send('offshoot/answer', params, cancel);
+  }
+
+  /** The address of a branch or of the worktree, with the password. */
+  url(params: EditorUrlParams, cancel?: CancellationToken): Promise<EditorUrl> {
+    return this.send('offshoot/url', params, cancel);
+  }
+
+  /** One object of a branch's schema as SQL. */
+  schemaDefinition(params: EditorDefinitionParams, cancel?: CancellationToken): Promise<Definition> {
+    return this.send('offshoot/schema/definition', params, cancel);
+  }
+
+  /** Log files that can be shown. */
+  logFiles(params: LogFilesParams, cancel?: CancellationToken): Promise<LogFiles> {
+    return this.send('offshoot/logFiles', params, cancel);
+  }
+
+  /** Text that helps whoever reads a report. */
+  diagnostics(params: Nothing, cancel?: CancellationToken): Promise<Diagnostics> {
+    return this.send('offshoot/diagnostics', params, cancel);
+  }
+
+  /** Stops the engine of the folder's repository and starts it again. */
+  engineRestart(params: FolderParams, cancel?: CancellationToken): Promise<Nothing> {
+    return this.send('offshoot/engine/restart', params, cancel);
+  }
+
+  /** Reads everything again and sends `offshoot/status`, changed or not. */
+  refresh(params: Nothing, cancel?: CancellationToken): Promise<Nothing> {
+    return this.send('offshoot/refresh', params, cancel);
+  }
+}
+
+/** All that there is to draw; from the server. */
+export const statusNotification = 'offshoot/status';
+export type StatusPayload = EditorStatus;
+
+/** The workspace became trusted; from the editor. */
+export const trustNotification = 'offshoot/trust';
+export type TrustPayload = TrustParams;
