@@ -62,7 +62,7 @@ function judged(code, counts) {
 }
 
 async function setUp() {
-  await prepare();
+  await prepare({ development: true });
   const missing = await fillPostgresCache(cache, console.log);
   if (missing.length > 0) console.log(`WARNING: PostgreSQL ${missing.join(', ')} could not be brought; tests that need it cannot run.`);
   return nothing();
@@ -84,18 +84,40 @@ async function documentationTests() {
   return judged(code, countCargoTest(output));
 }
 
-async function nodeTests() {
-  const files = (await readdir(join(root, 'test'))).filter((name) => name.endsWith('.test.mjs')).sort();
+/** Runs test files of node. */
+async function nodeRunner(files, more = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'offshoot-test-'));
   try {
     const report = join(folder, 'report.tap');
     const reporters = ['--test-reporter=spec', '--test-reporter-destination=stdout', '--test-reporter=tap', `--test-reporter-destination=${report}`];
-    const bin = join(await targetFolder(), 'debug', 'offshoot');
-    const { code } = await teed(process.execPath, ['--test', ...reporters, ...files.map((name) => join('test', name))], { OFFSHOOT_TEST_BIN: bin });
+    const { code } = await teed(process.execPath, ['--enable-source-maps', '--test', ...reporters, ...files], more);
     return judged(code, countTap(await readFile(report, 'utf8')));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+async function nodeTests() {
+  const files = (await readdir(join(root, 'test'))).filter((name) => name.endsWith('.test.mjs')).sort();
+  const bin = join(await targetFolder(), 'debug', 'offshoot');
+  return nodeRunner(files.map((name) => join('test', name)), { OFFSHOOT_TEST_BIN: bin });
+}
+
+// What the parts of the extension import is there only after the first part.
+
+async function extensionTests() {
+  const { compileTests } = await import('../extension/test/compile.mjs');
+  const { files, clear } = await compileTests();
+  try {
+    return await nodeRunner(files);
+  } finally {
+    await clear();
+  }
+}
+
+async function grammarTests() {
+  const { testGrammars } = await import('./grammars.mjs');
+  return testGrammars();
 }
 
 async function main() {
@@ -108,6 +130,9 @@ async function main() {
     await part('Rust tests', rustTests);
     await part('Rust documentation tests', documentationTests);
   }
+  await part('Extension: types and lint', () => gate('npm', 'run', '--silent', 'check:extension'));
+  await part('Extension: unit tests', extensionTests);
+  await part('Grammars', grammarTests);
   await part('Node tests', nodeTests);
 
   console.log('\n=== Summary');

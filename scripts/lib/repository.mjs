@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { run } from './process.mjs';
@@ -17,6 +18,14 @@ export function postgresPackage() {
 export function hasPostgres() {
   const name = postgresPackage();
   return name !== undefined && existsSync(join(root, 'node_modules', name, 'native', 'bin', 'postgres'));
+}
+
+/** Whether every package of the lock file is installed in its version, but for those that other systems need. */
+export async function hasDevelopmentPackages() {
+  const packages = async (path) => JSON.parse(await readFile(join(root, path), 'utf8')).packages;
+  const wanted = await packages('package-lock.json');
+  const there = await packages(join('node_modules', '.package-lock.json')).catch(() => ({}));
+  return Object.entries(wanted).every(([path, { version, optional }]) => path === '' || optional || there[path]?.version === version);
 }
 
 /** Where cargo puts what it builds: it can be set by an environment variable or by a configuration file. */

@@ -1,6 +1,6 @@
 //! The user that Postgres runs as. Postgres refuses to run as root, so root hands it to somebody else.
 
-mod tree;
+pub(crate) mod tree;
 
 use std::io;
 use std::os::unix::fs::{MetadataExt, lchown};

@@ -1,5 +1,6 @@
 //! Finding a Postgres: a folder that somebody names, a fetched package, or one that the system has.
 
+mod bundled;
 mod error;
 pub(crate) mod fetch;
 mod package;
@@ -27,8 +28,10 @@ pub enum Origin {
     BinDir,
     /// Installed on this machine by its owner.
     System,
-    /// A package of the product's, in the cache or beside the program.
+    /// A package of the product's, in the cache or above the program.
     Package,
+    /// Beside the program, in one package with it: gone when that package is updated.
+    Bundled,
 }
 
 /// A Postgres that can be run.
@@ -92,14 +95,19 @@ pub struct Locator {
 impl Locator {
     /// Finds the Postgres that `request` asks for, and fetches it if need be.
     ///
-    /// For a given major: the cached package, a package beside the program, the system's, the registry's. For none:
-    /// the package of [`DEFAULT_MAJOR`], fetched if need be, else the newest on the system.
+    /// For a given major: the one beside the program (a copy of it in the cache), the cached package, a package above the
+    /// program, the system's, the registry's. For none: a package of [`DEFAULT_MAJOR`], fetched if need be, else the
+    /// newest on the system.
     ///
     /// # Errors
     /// See [`InstallError`]; each one's hint says what to install or to set.
     pub fn find(&self, request: &Request, progress: &dyn Progress) -> Result<Installation, InstallError> {
-        if let Some(found) = self.find_installed(request, false)? {
-            return Ok(found);
+        match self.find_installed(request, false)? {
+            Some(found) if found.origin == Origin::Bundled => {
+                return bundled::kept(&found, &self.cache, progress);
+            }
+            Some(found) => return Ok(found),
+            None => {}
         }
         let major = request.major.unwrap_or(DEFAULT_MAJOR);
         match package::fetch(&self.cache, major, progress) {
@@ -133,8 +141,10 @@ impl Locator {
         if let Some(bin_dir) = &request.bin_dir {
             return Self::in_given_dir(bin_dir, request.major).map(Some);
         }
-        if let Some(found) = package::on_disk(&self.cache, request.major.unwrap_or(DEFAULT_MAJOR)) {
-            return Ok(Some(found));
+        let major = request.major.unwrap_or(DEFAULT_MAJOR);
+        let packaged = bundled::beside_program(major).or_else(|| package::on_disk(&self.cache, major));
+        if packaged.is_some() {
+            return Ok(packaged);
         }
         Ok(match request.major {
             None if !any_system => None,

@@ -7,6 +7,7 @@ mod lexer;
 mod lines;
 mod run;
 mod source;
+mod target;
 mod url;
 
 use std::io::BufRead;
@@ -16,6 +17,7 @@ use postgres::{Client, NoTls};
 pub use error::LoadError;
 pub use input::{is_archive, open_script, script_bytes};
 pub use source::{dump_server, restore_archive, server_major};
+pub use target::{Refusal, Rows, ServerError, Target};
 
 use crate::progress::Progress;
 use crate::watch;
@@ -53,6 +55,20 @@ pub fn load_script(
     progress: &dyn Progress,
 ) -> Result<LoadReport, LoadError> {
     load(reader, client, total_bytes, progress, run::End::Lenient)
+}
+
+/// As [`load_script`], but for a server that something else than a [`Client`] speaks to. Cancelling is its affair: it
+/// ends the running statement, and `progress` tells that this was the reason.
+///
+/// # Errors
+/// As [`load_script`].
+pub fn run_script(
+    reader: &mut dyn BufRead,
+    target: &mut dyn Target,
+    total_bytes: Option<u64>,
+    progress: &dyn Progress,
+) -> Result<LoadReport, LoadError> {
+    run::Loader::new(reader, target, total_bytes, progress).run(run::End::Lenient)
 }
 
 fn load(

@@ -14,15 +14,19 @@ pub(super) fn copy_into_place(root: &Path, parts: &[&str], target: &Path) -> io:
     let partial = folder.join(format!(".{name}.{}", std::process::id()));
     let _ = fs::remove_dir_all(&partial);
     fs::create_dir(&partial)?;
-    let copied = parts
-        .iter()
-        .try_for_each(|part| copy_any(&root.join(part), &partial.join(part), root))
-        .and_then(|()| set_mode(&partial, 0o755))
-        .and_then(|()| replace(&partial, target));
+    let copied = copy_parts(root, parts, &partial).and_then(|()| replace(&partial, target));
     if copied.is_err() {
         let _ = fs::remove_dir_all(&partial);
     }
     copied
+}
+
+/// Copies the `parts` of `root` into the folder `into`; everything is readable by everybody.
+pub(crate) fn copy_parts(root: &Path, parts: &[&str], into: &Path) -> io::Result<()> {
+    parts
+        .iter()
+        .try_for_each(|part| copy_any(&root.join(part), &into.join(part), root))
+        .and_then(|()| set_mode(into, 0o755))
 }
 
 /// Renames `partial` to `target`. A target that is there already is either another process's finished copy or a

@@ -1,48 +1,41 @@
 //! The rows behind a `COPY ... FROM STDIN`.
 
-use std::io::Write;
-
-use postgres::Client;
-
 use super::LoadError;
 use super::lines::Lines;
+use super::target::{Refusal, Rows, Target};
 
 /// Streams the lines up to `\.` into the statement `sql`, which starts at line `start`, and returns the rows loaded.
 pub(super) fn rows(
-    client: &mut Client,
+    target: &mut dyn Target,
     lines: &mut Lines<'_>,
     sql: &str,
     start: u64,
 ) -> Result<u64, LoadError> {
     let first_row = lines.number + 1;
-    let refused =
-        |error: &postgres::Error| at_row(LoadError::from_server(error, start, sql), error, first_row);
-    let mut writer = client.copy_in(sql).map_err(|error| refused(&error))?;
-    loop {
-        // Leaving early drops the writer, which tells the server to forget the rows.
-        if !lines.advance()? {
-            return Err(LoadError::Unfinished { line: first_row, what: "the rows of a COPY" });
-        }
-        if matches!(lines.current(), b"\\.\n" | b"\\.\r\n" | b"\\.") {
-            break;
-        }
-        if writer.write_all(lines.current()).is_err() {
-            // The server has given up; why comes with the end.
-            break;
-        }
-    }
-    writer.finish().map_err(|error| refused(&error))
+    let loaded = target.copy_in(sql, &mut Block { lines, first_row })?;
+    loaded.map_err(|refusal| at_row(&refusal, sql, start, first_row))
 }
 
-/// Moves an error to the row that the server names: `COPY t, line 3, column a: "x"`.
-fn at_row(error: LoadError, cause: &postgres::Error, first_row: u64) -> LoadError {
-    let row = cause.as_db_error().and_then(|refusal| row_in(refusal.where_()?));
-    match (error, row) {
-        (LoadError::Statement { statement, message, code, hint, .. }, Some(row)) => {
-            LoadError::Statement { line: first_row + row - 1, statement, message, code, hint }
+/// The rows of one `COPY`.
+struct Block<'a, 'r> {
+    lines: &'a mut Lines<'r>,
+    first_row: u64,
+}
+
+impl Rows for Block<'_, '_> {
+    fn next(&mut self) -> Result<Option<&[u8]>, LoadError> {
+        if !self.lines.advance()? {
+            return Err(LoadError::Unfinished { line: self.first_row, what: "the rows of a COPY" });
         }
-        (error, _) => error,
+        let row = self.lines.current();
+        Ok((!matches!(row, b"\\.\n" | b"\\.\r\n" | b"\\.")).then_some(row))
     }
+}
+
+/// The error, at the row that the server names: `COPY t, line 3, column a: "x"`.
+fn at_row(refusal: &Refusal, sql: &str, start: u64, first_row: u64) -> LoadError {
+    let row = refusal.said().and_then(|error| row_in(error.context.as_deref()?));
+    LoadError::from_server(refusal, row.map_or(start, |row| first_row + row - 1), sql)
 }
 
 fn row_in(context: &str) -> Option<u64> {

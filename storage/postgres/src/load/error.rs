@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::io;
 
-use postgres::error::DbError;
+use super::target::{Refusal, ServerError};
 
 /// Why a script, an archive or another server's database was not loaded.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +77,12 @@ pub enum LoadError {
         /// What it ends in.
         what: &'static str,
     },
+    /// A compressed script whose end is missing.
+    #[error("line {line}: the compressed file is truncated: its end is missing")]
+    Truncated {
+        /// The line that is cut, counted from 1.
+        line: u64,
+    },
     /// The connection to the server that is loaded into broke.
     #[error("the connection to the branch broke: {0}")]
     Connection(String),
@@ -140,10 +146,13 @@ impl LoadError {
             Self::ClusterDump { .. } => "Dump the one database with pg_dump.",
             Self::OtherDatabase { .. } => "Dump with pg_dump and without --create, or remove the line.",
             Self::NotText { .. } | Self::NotAScript { .. } => {
-                "Give a plain SQL script, also gzip-compressed, or an archive of pg_dump's custom format."
+                "Give a plain SQL script, also gzip-compressed. Archives of pg_dump's custom, tar and directory \
+                 formats are what a new database can be made from, and `pg_restore -f -` turns them into scripts."
             }
             Self::Encoding { .. } => "Dump again with --encoding=UTF8, or convert the file to UTF-8.",
-            Self::Unfinished { .. } => "The file may have been cut off; dump or copy it again.",
+            Self::Unfinished { .. } | Self::Truncated { .. } => {
+                "The file may have been cut off; dump or copy it again."
+            }
             Self::Connection(_) => "Look into the branch's log, then load into a fresh branch.",
             Self::Archive { .. } => {
                 "Check that the archive is whole and not from a newer pg_dump than this pg_restore."
@@ -162,22 +171,25 @@ impl LoadError {
     }
 
     /// The server's refusal of `statement`, or the loss of the connection.
-    pub(super) fn from_server(error: &postgres::Error, line: u64, statement: &str) -> Self {
-        let Some(refusal) = error.as_db_error() else { return Self::Connection(causes(error)) };
+    pub(super) fn from_server(refusal: &Refusal, line: u64, statement: &str) -> Self {
+        let refusal = match refusal {
+            Refusal::Said(error) => error,
+            Refusal::Lost(why) => return Self::Connection(why.clone()),
+        };
         Self::Statement {
             line,
             statement: excerpt(statement),
             message: full_message(refusal),
-            code: Some(refusal.code().code().to_owned()),
-            hint: refusal.hint().map(str::to_owned),
+            code: Some(refusal.code.clone()),
+            hint: refusal.hint.clone(),
         }
     }
 }
 
-fn full_message(refusal: &DbError) -> String {
-    match refusal.detail() {
-        Some(detail) => format!("{}: {detail}", refusal.message()),
-        None => refusal.message().to_owned(),
+fn full_message(refusal: &ServerError) -> String {
+    match &refusal.detail {
+        Some(detail) => format!("{}: {detail}", refusal.message),
+        None => refusal.message.clone(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The script, a line at a time.
 
-use std::io::{BufRead, Read};
+use std::io::{BufRead, ErrorKind, Read};
 use std::time::{Duration, Instant};
 
 use super::LoadError;
@@ -42,8 +42,13 @@ impl<'a> Lines<'a> {
             return Err(LoadError::Cancelled);
         }
         self.line.clear();
-        let count = (&mut *self.reader).take(MAX_BYTES as u64 + 1).read_until(b'\n', &mut self.line)?;
         self.number += 1;
+        let read = (&mut *self.reader).take(MAX_BYTES as u64 + 1).read_until(b'\n', &mut self.line);
+        let count = read.map_err(|error| match error.kind() {
+            // Only a decompressor knows that there must be more.
+            ErrorKind::UnexpectedEof => LoadError::Truncated { line: self.number },
+            _ => error.into(),
+        })?;
         self.bytes += count as u64;
         if count > MAX_BYTES {
             return Err(self.not_text("a line is longer than 1 GiB"));

@@ -1,11 +1,11 @@
 //! Running a script's statements one after another.
 
-use postgres::Client;
 use postgres::error::SqlState;
 
 use super::error::excerpt;
 use super::lexer::{Found, Lexer, Statement};
 use super::lines::{Lines, MAX_BYTES};
+use super::target::{ServerError, Target};
 use super::{LoadError, LoadReport, copy};
 use crate::progress::Progress;
 
@@ -29,7 +29,7 @@ pub(super) enum End {
 
 pub(super) struct Loader<'a> {
     lines: Lines<'a>,
-    client: &'a mut Client,
+    target: &'a mut dyn Target,
     progress: &'a dyn Progress,
     lexer: Lexer,
     in_transaction: bool,
@@ -39,13 +39,13 @@ pub(super) struct Loader<'a> {
 impl<'a> Loader<'a> {
     pub(super) fn new(
         reader: &'a mut dyn std::io::BufRead,
-        client: &'a mut Client,
+        target: &'a mut dyn Target,
         total_bytes: Option<u64>,
         progress: &'a dyn Progress,
     ) -> Self {
         Self {
             lines: Lines::new(reader, total_bytes, progress),
-            client,
+            target,
             progress,
             lexer: Lexer::new(),
             in_transaction: false,
@@ -57,7 +57,7 @@ impl<'a> Loader<'a> {
         let done = self.all(end);
         if done.is_err() && self.in_transaction {
             // Leaves the connection usable; if it is broken, the first error says more.
-            let _ = self.client.batch_execute("ROLLBACK");
+            let _ = self.target.run("ROLLBACK");
         }
         self.report.bytes = self.lines.bytes;
         match done {
@@ -145,9 +145,8 @@ impl<'a> Loader<'a> {
     }
 
     fn database(&mut self) -> Result<String, LoadError> {
-        let row = self.client.query_one("SELECT pg_catalog.current_database()::text", &[]);
-        row.map(|row| row.get(0))
-            .map_err(|error| LoadError::from_server(&error, self.lines.number, "\\connect"))
+        let line = self.lines.number;
+        self.target.database().map_err(|refusal| LoadError::from_server(&refusal, line, "\\connect"))
     }
 
     fn execute(&mut self, statement: &Statement) -> Result<(), LoadError> {
@@ -160,7 +159,7 @@ impl<'a> Loader<'a> {
             return Ok(());
         }
         if statement.copies_in {
-            self.report.rows_copied += copy::rows(self.client, &mut self.lines, text, line)?;
+            self.report.rows_copied += copy::rows(self.target, &mut self.lines, text, line)?;
         } else {
             self.run_statement(statement, text)?;
         }
@@ -171,13 +170,13 @@ impl<'a> Loader<'a> {
 
     fn run_statement(&mut self, statement: &Statement, text: &str) -> Result<(), LoadError> {
         for _ in 0..MAX_ROLES {
-            let Err(error) = self.client.batch_execute(text) else { return Ok(()) };
-            let failed = || LoadError::from_server(&error, statement.line, text);
+            let Err(refusal) = self.target.run(text) else { return Ok(()) };
+            let failed = || LoadError::from_server(&refusal, statement.line, text);
             // Within a transaction the server takes nothing more, so nothing can be mended.
             if self.in_transaction || self.progress.is_cancelled() {
                 return Err(failed());
             }
-            let Some(refusal) = error.as_db_error() else { return Err(failed()) };
+            let Some(refusal) = refusal.said() else { return Err(failed()) };
             if self.skips_setting(statement, refusal) {
                 return Ok(());
             }
@@ -193,20 +192,21 @@ impl<'a> Loader<'a> {
     }
 
     /// A setting of a newer or an older server is no reason to stop.
-    fn skips_setting(&mut self, statement: &Statement, refusal: &postgres::error::DbError) -> bool {
-        let unknown =
-            [SqlState::UNDEFINED_OBJECT, SqlState::INVALID_PARAMETER_VALUE].contains(refusal.code());
+    fn skips_setting(&mut self, statement: &Statement, refusal: &ServerError) -> bool {
+        let unknown = [SqlState::UNDEFINED_OBJECT, SqlState::INVALID_PARAMETER_VALUE]
+            .iter()
+            .any(|state| state.code() == refusal.code);
         let is_set = statement.words.first().is_some_and(|word| word == "SET")
             && !matches!(statement.words.get(1).map(String::as_str), Some("ROLE" | "SESSION"));
         if unknown && is_set {
-            self.note(format!("line {}: skipped a setting: {}", statement.line, refusal.message()));
+            self.note(format!("line {}: skipped a setting: {}", statement.line, refusal.message));
         }
         unknown && is_set
     }
 
     fn create_role(&mut self, role: String, line: u64) -> Result<(), LoadError> {
         let sql = format!("CREATE ROLE \"{}\" NOLOGIN", role.replace('"', "\"\""));
-        self.client.batch_execute(&sql).map_err(|error| LoadError::from_server(&error, line, &sql))?;
+        self.target.run(&sql).map_err(|refusal| LoadError::from_server(&refusal, line, &sql))?;
         self.report.created_roles.push(role);
         Ok(())
     }
@@ -273,11 +273,11 @@ fn connect_target(arguments: &[&str]) -> Option<String> {
 }
 
 /// The role that a refusal says does not exist: `role "x" does not exist`.
-fn missing_role(refusal: &postgres::error::DbError) -> Option<String> {
-    if *refusal.code() != SqlState::UNDEFINED_OBJECT {
+fn missing_role(refusal: &ServerError) -> Option<String> {
+    if refusal.code != SqlState::UNDEFINED_OBJECT.code() {
         return None;
     }
-    let name = refusal.message().strip_prefix("role \"")?.strip_suffix("\" does not exist")?;
+    let name = refusal.message.strip_prefix("role \"")?.strip_suffix("\" does not exist")?;
     Some(name.to_owned())
 }
 
