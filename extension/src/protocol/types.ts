@@ -297,7 +297,11 @@ folder: string,
 /**
  * Name of the branch; absent means the unchanging address of the worktree.
  */
-branch?: string, };
+branch?: string,
+/**
+ * Without a branch: take another port, because another program has this one.
+ */
+newPort?: boolean, };
 
 /**
  * A TCP address on this machine.

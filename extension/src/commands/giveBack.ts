@@ -1,0 +1,87 @@
+import * as vscode from 'vscode';
+import type { ReadyFolder } from '../model.js';
+import type { Branch } from '../protocol/types.js';
+import type { Server } from '../server/server.js';
+import type { Surroundings } from '../surroundings.js';
+import { command } from './register.js';
+import { chooseBranch, chooseFolder } from './target.js';
+
+/** *Delete*, *Reset* and *Undo*. The first two need no question: the last one brings back what they took, for seven days. */
+export function registerGiveBack({ server }: Surroundings): vscode.Disposable {
+  return vscode.Disposable.from(
+    command('offshoot.deleteBranch', async (argument) => deleteBranch(server, argument)),
+    command('offshoot.resetBranch', async (argument) => resetBranch(server, argument)),
+    command('offshoot.undo', async (argument) => {
+      const ready = await chooseFolder(server, argument, vscode.l10n.t('Undo'));
+      if (ready !== undefined) {
+        await undo(server, ready);
+      }
+    }),
+  );
+}
+
+async function deleteBranch(server: Server, argument: unknown): Promise<void> {
+  const fits = (branch: Branch): boolean => !branch.protected && !branch.root;
+  const target = await chooseBranch(server, argument, vscode.l10n.t('Delete Database Branch'), fits);
+  if (target === undefined) {
+    return;
+  }
+  const { ready, branch } = target;
+  if (!(await allowed(branch, vscode.l10n.t('Delete Branch')))) {
+    return;
+  }
+  await server.withProgress(
+    vscode.l10n.t('Deleting database branch {0}', branch.name),
+    async (workDoneToken, cancel) => server.requests.branchDelete({ folder: ready.folder.uri, name: branch.name, workDoneToken }, cancel),
+    vscode.ProgressLocation.Window,
+  );
+  await offerUndo(server, ready, vscode.l10n.t('Database branch {0} was deleted. It can be brought back for seven days.', branch.name));
+}
+
+async function resetBranch(server: Server, argument: unknown): Promise<void> {
+  const fits = (branch: Branch): boolean => !branch.protected && branch.parent !== undefined;
+  const target = await chooseBranch(server, argument, vscode.l10n.t('Reset Database Branch to Its Parent'), fits);
+  if (target === undefined) {
+    return;
+  }
+  const { ready, branch } = target;
+  if (!(await allowed(branch, vscode.l10n.t('Reset Branch')))) {
+    return;
+  }
+  await server.withProgress(vscode.l10n.t('Resetting database branch {0}', branch.name), async (workDoneToken, cancel) =>
+    server.requests.branchReset({ folder: ready.folder.uri, name: branch.name, workDoneToken }, cancel),
+  );
+  const done = vscode.l10n.t('Database branch {0} is what {1} is now.', branch.name, branch.parent ?? '');
+  await offerUndo(server, ready, done);
+}
+
+/** Open connections are the one thing that undo does not bring back: whoever uses the branch now is asked about. */
+async function allowed(branch: Branch, button: string): Promise<boolean> {
+  if (branch.connections === 0) {
+    return true;
+  }
+  const open = branch.connections === 1 ? vscode.l10n.t('1 connection is') : vscode.l10n.t('{0} connections are', branch.connections);
+  const choice = await vscode.window.showWarningMessage(
+    vscode.l10n.t('{0} open to database branch {1}.', open, branch.name),
+    { modal: true, detail: vscode.l10n.t('They are closed, and their open transactions are lost. The branch itself can be brought back for seven days.') },
+    button,
+  );
+  return choice === button;
+}
+
+async function offerUndo(server: Server, ready: ReadyFolder, text: string): Promise<void> {
+  const button = vscode.l10n.t('Undo');
+  const choice = await vscode.window.showInformationMessage(text, button);
+  if (choice === button) {
+    await undo(server, ready);
+  }
+}
+
+async function undo(server: Server, ready: ReadyFolder): Promise<void> {
+  const result = await vscode.window.withProgress({ location: vscode.ProgressLocation.Window, title: vscode.l10n.t('Bringing a database branch back') }, async () =>
+    server.requests.branchUndo({ folder: ready.folder.uri }),
+  );
+  const { name } = result.branch;
+  const text = result.replaced ? vscode.l10n.t('Database branch {0} is as it was before the reset.', name) : vscode.l10n.t('Database branch {0} is back.', name);
+  vscode.window.setStatusBarMessage(`$(check) ${text}`, 5_000);
+}

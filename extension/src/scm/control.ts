@@ -1,0 +1,71 @@
+import * as vscode from 'vscode';
+import type { ReadyFolder } from '../model.js';
+import { sentences } from '../views/words.js';
+import { changesOf } from './change.js';
+import { lineage } from './labels.js';
+import { ChangeResource } from './resource.js';
+import { rootParts } from './root.js';
+
+/** The source control of one worktree: *Database: feature ← main*. It lives as long as the worktree is in the window. */
+export class DatabaseControl implements vscode.Disposable {
+  /** URI of the folder. */
+  readonly folder: string;
+  private readonly alone: boolean;
+  private readonly control: vscode.SourceControl;
+  private readonly schema: vscode.SourceControlResourceGroup;
+  private drawn: string | undefined;
+  private lineage: string | undefined;
+
+  /** `alone`: no other worktree of the window has one, so that its name need not tell the folder. */
+  constructor(ready: ReadyFolder, alone: boolean) {
+    this.folder = ready.folder.uri;
+    this.alone = alone;
+    this.control = vscode.scm.createSourceControl('offshoot', vscode.l10n.t('Database:'), alone ? undefined : rootUri(ready));
+    this.control.inputBox.visible = false;
+    this.schema = this.control.createResourceGroup('schema', vscode.l10n.t('Schema changes'));
+    this.schema.hideWhenEmpty = true;
+    const migrations = this.control.createResourceGroup('migrations', vscode.l10n.t('Migrations'));
+    migrations.hideWhenEmpty = true;
+  }
+
+  /** Whether this is the control that a folder has: its root cannot be changed. */
+  fits(ready: ReadyFolder, alone: boolean): boolean {
+    return this.folder === ready.folder.uri && this.alone === alone;
+  }
+
+  /** Draws the changes. While they are being read, the former ones stay. */
+  show(ready: ReadyFolder): void {
+    this.showLineage(ready);
+    const { schema } = ready.project;
+    const drawn = JSON.stringify(schema.kind === 'ready' ? { ...schema, revision: 0 } : schema);
+    if (schema.kind === 'reading' || drawn === this.drawn) {
+      return;
+    }
+    this.drawn = drawn;
+    const [changes] = changesOf({ version: '', folders: [ready.folder] });
+    this.schema.label =
+      schema.kind === 'failed'
+        ? vscode.l10n.t('Schema changes could not be read: {0}', sentences(schema.error.message, schema.error.hint))
+        : vscode.l10n.t('Schema changes');
+    this.schema.hideWhenEmpty = schema.kind === 'none';
+    this.schema.resourceStates = changes?.changes.map((change) => new ChangeResource(change)) ?? [];
+    this.control.count = this.schema.resourceStates.length;
+  }
+
+  dispose(): void {
+    this.control.dispose();
+  }
+
+  private showLineage({ folder, project }: ReadyFolder): void {
+    const title = lineage(project, vscode.l10n.t);
+    if (title !== this.lineage) {
+      this.lineage = title;
+      const command = { command: 'offshoot.pickBranch', tooltip: vscode.l10n.t('Choose a database branch'), arguments: [{ folder: folder.uri }] };
+      this.control.statusBarCommands = title === undefined ? [] : [{ ...command, title }];
+    }
+  }
+}
+
+function rootUri({ folder }: ReadyFolder): vscode.Uri {
+  return vscode.Uri.from(rootParts(folder.uri, folder.name));
+}

@@ -1,0 +1,37 @@
+import * as vscode from 'vscode';
+import type { ChangeKind } from '../protocol/types.js';
+import { listUri, type OpenableChange } from './change.js';
+import { kindTitle, qualifiedName } from './labels.js';
+
+/** A changed object in the source control view. */
+export class ChangeResource implements vscode.SourceControlResourceState {
+  readonly opens: OpenableChange;
+  readonly resourceUri: vscode.Uri;
+  readonly command: vscode.Command;
+  readonly decorations: vscode.SourceControlResourceDecorations;
+  readonly contextValue: ChangeKind;
+
+  constructor(opens: OpenableChange) {
+    const { change } = opens;
+    this.opens = opens;
+    this.resourceUri = listUri(opens);
+    this.contextValue = change.change;
+    this.command = { command: 'offshoot.openChange', title: vscode.l10n.t('Open Change'), arguments: [this] };
+    // No icon: the editor would show it in place of the letter.
+    this.decorations = { strikeThrough: change.change === 'removed', tooltip: describeChange(opens) };
+  }
+}
+
+/** A change in words: `Table public.items is new on feature`. */
+export function describeChange({ branch, base, change }: OpenableChange): string {
+  const kind = kindTitle(change.object.kind);
+  const object = `${kind.charAt(0).toUpperCase()}${kind.slice(1)} ${qualifiedName(change)}`;
+  switch (change.change) {
+    case 'added':
+      return vscode.l10n.t('{0} is new on {1}', object, branch);
+    case 'removed':
+      return vscode.l10n.t('{0} of {1} is gone from {2}', object, base, branch);
+    case 'changed':
+      return vscode.l10n.t('{0} differs between {1} and {2}', object, base, branch);
+  }
+}

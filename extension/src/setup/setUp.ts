@@ -1,0 +1,116 @@
+import * as vscode from 'vscode';
+import { command } from '../commands/register.js';
+import { targetArgument } from '../commands/target.js';
+import type { EditorInitResult, FolderState, FolderStatus } from '../protocol/types.js';
+import { ServerUnavailable } from '../server/errors.js';
+import { settled } from '../server/settled.js';
+import { whyUnavailable } from '../server/state.js';
+import type { Surroundings } from '../surroundings.js';
+import { formatBytes } from '../views/words.js';
+import { askSource, type ChosenSource } from './source.js';
+import { type Answered, askPick, BACK, type StepPlace } from './steps.js';
+
+type NewFolder = FolderStatus & { readonly state: Extract<FolderState, { kind: 'notInitialised' }> };
+
+const MAJORS = [18, 17, 16, 15, 14];
+
+/** *Set Up Database Branching*. */
+export function registerSetUp(around: Surroundings): vscode.Disposable {
+  return command('offshoot.setUp', async (argument) => setUp(around, argument));
+}
+
+async function setUp(around: Surroundings, argument: unknown): Promise<void> {
+  const { server } = around;
+  const title = vscode.l10n.t('Set Up Database Branching');
+  const folder = await chooseNewFolder(around, argument, title);
+  if (folder === undefined) {
+    return;
+  }
+  const chosen = await askAll(around, folder, title);
+  if (chosen === undefined) {
+    return;
+  }
+  const { source, keep, postgres } = chosen;
+  const result = await server.withProgress(title, async (workDoneToken, cancel) =>
+    server.requests.init({ folder: folder.uri, source, workDoneToken, ...(postgres === undefined ? {} : { postgres }) }, cancel),
+  );
+  await keep?.();
+  await summary(around, folder, result);
+}
+
+async function chooseNewFolder({ server }: Surroundings, argument: unknown, title: string): Promise<NewFolder | undefined> {
+  await settled(server);
+  if (server.state.kind !== 'running') {
+    const { message, hint } = whyUnavailable(server.state);
+    throw new ServerUnavailable(message, hint);
+  }
+  const all = (server.status?.folders ?? []).filter((folder): folder is NewFolder => folder.state.kind === 'notInitialised');
+  const { folder: wanted } = targetArgument(argument);
+  const named = all.find(({ uri }) => uri === wanted);
+  const [first] = all;
+  if (named !== undefined || all.length === 1) {
+    return named ?? first;
+  }
+  if (first === undefined) {
+    const ready = server.status?.folders.some(({ state }) => state.kind === 'ready') ?? false;
+    throw new Error(
+      ready ? vscode.l10n.t('The repository of this window has its database already.') : vscode.l10n.t('No folder of this window lies in a git repository.'),
+    );
+  }
+  const items = all.map((folder) => ({ label: `$(repo) ${folder.name}`, description: folder.path, folder }));
+  const picked = await vscode.window.showQuickPick(items, { title, placeHolder: vscode.l10n.t('Choose a folder') });
+  return picked?.folder;
+}
+
+/** All questions; *Back* goes to the one before. */
+async function askAll({ context }: Surroundings, folder: NewFolder, title: string): Promise<(ChosenSource & { postgres?: number }) | undefined> {
+  const place = (step: number): StepPlace => ({ title, step, totalSteps: 3 });
+  for (;;) {
+    const source = await askSource(place(1), folder.state.root, folder.state.dumps, context.secrets);
+    if (source === undefined) {
+      return undefined;
+    }
+    if (source === BACK) {
+      continue;
+    }
+    const major = await askMajor(place(3));
+    if (major === undefined) {
+      return undefined;
+    }
+    if (major !== BACK) {
+      return { ...source, ...(major.major === undefined ? {} : { postgres: major.major }) };
+    }
+  }
+}
+
+interface MajorItem extends vscode.QuickPickItem {
+  readonly major?: number;
+}
+
+async function askMajor(place: StepPlace): Promise<Answered<MajorItem>> {
+  const items: MajorItem[] = [
+    { label: vscode.l10n.t('Newest'), description: vscode.l10n.t('of those that come with Offshoot or are installed here') },
+    ...MAJORS.map((major) => ({ label: `Postgres ${major.toString()}`, major })),
+  ];
+  return askPick(place, vscode.l10n.t('Which version of Postgres? Choose the one that you use in production'), items);
+}
+
+async function summary({ log }: Surroundings, folder: NewFolder, result: EditorInitResult): Promise<void> {
+  const { bytes, statements, rows, notes } = result;
+  const loaded = statements === 0 && rows === 0 ? '' : ` ${vscode.l10n.t('{0} statements, {1} rows.', statements.toLocaleString(), rows.toLocaleString())}`;
+  const text = `${vscode.l10n.t('{0} has its database: {1}.', folder.name, formatBytes(bytes))}${loaded}`;
+  const walkthrough = vscode.l10n.t('Open Walkthrough');
+  const url = vscode.l10n.t('Copy URL');
+  const details = vscode.l10n.t('Show Notes');
+  notes.forEach((note) => {
+    log.warn(`${folder.name}: ${note}`);
+  });
+  const choice = await vscode.window.showInformationMessage(text, url, walkthrough, ...(notes.length === 0 ? [] : [details]));
+  if (choice === walkthrough) {
+    await vscode.commands.executeCommand('offshoot.openWalkthrough');
+  } else if (choice === url) {
+    await vscode.commands.executeCommand('offshoot.copyUrl', { folder: folder.uri });
+  } else if (choice === details) {
+    log.show();
+  }
+}

@@ -1,0 +1,9 @@
+import type * as vscode from 'vscode';
+import type { Server } from './server/server.js';
+
+/** What every surface gets: the extension's own context, the server and the client's log. */
+export interface Surroundings {
+  readonly context: vscode.ExtensionContext;
+  readonly server: Server;
+  readonly log: vscode.LogOutputChannel;
+}

@@ -1,0 +1,125 @@
+import * as vscode from 'vscode';
+import { detach } from '../../detach.js';
+import type { Surroundings } from '../../surroundings.js';
+import { changedNodes } from './changes.js';
+import { drawn, treeItem } from './item.js';
+import { buildNodes, childrenOf, type Node, nodeHere, nodesById } from './nodes.js';
+
+/** The tree *Database Branches*. */
+export function registerBranchesView({ server }: Surroundings): vscode.Disposable {
+  const tree = new BranchTree();
+  const view = vscode.window.createTreeView<Row>('offshoot.branches', { treeDataProvider: tree, showCollapseAll: true });
+  let hereBefore: string | undefined;
+  const toExpand = new Set<string>();
+  const update = (): void => {
+    tree.show(buildNodes(server.status)).forEach((id) => toExpand.add(id));
+    if (view.visible) {
+      expand(view, [...toExpand].map((id) => tree.row(id)).filter((row) => row !== undefined));
+      toExpand.clear();
+    }
+    const here = tree.here();
+    if (here !== undefined && here.id !== hereBefore && view.visible) {
+      detach(view.reveal(here, { select: false, focus: false, expand: false }));
+      hereBefore = here.id;
+    }
+  };
+  update();
+  return vscode.Disposable.from(view, tree, server.onDidChangeStatus(update), server.onDidChangeState(update), view.onDidChangeVisibility(update));
+}
+
+/** The editor leaves a row that gets its first child collapsed, whatever the row says. */
+function expand(view: vscode.TreeView<Row>, rows: readonly Row[]): void {
+  for (const row of rows) {
+    detach(view.reveal(row, { select: false, focus: false, expand: true }));
+  }
+}
+
+/** What the editor holds for a row: the same object as long as the row exists, with its facts as they are now. */
+export interface Row {
+  readonly id: string;
+  readonly folder: string | undefined;
+  readonly branch: string | undefined;
+}
+
+class LiveRow implements Row {
+  node: Node;
+
+  constructor(node: Node) {
+    this.node = node;
+  }
+
+  get id(): string {
+    return this.node.id;
+  }
+
+  get folder(): string | undefined {
+    return this.node.kind === 'folder' ? this.node.status.uri : this.node.folder;
+  }
+
+  get branch(): string | undefined {
+    return this.node.kind === 'branch' ? this.node.branch : undefined;
+  }
+}
+
+class BranchTree implements vscode.TreeDataProvider<Row>, vscode.Disposable {
+  private readonly changed = new vscode.EventEmitter<Row[] | undefined>();
+  readonly onDidChangeTreeData = this.changed.event;
+  private roots: readonly Node[] = [];
+  private rows = new Map<string, LiveRow>();
+  private parents = new Map<string, string>();
+
+  /** Draws what differs from what is shown; returns the ids of rows that had no child and have one now. */
+  show(roots: readonly Node[]): string[] {
+    const now = Date.now() / 1000;
+    const different = changedNodes(this.roots, roots, (node) => drawn(node, now));
+    this.roots = roots;
+    this.parents = new Map();
+    const rows = new Map<string, LiveRow>();
+    const parents: string[] = [];
+    for (const [id, node] of nodesById(roots)) {
+      const row = this.rows.get(id) ?? new LiveRow(node);
+      if (childrenOf(row.node).length === 0 && childrenOf(node).length > 0) {
+        parents.push(id);
+      }
+      row.node = node;
+      rows.set(id, row);
+      childrenOf(node).forEach((child) => this.parents.set(child.id, id));
+    }
+    this.rows = rows;
+    if (different === undefined) {
+      this.changed.fire(undefined);
+    } else if (different.length > 0) {
+      this.changed.fire(different.map((id) => rows.get(id)).filter((row) => row !== undefined));
+    }
+    return parents;
+  }
+
+  row(id: string): Row | undefined {
+    return this.rows.get(id);
+  }
+
+  here(): Row | undefined {
+    const node = nodeHere(this.roots);
+    return node === undefined ? undefined : this.rows.get(node.id);
+  }
+
+  getTreeItem(row: Row): vscode.TreeItem {
+    const live = this.rows.get(row.id);
+    return live === undefined ? new vscode.TreeItem('') : treeItem(live.node, Date.now() / 1000);
+  }
+
+  getChildren(row?: Row): Row[] {
+    const live = row === undefined ? undefined : this.rows.get(row.id);
+    const nodes = row === undefined ? this.roots : live === undefined ? [] : childrenOf(live.node);
+    return nodes.map(({ id }) => this.rows.get(id)).filter((each) => each !== undefined);
+  }
+
+  getParent(row: Row): Row | undefined {
+    const parent = this.parents.get(row.id);
+    return parent === undefined ? undefined : this.rows.get(parent);
+  }
+
+  dispose(): void {
+    this.changed.dispose();
+  }
+}

@@ -1,0 +1,122 @@
+import { l10n } from 'vscode';
+import type { Branch, FolderState } from '../../protocol/types.js';
+import { computeWord, escapeMarkdown, expiryWords, formatAge, formatBytes } from '../words.js';
+import type { BranchNode } from './nodes.js';
+
+/** An icon of the editor and the theme's colour for it. */
+export interface Icon {
+  readonly id: string;
+  readonly color?: string;
+}
+
+/** What stands behind a branch's name. */
+export function branchDescription(node: BranchNode, now: number): string {
+  const { facts } = node;
+  return [
+    node.here ? l10n.t('● here') : undefined,
+    node.job ?? computeWord(facts.state),
+    formatBytes(facts.ownBytes),
+    formatAge(facts.createdAt, now),
+    facts.inGit ? undefined : l10n.t('no git branch'),
+    facts.protected ? l10n.t('protected') : undefined,
+    expiryWords(facts, now),
+  ]
+    .filter((part) => part !== undefined)
+    .join(' · ');
+}
+
+/** Where a shape says what it is, a colour may say it again; never the colour alone. */
+export function branchIcon(node: BranchNode): Icon {
+  const { state } = node.facts;
+  if (node.job !== undefined || state === 'waking' || state === 'stopping') {
+    return { id: 'loading~spin' };
+  }
+  if (state === 'failed') {
+    return { id: 'error', color: 'list.errorForeground' };
+  }
+  const id = node.here ? 'target' : node.facts.protected ? 'lock' : 'database';
+  return state === 'awake' ? { id, color: 'charts.green' } : { id, color: 'disabledForeground' };
+}
+
+/** For menus: words joined by `;`. */
+export function branchContext(node: BranchNode): string {
+  const { facts } = node;
+  const words = ['branch', facts.state];
+  const flags: [string, boolean][] = [
+    ['current', node.here],
+    ['root', facts.root],
+    ['protected', facts.protected],
+    ['hasParent', facts.parent !== undefined],
+    ['inGit', facts.inGit],
+  ];
+  return [...words, ...flags.filter(([, on]) => on).map(([word]) => word)].join(';');
+}
+
+/** What a screen reader says. */
+export function branchSpoken(node: BranchNode, now: number): string {
+  const { facts } = node;
+  const parts = [
+    l10n.t('Database branch {0}', node.branch),
+    node.here ? l10n.t('the branch of this window') : undefined,
+    node.job ?? computeWord(facts.state),
+    facts.parent === undefined ? undefined : l10n.t('made from {0}', facts.parent),
+    l10n.t('{0} of its own', formatBytes(facts.ownBytes)),
+    l10n.t('age {0}', formatAge(facts.createdAt, now)),
+    facts.inGit ? undefined : l10n.t('no git branch'),
+    facts.protected ? l10n.t('protected') : undefined,
+    expiryWords(facts, now),
+  ];
+  return parts.filter((part) => part !== undefined).join(', ');
+}
+
+/** The tooltip of a branch, Markdown. */
+export function branchTooltip(facts: Branch, now: number): string {
+  const state = `${computeWord(facts.state)}${facts.failure === undefined ? '' : `: ${facts.failure}`}`;
+  const rows: [string, string | undefined][] = [
+    [l10n.t('Postgres'), state],
+    [l10n.t('Made from'), facts.parent === undefined ? undefined : `${facts.parent}${facts.forkLsn === undefined ? '' : ` (${facts.forkLsn})`}`],
+    [l10n.t('Made'), new Date(facts.createdAt * 1000).toLocaleString()],
+    [l10n.t('Of its own'), formatBytes(facts.ownBytes)],
+    [l10n.t('Shared'), formatBytes(facts.sharedBytes)],
+    [l10n.t('Connections'), facts.connections.toString()],
+    [l10n.t('Git branch'), facts.inGit ? facts.name : l10n.t('none')],
+    [l10n.t('Checked out in'), facts.worktrees.length === 0 ? undefined : facts.worktrees.join(', ')],
+    [l10n.t('Protected'), facts.protected ? l10n.t('cannot be deleted, reset or renamed') : undefined],
+    [l10n.t('Expiry'), expiryWords(facts, now)],
+  ];
+  const lines = rows.filter(([, value]) => value !== undefined).map(([name, value]) => `| ${name} | ${escapeMarkdown(value ?? '')} |`);
+  return [`**${escapeMarkdown(facts.name)}**`, '', '| | |', '|:--|:--|', ...lines].join('\n');
+}
+
+/** Of a folder without branches: what to write behind its name. */
+export function folderDescription(state: FolderState): string {
+  switch (state.kind) {
+    case 'noGit':
+      return l10n.t('not in a git repository');
+    case 'notInitialised':
+      return l10n.t('no database yet');
+    case 'untrusted':
+      return l10n.t('not trusted');
+    case 'starting':
+      return l10n.t('starting…');
+    case 'failed':
+      return state.error.message;
+    case 'ready':
+      return '';
+  }
+}
+
+/** Of a folder without branches. */
+export function folderIcon(state: FolderState): Icon {
+  switch (state.kind) {
+    case 'starting':
+      return { id: 'loading~spin' };
+    case 'failed':
+      return { id: 'error', color: 'list.errorForeground' };
+    case 'noGit':
+    case 'notInitialised':
+    case 'untrusted':
+    case 'ready':
+      return { id: 'folder', color: 'disabledForeground' };
+  }
+}

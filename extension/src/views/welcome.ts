@@ -1,0 +1,32 @@
+import { readyFolders } from '../model.js';
+import type { EditorStatus, FolderState } from '../protocol/types.js';
+import type { ServerState } from '../server/state.js';
+
+/** What the view has to say when it has no branches to show: the context key `offshoot.state`. */
+export type WelcomeState = 'noFolder' | 'noGit' | 'notInitialised' | 'missing' | 'starting' | 'failed' | 'untrusted' | 'ready' | 'empty';
+
+/** What folders that are not ready have to say, the most pressing first. */
+const PRECEDENCE: readonly FolderState['kind'][] = ['failed', 'starting', 'notInitialised', 'untrusted', 'noGit'];
+
+/** One state for the whole window: any folder with branches wins, then what a person has to do something about. */
+export function welcomeState(folders: number, trusted: boolean, server: ServerState, status: EditorStatus | undefined): WelcomeState {
+  if (folders === 0) {
+    return 'noFolder';
+  }
+  if (!trusted || server.kind === 'untrusted') {
+    return 'untrusted';
+  }
+  if (server.kind === 'missing' || server.kind === 'failed') {
+    return server.kind;
+  }
+  if (server.kind !== 'running' || status === undefined || status.folders.length === 0) {
+    return 'starting';
+  }
+  const ready = readyFolders(status);
+  if (ready.length > 0) {
+    return ready.some(({ project }) => project.branches.length > 0) ? 'ready' : 'empty';
+  }
+  const kinds = status.folders.map(({ state }) => state.kind);
+  const first = PRECEDENCE.find((kind) => kinds.includes(kind));
+  return first === undefined || first === 'ready' ? 'starting' : first;
+}

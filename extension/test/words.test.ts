@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { escapeMarkdown, formatAge, formatBytes, formatDuration } from '../src/views/words.js';
+
+test('bytes_have_the_unit_that_keeps_them_short', () => {
+  const cases: [number, string][] = [
+    [0, '0 B'],
+    [999, '999 B'],
+    [1_000, '1 kB'],
+    [1_234, '1.2 kB'],
+    [99_949, '99.9 kB'],
+    [99_951, '100 kB'],
+    [999_499, '999 kB'],
+    [999_501, '1 MB'],
+    [200_000_000, '200 MB'],
+    [3_500_000_000, '3.5 GB'],
+    [7e15, '7000 TB'],
+  ];
+  for (const [bytes, text] of cases) {
+    assert.equal(formatBytes(bytes), text);
+  }
+});
+
+test('times_are_told_in_their_largest_unit', () => {
+  const cases: [number, string][] = [
+    [59, '1 min'],
+    [3_599, '59 min'],
+    [3_600, '1 h'],
+    [86_399, '23 h'],
+    [86_400, '1 d'],
+    [364 * 86_400, '364 d'],
+    [730 * 86_400, '2 y'],
+  ];
+  for (const [seconds, text] of cases) {
+    assert.equal(formatDuration(seconds), text);
+  }
+  assert.equal(formatAge(100, 130), 'now');
+  assert.equal(formatAge(100, 90), 'now');
+});
+
+test('markdown_shows_a_text_as_it_is', () => {
+  assert.equal(escapeMarkdown('a_b `c` $(zap) [d](e)'), 'a\\_b \\`c\\` \\$\\(zap\\) \\[d\\]\\(e\\)');
+});
