@@ -1,5 +1,6 @@
 //! The command line.
 
+mod answer;
 mod args;
 mod branch;
 mod connect;
@@ -13,7 +14,6 @@ mod plain;
 mod progress;
 mod sql;
 mod status;
-mod stop;
 mod url;
 
 use std::ffi::OsString;
@@ -41,8 +41,10 @@ pub(crate) fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return usage(&error, &words),
     };
-    let is_engine = matches!(args.command, Command::Engine { command: EngineCommand::Run { .. } });
-    if !is_engine {
+    // These two live long and clean up themselves.
+    let is_server =
+        matches!(args.command, Command::Engine { command: EngineCommand::Run { .. } } | Command::Lsp { .. });
+    if !is_server {
         sys::end_on_broken_pipe();
     }
     let output = Output::new(args.json);
@@ -65,11 +67,13 @@ fn run(args: Args, output: Output) -> Result<u8> {
         Command::Status { show_password } => status::run(show_password, output),
         Command::Url { branch, new_port } => url::run(branch.as_deref(), new_port, output),
         Command::Branch { command } => branch::run(command, output),
+        Command::Answer { answer } => answer::run(answer, output),
         Command::Undo => branch::undo(output),
         Command::Sql(arguments) => sql::run(&arguments, output),
         Command::Exec { branch, command } => exec::run(branch.as_deref(), &command),
         Command::Engine { command } => engine::run(command, output),
         Command::Doctor => doctor::run(output),
+        Command::Lsp { log } => Ok(if crate::lsp::run(log.as_deref())? { OK } else { NEGATIVE }),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Args::command(), "offshoot", &mut std::io::stdout());
             Ok(OK)
@@ -88,7 +92,9 @@ fn usage(error: &clap::Error, words: &[OsString]) -> ExitCode {
     let help_only = error.kind() == DisplayHelpOnMissingArgumentOrSubcommand;
     if words.iter().any(|word| word == "--json") && !help_only {
         let text = error.to_string();
-        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        // What is missing stands on lines of its own, up to the usage.
+        let lines = text.lines().map(str::trim).take_while(|line| !line.is_empty());
+        let message = lines.collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_owned();
         Output::new(true).failure(&Failure::user(message).hint("See `offshoot --help`."));
     } else {
         let _ = error.print();

@@ -8,7 +8,7 @@ mod settings;
 
 use std::time::Duration;
 
-pub(crate) use file::ConfigFile;
+pub(crate) use file::{ConfigFile, read};
 pub(crate) use parse::{ConfigError, parse};
 
 /// Name of the file, at the root of a worktree.

@@ -1,14 +1,19 @@
 //! The engine: one process for a store, which owns its branches, endpoints and bindings to git.
 
+mod activity;
+mod answers;
 pub(crate) mod binding;
 pub(crate) mod book;
 mod branches;
+mod catalogs;
 mod computes;
 pub(crate) mod log;
 mod ports;
 mod presence;
 mod rpc;
 mod run;
+mod schema;
+mod schemas;
 mod server;
 mod upkeep;
 mod upstream;
@@ -23,15 +28,17 @@ use std::time::{Duration, SystemTime};
 use offshoot_git::Repository;
 use offshoot_protocol::error::Reason;
 use offshoot_protocol::types::Subject;
-use offshoot_storage::{BranchId, StorageError, Store};
+use offshoot_storage::{BranchId, Store};
 use tokio::sync::{Notify, OwnedMutexGuard, broadcast};
 
 pub(crate) use run::{Options, run};
 
 use crate::config::Config;
 use crate::failure::{Failure, Result};
+use activity::Activity;
 use binding::Binding;
-use computes::Computes;
+use computes::{Computes, Passing};
+use schemas::Schemas;
 use upstream::WakeError;
 
 /// What all parts of the engine share.
@@ -40,6 +47,8 @@ pub(crate) struct Engine {
     pub(crate) repository: Repository,
     pub(crate) computes: Computes,
     pub(crate) binding: Binding,
+    activity: Activity,
+    pub(crate) schemas: Schemas,
     /// Counts changes to the set of branches and their names.
     pub(crate) generation: AtomicU64,
     pub(crate) started_at: SystemTime,
@@ -58,6 +67,8 @@ impl Engine {
             repository,
             computes: Computes::default(),
             binding,
+            activity: Activity::default(),
+            schemas: Schemas::default(),
             generation: AtomicU64::new(0),
             started_at: SystemTime::now(),
             changes: broadcast::channel(64).0,
@@ -88,19 +99,26 @@ impl Engine {
         // If the asker leaves, the branch is woken all the same and must be known to be awake.
         let woken = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            let fresh = engine
-                .store
-                .branch(id)
-                .is_ok_and(|branch| branch.state != offshoot_storage::ComputeState::Awake);
+            let fresh = engine.store.branch(id)?.state != offshoot_storage::ComputeState::Awake;
             let begin = std::time::Instant::now();
-            let socket = engine.store.wake(id)?;
-            engine.computes.woke(id);
             if fresh {
-                let took_ms = begin.elapsed().as_millis() as u64;
-                tracing::info!(id = id.0, took_ms, "woke a branch");
+                engine.schemas.wakes(id);
+                engine.computes.pass(id, Some(Passing::Waking));
                 engine.changed(Subject::Compute);
             }
-            Ok::<_, StorageError>(socket)
+            let woken = engine.store.wake(id);
+            if woken.is_ok() {
+                engine.computes.woke(id);
+            }
+            engine.computes.pass(id, None);
+            if fresh {
+                let took_ms = begin.elapsed().as_millis() as u64;
+                tracing::info!(id = id.0, took_ms, awake = woken.is_ok(), "woke a branch");
+            }
+            if fresh || woken.is_err() {
+                engine.changed(Subject::Compute);
+            }
+            woken
         });
         match woken.await {
             Ok(result) => Ok(result?),
@@ -114,11 +132,16 @@ impl Engine {
     async fn sleep(self: &Arc<Self>, id: BranchId, turn: OwnedMutexGuard<()>) -> Result<()> {
         self.blocking(move |engine| {
             let _turn = turn;
-            engine.store.sleep(id)?;
-            engine.computes.slept(id);
-            tracing::info!(id = id.0, "a branch fell asleep");
+            engine.computes.pass(id, Some(Passing::Stopping));
             engine.changed(Subject::Compute);
-            Ok(())
+            let stopped = engine.store.sleep(id);
+            if stopped.is_ok() {
+                engine.computes.slept(id);
+                tracing::info!(id = id.0, "a branch fell asleep");
+            }
+            engine.computes.pass(id, None);
+            engine.changed(Subject::Compute);
+            Ok(stopped?)
         })
         .await
     }
@@ -127,6 +150,18 @@ impl Engine {
     pub(crate) fn changed(&self, what: Subject) {
         // An error means that nobody listens.
         let _ = self.changes.send(what);
+    }
+
+    /// Whether anybody is told of changes.
+    fn has_subscribers(&self) -> bool {
+        self.changes.receiver_count() > 0
+    }
+
+    /// Branch `id` is gone: nothing that was known of its inside holds any more.
+    fn forget(&self, id: BranchId) {
+        self.computes.slept(id);
+        self.activity.forget(id);
+        self.schemas.forget(id);
     }
 
     /// The set of branches or their names changed: every binding has to be looked at again.

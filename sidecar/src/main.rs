@@ -1,12 +1,17 @@
 //! Offshoot: a database branch for every git branch.
 
+mod address;
 mod cli;
 mod config;
 mod engine;
 mod failure;
+mod init;
+mod log_line;
+mod lsp;
 mod names;
 mod paths;
 mod project;
+mod session;
 mod sys;
 mod timestamp;
 

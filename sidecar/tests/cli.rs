@@ -33,6 +33,17 @@ fn usage_errors_are_json_where_json_is_asked_for() {
 }
 
 #[test]
+fn init_without_a_source_names_both() {
+    let test = TestRepo::new();
+    let said = test.run(&["init"]).fails(129);
+    assert!(said.contains("--empty") && said.contains("--from"), "{said}");
+    let said = test.run(&["--json", "init"]).fails(129);
+    let error: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let message = error["error"]["message"].as_str().unwrap();
+    assert!(message.contains("--empty") && message.contains("--from"), "{message}");
+}
+
+#[test]
 fn help_tells_every_verb() {
     let test = TestRepo::new();
     insta::assert_snapshot!(test.run(&["--help"]).ok(), @r#"
@@ -45,6 +56,7 @@ fn help_tells_every_verb() {
       status       Show where this worktree's database is
       url          Print the URL of this worktree's database. It stays the same whatever is checked out
       branch       List, make and change database branches
+      answer       Answer the question of a checkout with `on_checkout = "ask"`
       undo         Bring back the branch that was deleted or reset last
       sql          Run SQL, from the command line, a file or a prompt
       exec         Run a program with DATABASE_URL and the PG* variables set

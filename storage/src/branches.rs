@@ -79,10 +79,14 @@ impl Store {
         let cell = self.shared.cell(id);
         let mut compute = locked(&cell.compute);
         compute::stop(&self.shared, id, &cell, &mut compute)?;
+        crash_point!(ResetStopped);
         let new = self.fork_and_commit(&making, &row.name, parent, |(transaction, new)| {
             trash::put_in(transaction, id, Some(new))?;
-            trash::adopt_children(transaction, id, new)
+            trash::adopt_children(transaction, id, new)?;
+            crash_point!(ResetTrashed);
+            Ok(())
         })?;
+        crash_point!(ResetCommitted);
         drop(compute);
         tracing::info!(branch = row.name, "reset");
         self.branch(new)
@@ -103,6 +107,7 @@ impl Store {
         {
             tracing::warn!(branch = %parent, %error, "branched without a checkpoint before");
         }
+        crash_point!(CreateCheckpointed);
     }
 
     /// Keeps what is being made from being taken for something that belongs to nobody.
@@ -120,6 +125,7 @@ impl Store {
     ) -> Result<BranchId, StorageError> {
         let shared = &self.shared;
         let id = shared.metadata.reserve_branch(&shared.next_branch)?;
+        crash_point!(CreateReserved);
         self.checkpoint_before(parent);
         let fork = {
             let cell = shared.cell(parent);
@@ -141,12 +147,15 @@ impl Store {
         };
         let committed = shared.metadata.transaction(|transaction| {
             also((transaction, id))?;
-            metadata::insert_branch(transaction, &row).map_err(|error| name_taken(error, name))
+            metadata::insert_branch(transaction, &row).map_err(|error| name_taken(error, name))?;
+            crash_point!(CreateRowWritten);
+            Ok(())
         });
         if let Err(error) = committed {
             shared.driver.discard(id);
             return Err(error);
         }
+        crash_point!(CreateCommitted);
         self.settle_soon(id);
         Ok(id)
     }
@@ -162,8 +171,10 @@ impl Store {
             transaction
                 .execute("UPDATE branches SET name = ?2 WHERE id = ?1", params![id.0 as i64, new])
                 .map_err(|error| name_taken(error.into(), new))?;
+            crash_point!(RenameWritten);
             Ok(())
         })?;
+        crash_point!(RenameCommitted);
         tracing::info!(branch = row.name, new, "renamed");
         self.branch(id)
     }

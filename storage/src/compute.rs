@@ -80,6 +80,7 @@ impl Store {
         cell.set_state(ComputeState::Waking, None);
         match start(&self.shared, id, &row.name) {
             Ok(server) => {
+                crash_point!(WakeStarted);
                 let socket = server.socket_path();
                 compute.server = Some(server);
                 cell.set_state(ComputeState::Awake, None);

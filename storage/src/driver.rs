@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use offshoot_postgres::Lsn;
 
 use crate::error::StorageError;
+use crate::merge::Merged;
+use crate::usage::Usage;
 use crate::{BranchId, BranchSize};
 
 /// A way of keeping the data of branches apart, and of making one from another.
@@ -38,6 +40,12 @@ pub(crate) trait Driver: Send + Sync {
 
     /// Removes everything that no branch in the metadata reads any more.
     fn reclaim(&self) -> Result<(), StorageError>;
+
+    /// Makes deep stacks shorter; copies about `budget_bytes` of pages and goes on at the next call.
+    fn merge(&self, budget_bytes: u64, max_depth: usize) -> Result<Merged, StorageError>;
+
+    /// Measures everything on disk, by who reads it.
+    fn usage(&self) -> Result<Usage, StorageError>;
 
     /// Measures a branch on disk.
     fn size(&self, branch: BranchId) -> Result<BranchSize, StorageError>;

@@ -109,6 +109,7 @@ impl<'a> Image<'a> {
         };
         make_branch_folder(target, account)?;
         make_private(&target.data(), account)?;
+        crash_point!(CreateFolderMade);
         quiesce()?;
         image.copy_changed()?;
         Ok(image)

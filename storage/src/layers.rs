@@ -15,14 +15,14 @@ use offshoot_pages::{PAGE_SIZE, SEGMENT_PAGES};
 use crate::error::{Context as _, StorageError};
 use crate::files::{relation_folders, sync_folder};
 
-fn c_path(path: &Path) -> Result<CString, StorageError> {
+pub(crate) fn c_path(path: &Path) -> Result<CString, StorageError> {
     CString::new(path.as_os_str().as_bytes()).map_err(|_| StorageError::Damaged {
         path: path.to_owned(),
         what: "its name holds a NUL byte".into(),
     })
 }
 
-fn open_map(path: &Path, writable: bool) -> Result<Map, StorageError> {
+pub(crate) fn open_map(path: &Path, writable: bool) -> Result<Map, StorageError> {
     Map::open(&c_path(path)?, writable).map_err(|error| match error {
         MapError::Os(code) => StorageError::io("open the page map", path, io::Error::from_raw_os_error(code)),
         MapError::NotAMap => {
@@ -32,7 +32,7 @@ fn open_map(path: &Path, writable: bool) -> Result<Map, StorageError> {
 }
 
 /// The page maps of a layer, by path.
-fn maps(layer: &Path) -> Result<Vec<PathBuf>, StorageError> {
+pub(crate) fn maps(layer: &Path) -> Result<Vec<PathBuf>, StorageError> {
     let mut found = Vec::new();
     for folder in relation_folders(layer).context("list the layer", layer)? {
         let folder = layer.join(folder);

@@ -3,6 +3,9 @@
 //! A [`Store`] holds a project's database branches. It knows files, pages, WAL and Postgres processes; it has
 //! never heard of git, JSON, an editor or a schema. All calls block; all are safe from several threads.
 
+#[macro_use]
+mod crash;
+
 mod boot;
 mod branches;
 mod compute;
@@ -13,15 +16,23 @@ mod files;
 mod id;
 mod image;
 mod layers;
+mod merge;
 mod metadata;
 mod open;
 mod page_layers;
 mod paths;
+mod purge;
 mod store;
 mod trash;
+mod usage;
 
+#[cfg(feature = "crash-points")]
+pub use crash::{CrashPoint, Operation, die_at};
 pub use create::{CreateReport, CreateStore, Source, create_store};
 pub use error::{ErrorKind, StorageError};
 pub use id::{BranchId, LayerId};
+pub use merge::{MAX_DEPTH, Merged};
+pub use purge::{Purged, Trashed};
 pub use store::{Branch, BranchSize, ComputeState, OpenStore, Store, StoreInfo};
-pub use trash::Undone;
+pub use trash::{Undoable, Undone};
+pub use usage::{BranchUsage, Share, Usage};

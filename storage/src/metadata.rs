@@ -115,6 +115,12 @@ impl Metadata {
         }
     }
 
+    /// Lets commits stay in memory, for tests that no kill concerns.
+    #[cfg(test)]
+    pub(crate) fn forget_durability(&self) {
+        let _ = self.connection().pragma_update(None, "synchronous", "OFF");
+    }
+
     fn connection(&self) -> MutexGuard<'_, Connection> {
         // A panic in a transaction rolled it back: the connection is as good as before.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -217,6 +223,11 @@ impl Metadata {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// The stacks of all branches, each top first.
+    pub(crate) fn stacks(&self) -> Result<Vec<Vec<StackLayer>>, StorageError> {
+        read_stacks(&self.connection()).map(|stacks| stacks.into_iter().map(|(_, stack)| stack).collect())
+    }
+
     /// All layers that were last written in another boot than `boot` and may have lost pages.
     pub(crate) fn layers_of_other_boots(&self, boot: &str) -> Result<Vec<LayerId>, StorageError> {
         let connection = self.connection();
@@ -248,6 +259,64 @@ impl Metadata {
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
+}
+
+/// Each branch with its stack, top first.
+fn read_stacks(connection: &Connection) -> Result<Vec<(i64, Vec<StackLayer>)>, StorageError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT stacks.branch, layers.id, layers.volatile_boot IS NULL FROM stacks
+         JOIN layers ON layers.id = stacks.layer ORDER BY stacks.branch, stacks.height DESC",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut stacks: Vec<(i64, Vec<StackLayer>)> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (branch, layer) =
+            (row.get(0)?, StackLayer { id: row.get::<_, i64>(1)? as u64, durable: row.get(2)? });
+        match stacks.last_mut() {
+            Some((last, stack)) if *last == branch => stack.push(layer),
+            _ => stacks.push((branch, vec![layer])),
+        }
+    }
+    Ok(stacks)
+}
+
+/// Takes the neighbours `gone`, top first, out of every stack, and puts `by`, a layer that is on the disk, in their place.
+/// Returns those that no stack has any more.
+pub(crate) fn replace_layers(
+    transaction: &Transaction<'_>,
+    gone: &[u64],
+    by: Option<LayerId>,
+) -> Result<Vec<LayerId>, StorageError> {
+    if let Some(by) = by {
+        transaction.execute("INSERT INTO layers (id, volatile_boot) VALUES (?1, NULL)", [by.0 as i64])?;
+    }
+    let holders: Vec<i64> = read_stacks(transaction)?
+        .into_iter()
+        .filter(|(_, stack)| {
+            stack
+                .windows(gone.len())
+                .any(|window| window.iter().map(|layer| layer.id).eq(gone.iter().copied()))
+        })
+        .map(|(branch, _)| branch)
+        .collect();
+    for branch in holders {
+        for (place, layer) in gone.iter().enumerate() {
+            let to = by.filter(|_| place == 0);
+            let (branch, layer) = (branch, *layer as i64);
+            match to {
+                Some(to) => transaction.execute(
+                    "UPDATE stacks SET layer = ?3 WHERE branch = ?1 AND layer = ?2",
+                    params![branch, layer, to.0 as i64],
+                )?,
+                None => transaction
+                    .execute("DELETE FROM stacks WHERE branch = ?1 AND layer = ?2", params![branch, layer])?,
+            };
+        }
+    }
+    let mut statement = transaction
+        .prepare_cached("DELETE FROM layers WHERE id NOT IN (SELECT layer FROM stacks) RETURNING id")?;
+    let released = statement.query_map([], |row| Ok(LayerId(row.get::<_, i64>(0)? as u64)))?;
+    Ok(released.collect::<Result<_, _>>()?)
 }
 
 fn configure(connection: &Connection) -> Result<(), StorageError> {
@@ -345,6 +414,19 @@ pub(crate) fn lose_branch(transaction: &Transaction<'_>, branch: BranchId) -> Re
         params![branch.0 as i64, replaced.or(parent)],
     )?;
     Ok(())
+}
+
+/// As [`forget_branch`], if the branch is in the trash; false if it is not.
+pub(crate) fn forget_trashed(transaction: &Transaction<'_>, branch: BranchId) -> Result<bool, StorageError> {
+    let trashed: bool = transaction.query_row(
+        "SELECT EXISTS (SELECT 1 FROM branches WHERE id = ?1 AND trashed_ms IS NOT NULL)",
+        [branch.0 as i64],
+        |row| row.get(0),
+    )?;
+    if trashed {
+        forget_branch(transaction, branch)?;
+    }
+    Ok(trashed)
 }
 
 /// Removes a branch and its stack; layers that no stack holds any more go too.

@@ -21,6 +21,7 @@ use crate::files::remove_tree;
 use crate::metadata::Metadata;
 use crate::page_layers::PageLayers;
 use crate::paths::Paths;
+use crate::purge::make_ballast;
 use crate::store::{OpenStore, Shared, Store, StoreInfo};
 use crate::{BranchId, create};
 
@@ -43,11 +44,13 @@ impl Store {
         let interposer = create::install_interposer(&options.interposer, &paths.libraries())?;
         create::check_postgres(&info.postgres, &interposer)?;
         stop_orphans(&paths, options.account.as_ref())?;
+        crash_point!(OpenOrphansStopped);
         prepare_runtime(paths.runtime(), options.account.as_ref())?;
         let driver =
             PageLayers::new(paths.clone(), Arc::clone(&metadata), options.account.clone(), interposer)?;
         let boot = driver.boot().to_owned();
         driver.recover()?;
+        crash_point!(OpenRecovered);
         let password = fs::read_to_string(paths.secret()).context("read", &paths.secret())?;
         let shared = Arc::new(Shared {
             info,
@@ -61,7 +64,9 @@ impl Store {
             settings: Mutex::new(options.settings),
             making: RwLock::default(),
             next_branch: AtomicU64::new(0),
+            merging: Mutex::default(),
         });
+        make_ballast(&shared.paths);
         let (sender, thread) = start_settler(&shared)?;
         Ok(Self { shared, settler: Mutex::new(Some(sender)), settler_thread: Mutex::new(Some(thread)), lock })
     }

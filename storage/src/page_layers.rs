@@ -17,7 +17,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use offshoot_pages::control::{self, ControlRef, MAX_LAYERS, StackLayer};
@@ -27,8 +27,10 @@ use crate::driver::{Driver, Fork, Opened};
 use crate::error::{Context as _, StorageError};
 use crate::files::{disk_usage, give, make_private, remove_tree, sync_folder, sync_tree};
 use crate::image::{Image, make_skeleton, read_control};
+use crate::merge::{Merged, Merging};
 use crate::metadata::{self, Metadata};
 use crate::paths::{BranchPaths, Paths};
+use crate::usage::{self, Usage};
 use crate::{BranchId, BranchSize, LayerId, boot, layers};
 
 /// How long a fork waits for a process in the middle of a write.
@@ -36,22 +38,27 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// See the module.
 pub(crate) struct PageLayers {
-    paths: Paths,
-    metadata: Arc<Metadata>,
-    account: Option<Account>,
+    pub(crate) paths: Paths,
+    pub(crate) metadata: Arc<Metadata>,
+    pub(crate) account: Option<Account>,
     interposer: PathBuf,
     boot: String,
     /// Control blocks of the branches that are open.
-    open: Mutex<HashMap<BranchId, OpenControl>>,
+    pub(crate) open: Mutex<HashMap<BranchId, OpenControl>>,
     /// One settling at a time: the second finds the work done.
     settling: Mutex<()>,
     /// Held while a stack in the metadata is ahead of the one that its processes have.
-    freezing: Mutex<()>,
+    pub(crate) freezing: Mutex<()>,
+    /// Read while a fork has read a stack that it has not committed yet; written while stacks get other layers that say
+    /// the same. Taken before `freezing`, and that before `open`.
+    pub(crate) shape: RwLock<()>,
+    /// What is being merged. Held while files of layers are removed.
+    pub(crate) merging: Mutex<Merging>,
     /// Bytes of layers that no longer change.
-    frozen_bytes: Mutex<HashMap<LayerId, u64>>,
+    pub(crate) frozen_bytes: Mutex<HashMap<LayerId, u64>>,
 }
 
-struct OpenControl(ControlRef);
+pub(crate) struct OpenControl(pub(crate) ControlRef);
 
 impl Drop for OpenControl {
     fn drop(&mut self) {
@@ -60,7 +67,7 @@ impl Drop for OpenControl {
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -81,6 +88,8 @@ impl PageLayers {
             open: Mutex::default(),
             settling: Mutex::default(),
             freezing: Mutex::default(),
+            shape: RwLock::default(),
+            merging: Mutex::default(),
             frozen_bytes: Mutex::default(),
         })
     }
@@ -90,7 +99,7 @@ impl PageLayers {
         &self.boot
     }
 
-    fn make_layer(&self) -> Result<LayerId, StorageError> {
+    pub(crate) fn make_layer(&self) -> Result<LayerId, StorageError> {
         let id = LayerId::random().context("name a layer in", &self.paths.layers())?;
         make_private(&self.paths.layer(id), self.account.as_ref())?;
         sync_folder(&self.paths.layers()).context("sync", &self.paths.layers())?;
@@ -102,6 +111,13 @@ impl PageLayers {
         Ok(control.state.is_clean())
     }
 
+    /// The uppermost layer of a stack.
+    fn top(&self, stack: &[StackLayer]) -> Result<LayerId, StorageError> {
+        let damaged =
+            || StorageError::Damaged { path: self.paths.metadata(), what: "a branch has no layers".into() };
+        stack.first().map(|layer| LayerId(layer.id)).ok_or_else(damaged)
+    }
+
     /// Freezes the parent's top layer if it holds anything and finishes the image. Returns what the child reads.
     fn freeze(
         &self,
@@ -110,12 +126,7 @@ impl PageLayers {
     ) -> Result<(Vec<StackLayer>, offshoot_postgres::Lsn), StorageError> {
         let _freezing = locked(&self.freezing);
         let mut stack = self.metadata.stack(parent)?;
-        if stack.is_empty() {
-            return Err(StorageError::Damaged {
-                path: self.paths.metadata(),
-                what: "a branch has no layers".into(),
-            });
-        }
+        self.top(&stack)?;
         if stack.len() + 2 > MAX_LAYERS {
             return Err(StorageError::TooDeep { branch: parent.to_string(), depth: MAX_LAYERS });
         }
@@ -126,6 +137,7 @@ impl PageLayers {
             }
             None => self.push_new_layer(parent)?,
         };
+        crash_point!(FreezeLayerCommitted);
         match self.freeze_in_gate(parent, &stack, new_top, image) {
             Ok((true, lsn)) => Ok((stack, lsn)),
             other => {
@@ -157,6 +169,7 @@ impl PageLayers {
     /// Commits a new top layer for `parent`.
     fn push_new_layer(&self, parent: BranchId) -> Result<LayerId, StorageError> {
         let layer = self.make_layer()?;
+        crash_point!(FreezeLayerMade);
         let committed = self
             .metadata
             .transaction(|transaction| metadata::push_layer(transaction, parent, layer, &self.boot));
@@ -184,17 +197,21 @@ impl PageLayers {
             return Ok((!layers::is_empty(&top)?, lsn));
         };
         control.close_gate(PATIENCE).map_err(|stalled| stalled_error(parent, stalled))?;
+        crash_point!(FreezeGateClosed);
         let result = (|| {
             let lsn = image.finish()?;
+            crash_point!(FreezeImageFinished);
             if layers::is_empty(&top)? {
                 return Ok((false, lsn));
             }
             let mut next = vec![StackLayer { id: new_top.0, durable: false }];
             next.extend_from_slice(stack);
             control.swap_stack(&next);
+            crash_point!(FreezeStackSwapped);
             Ok((true, lsn))
         })();
         control.open_gate();
+        crash_point!(FreezeGateOpened);
         result
     }
 
@@ -222,9 +239,13 @@ impl PageLayers {
     fn fork_into(&self, parent: BranchId, child: BranchId) -> Result<Fork, StorageError> {
         let (source, target) = (self.paths.branch(parent), self.paths.branch(child));
         let image = Image::begin(&source, &target, self.account.as_ref(), || self.quiesce(parent))?;
+        crash_point!(CreateImageCopied);
+        let _shape = self.shape.read().unwrap_or_else(PoisonError::into_inner);
         let (below, lsn) = self.freeze(parent, image)?;
         Image::hand_over(&target, self.account.as_ref())?;
+        crash_point!(CreateImageGiven);
         let top = self.make_layer()?;
+        crash_point!(CreateTopMade);
         let committed = self
             .metadata
             .transaction(|transaction| metadata::write_stack(transaction, child, top, &below, &self.boot));
@@ -232,7 +253,38 @@ impl PageLayers {
             let _ = remove_tree(&self.paths.layer(top));
             return Err(error);
         }
+        crash_point!(CreateStackCommitted);
         Ok(Fork { lsn })
+    }
+
+    /// Writes the control block of a branch and maps it.
+    fn open_control(&self, branch: BranchId) -> Result<(), StorageError> {
+        let paths = self.paths.branch(branch);
+        let block = paths.control_block();
+        let first = LayerId::random().context("number the files of", paths.folder())?.0;
+        // The layers below the top may be merged until the control block is known.
+        let _freezing = locked(&self.freezing);
+        let stack = self.metadata.stack(branch)?;
+        control::write_new(&block, &stack, first).context("write", &block)?;
+        give(&block, self.account.as_ref())?;
+        let lock = paths.namespace_lock();
+        fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(&lock)
+            .context("create", &lock)?;
+        give(&lock, self.account.as_ref())?;
+        let path = CString::new(block.as_os_str().as_bytes()).map_err(|_| StorageError::Damaged {
+            path: block.clone(),
+            what: "its name holds a NUL byte".into(),
+        })?;
+        let control = control::open(&path)
+            .map_err(|error| StorageError::Damaged { path: block, what: format!("{error:?}") })?;
+        locked(&self.open).insert(branch, OpenControl(control));
+        Ok(())
     }
 
     fn mark_durable(&self, layer: LayerId) -> Result<(), StorageError> {
@@ -243,7 +295,7 @@ impl PageLayers {
         Ok(())
     }
 
-    fn layer_bytes(&self, layer: LayerId, frozen: bool) -> u64 {
+    pub(crate) fn layer_bytes(&self, layer: LayerId, frozen: bool) -> u64 {
         if frozen && let Some(bytes) = locked(&self.frozen_bytes).get(&layer) {
             return *bytes;
         }
@@ -275,39 +327,15 @@ impl Driver for PageLayers {
     fn open(&self, branch: BranchId) -> Result<Opened, StorageError> {
         let paths = self.paths.branch(branch);
         self.settle(branch)?;
-        let stack = self.metadata.stack(branch)?;
-        let Some(top) = stack.first() else {
-            return Err(StorageError::Damaged {
-                path: self.paths.metadata(),
-                what: "a branch has no layers".into(),
-            });
-        };
+        let top = self.top(&self.metadata.stack(branch)?)?;
         if !Self::is_clean(&paths)? {
             // Recovery skips pages that are up to date and never syncs them: they must be durable before.
-            layers::sync(&self.paths.layer(LayerId(top.id)))?;
+            layers::sync(&self.paths.layer(top))?;
+            crash_point!(WakeLayerSynced);
         }
         make_skeleton(&paths.data(), self.account.as_ref())?;
-        let block = paths.control_block();
-        let first = LayerId::random().context("number the files of", paths.folder())?.0;
-        control::write_new(&block, &stack, first).context("write", &block)?;
-        give(&block, self.account.as_ref())?;
-        let lock = paths.namespace_lock();
-        fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW)
-            .open(&lock)
-            .context("create", &lock)?;
-        give(&lock, self.account.as_ref())?;
-        let path = CString::new(block.as_os_str().as_bytes()).map_err(|_| StorageError::Damaged {
-            path: block.clone(),
-            what: "its name holds a NUL byte".into(),
-        })?;
-        let control = control::open(&path)
-            .map_err(|error| StorageError::Damaged { path: block, what: format!("{error:?}") })?;
-        locked(&self.open).insert(branch, OpenControl(control));
+        self.open_control(branch)?;
+        crash_point!(WakeControlWritten);
         let env = [
             ("LD_PRELOAD", self.interposer.clone()),
             ("OFFSHOOT_DATA_DIR", paths.data()),
@@ -367,31 +395,49 @@ impl Driver for PageLayers {
         let _one = locked(&self.settling);
         for layer in self.frozen_layers(branch)?.iter().rev().filter(|layer| !layer.durable) {
             layers::sync(&self.paths.layer(LayerId(layer.id)))?;
+            crash_point!(SettleLayerSynced);
             self.mark_durable(LayerId(layer.id))?;
+            crash_point!(SettleLayerMarked);
         }
         let unsettled = self.metadata.branch(branch)?.is_some_and(|row| row.unsettled_boot.is_some());
         if unsettled {
             let folder = self.paths.branch(branch);
             sync_tree(folder.folder()).context("sync", folder.folder())?;
             sync_folder(&self.paths.branches()).context("sync", &self.paths.branches())?;
+            crash_point!(SettleFolderSynced);
             self.metadata.set_settled(branch)?;
+            crash_point!(SettleDone);
         }
         Ok(())
     }
 
+    fn merge(&self, budget_bytes: u64, max_depth: usize) -> Result<Merged, StorageError> {
+        self.merge_some(budget_bytes, max_depth)
+    }
+
     fn reclaim(&self) -> Result<(), StorageError> {
+        let merging = locked(&self.merging);
         let branches: HashSet<BranchId> = self.metadata.branches()?.into_iter().map(|row| row.id).collect();
         let used = self.metadata.stacked_layers()?;
         for orphan in used.iter().map(|(branch, _)| *branch).filter(|branch| !branches.contains(branch)) {
             self.metadata.transaction(|transaction| metadata::forget_branch(transaction, orphan))?;
         }
         let used = self.metadata.stacked_layers()?;
-        let used: HashSet<String> = used.into_iter().map(|(_, layer)| layer.to_string()).collect();
+        let used: HashSet<String> = used
+            .into_iter()
+            .map(|(_, layer)| layer)
+            .chain(merging.unpublished())
+            .map(|layer| layer.to_string())
+            .collect();
         remove_others(&self.paths.layers(), &|name| used.contains(name))?;
         let names: HashSet<String> = branches.iter().map(ToString::to_string).collect();
         remove_others(&self.paths.branches(), &|name| names.contains(name))?;
         locked(&self.frozen_bytes).retain(|layer, _| used.contains(&layer.to_string()));
         Ok(())
+    }
+
+    fn usage(&self) -> Result<Usage, StorageError> {
+        usage::measure(&self.paths, &self.metadata)
     }
 
     fn size(&self, branch: BranchId) -> Result<BranchSize, StorageError> {
@@ -426,7 +472,11 @@ fn remove_others(folder: &std::path::Path, keep: &dyn Fn(&str) -> bool) -> Resul
         if !entry.file_name().to_str().is_some_and(keep) {
             tracing::info!(path = %entry.path().display(), "removed: no branch reads it");
             remove_tree(&entry.path())?;
+            crash_point!(PurgeOneRemoved);
         }
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

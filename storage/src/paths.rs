@@ -37,6 +37,11 @@ impl Paths {
         self.store.join("lib")
     }
 
+    /// Room that is given up when the disk is full and something has to be written to free more.
+    pub(crate) fn ballast(&self) -> PathBuf {
+        self.store.join("ballast")
+    }
+
     pub(crate) fn layers(&self) -> PathBuf {
         self.store.join("layers")
     }

@@ -17,6 +17,7 @@ use crate::compute::Compute;
 use crate::driver::Driver;
 use crate::error::StorageError;
 use crate::files::make_private;
+use crate::merge::Merged;
 use crate::metadata::{BranchRow, Metadata};
 use crate::paths::Paths;
 
@@ -167,6 +168,8 @@ pub(crate) struct Shared {
     /// Read while a branch comes into being, written while what belongs to none is removed.
     pub(crate) making: RwLock<()>,
     pub(crate) next_branch: AtomicU64,
+    /// Held while layers are merged, and while some are removed. Taken before `making`.
+    pub(crate) merging: Mutex<()>,
 }
 
 impl Store {
@@ -239,6 +242,17 @@ impl Store {
     /// Measures a branch on the disk. Takes time in the number of its files, not of their bytes.
     pub fn size(&self, id: BranchId) -> Result<BranchSize, StorageError> {
         self.shared.driver.size(id)
+    }
+
+    /// Merges layers on which only one other stands, and shortens stacks that are deeper than `max_depth` all the same;
+    /// [`crate::MAX_DEPTH`] is a good one. Copies about `budget_bytes` of pages and returns; call it every few seconds.
+    /// Branches are made meanwhile as always.
+    ///
+    /// # Errors
+    /// [`StorageError::DiskFull`] and other failures of the disk. Nothing is lost then, and the next minute is rest.
+    pub fn merge_quiet(&self, budget_bytes: u64, max_depth: usize) -> Result<Merged, StorageError> {
+        let _turn = locked(&self.shared.merging);
+        self.shared.driver.merge(budget_bytes, max_depth)
     }
 
     /// Where the branch's Postgres writes its log.

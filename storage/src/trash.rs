@@ -1,21 +1,12 @@
 //! Deleting with a way back: branches go to the trash first.
 
-use std::sync::PoisonError;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
 use rusqlite::{Transaction, params};
 
 use crate::branches::{name_taken, now_ms};
 use crate::error::StorageError;
-use crate::metadata::{self, BranchRow};
+use crate::metadata::BranchRow;
 use crate::store::{Branch, Store, locked};
 use crate::{BranchId, compute};
-
-/// How long the trash keeps a branch.
-const KEPT: Duration = Duration::from_hours(7 * 24);
-
-/// Hours of running engines that it keeps a branch at the least.
-const KEPT_HOURS: u64 = 24;
 
 /// What [`Store::undo`] did.
 #[derive(Clone, Debug)]
@@ -24,6 +15,15 @@ pub struct Undone {
     pub branch: Branch,
     /// Whether it took the place of another state of the same branch, which is in the trash now.
     pub replaced: bool,
+}
+
+/// What [`Store::undo`] would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undoable {
+    /// The name of the branch that would come back.
+    pub name: String,
+    /// The live branch in whose place it would come.
+    pub replaces: Option<BranchId>,
 }
 
 /// Moves a branch to the trash.
@@ -69,13 +69,43 @@ impl Store {
         let cell = self.shared.cell(id);
         let mut compute = locked(&cell.compute);
         compute::stop(&self.shared, id, &cell, &mut compute)?;
+        crash_point!(DeleteStopped);
         self.shared.metadata.transaction(|transaction| {
             put_in(transaction, id, None)?;
-            adopt_children(transaction, id, parent)
+            adopt_children(transaction, id, parent)?;
+            crash_point!(DeleteWritten);
+            Ok(())
         })?;
+        crash_point!(DeleteCommitted);
         drop(compute);
         tracing::info!(branch = row.name, "deleted; it is in the trash");
         Ok(())
+    }
+
+    /// What [`Store::undo`] would bring back; `None` if it would fail, as nothing is in the trash or another branch has
+    /// the name by now. Changes nothing.
+    ///
+    /// # Errors
+    /// Only if the metadata cannot be read.
+    pub fn undoable(&self) -> Result<Option<Undoable>, StorageError> {
+        let Some((row, present)) = self.newest_in_trash()? else { return Ok(None) };
+        if let Some(present) = present {
+            return Ok(Some(Undoable { name: present.name, replaces: Some(present.id) }));
+        }
+        let taken = self.shared.metadata.live_branch(&row.name)?.is_some();
+        Ok((!taken).then_some(Undoable { name: row.name, replaces: None }))
+    }
+
+    /// The branch that went to the trash last, and the live one that took its place when it was reset.
+    fn newest_in_trash(&self) -> Result<Option<(BranchRow, Option<BranchRow>)>, StorageError> {
+        let metadata = &self.shared.metadata;
+        let trashed = metadata.branches()?.into_iter().filter(|row| row.trashed_ms.is_some());
+        let Some(row) = trashed.max_by_key(|row| row.trash_order) else { return Ok(None) };
+        let present = match row.replaced_by {
+            Some(id) => metadata.branch(id)?.filter(|present| present.trashed_ms.is_none()),
+            None => None,
+        };
+        Ok(Some((row, present)))
     }
 
     /// Brings the branch that was deleted or reset last back.
@@ -85,27 +115,18 @@ impl Store {
     /// # Errors
     /// [`StorageError::NothingToUndo`]; [`StorageError::BranchExists`] when another branch has its name by now.
     pub fn undo(&self) -> Result<Undone, StorageError> {
-        let newest = self
-            .shared
-            .metadata
-            .branches()?
-            .into_iter()
-            .filter(|row| row.trashed_ms.is_some())
-            .max_by_key(|row| row.trash_order);
-        let Some(row) = newest else { return Err(StorageError::NothingToUndo) };
-        let present = match row.replaced_by {
-            Some(id) => self.shared.metadata.branch(id)?.filter(|present| present.trashed_ms.is_none()),
-            None => None,
-        };
+        let Some((row, present)) = self.newest_in_trash()? else { return Err(StorageError::NothingToUndo) };
         match &present {
             Some(present) => {
                 let cell = self.shared.cell(present.id);
                 let mut compute = locked(&cell.compute);
                 compute::stop(&self.shared, present.id, &cell, &mut compute)?;
+                crash_point!(UndoStopped);
                 self.swap(&row, Some(present))?;
             }
             None => self.swap(&row, None)?,
         }
+        crash_point!(UndoCommitted);
         tracing::info!(branch = row.name, "back from the trash");
         Ok(Undone { branch: self.branch(row.id)?, replaced: present.is_some() })
     }
@@ -126,6 +147,7 @@ impl Store {
                     params![row.id.0 as i64, name, parent.map(|id| id.0 as i64)],
                 )
                 .map_err(|error| name_taken(error.into(), name))?;
+            crash_point!(UndoWritten);
             Ok(())
         })
     }
@@ -143,38 +165,5 @@ impl Store {
             }
         }
         Ok(Some(self.shared.info.root_branch))
-    }
-
-    /// Removes for good what has been in the trash for seven days at `now`, and for a day of running engines. Call it
-    /// once an hour: it counts the calls, so that a clock that jumps ahead empties nothing.
-    ///
-    /// # Errors
-    /// The first failure; the rest is tried again the next time.
-    pub fn purge_trash(&self, now: SystemTime) -> Result<(), StorageError> {
-        let metadata = &self.shared.metadata;
-        let hours = metadata.property("hours")?.and_then(|hours| hours.parse::<u64>().ok()).unwrap_or(0) + 1;
-        metadata.set_property("hours", &hours.to_string())?;
-        let now_ms = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
-        let limit_ms = now_ms.saturating_sub(KEPT.as_millis() as u64);
-        let old: Vec<BranchRow> = metadata
-            .branches()?
-            .into_iter()
-            .filter(|row| row.trashed_ms.is_some_and(|trashed| trashed < limit_ms))
-            .filter(|row| row.trashed_hours.is_some_and(|trashed| trashed + KEPT_HOURS <= hours))
-            .collect();
-        if old.is_empty() {
-            return Ok(());
-        }
-        let _alone = self.shared.making.write().unwrap_or_else(PoisonError::into_inner);
-        self.shared.metadata.transaction(|transaction| {
-            for row in &old {
-                metadata::forget_branch(transaction, row.id)?;
-            }
-            Ok(())
-        })?;
-        for row in &old {
-            locked(&self.shared.cells).remove(&row.id);
-        }
-        self.shared.driver.reclaim()
     }
 }

@@ -2,7 +2,7 @@
 
 mod support;
 
-use offshoot_storage::{ComputeState, StorageError};
+use offshoot_storage::{ComputeState, StorageError, Undoable};
 use support::TestStore;
 
 const MAJOR: u32 = 18;
@@ -196,4 +196,21 @@ fn a_clock_that_jumps_ahead_empties_no_trash_and_a_week_of_work_does() {
     }
     assert!(matches!(test.store().undo(), Err(StorageError::NothingToUndo)));
     assert_eq!(std::fs::read_dir(test.dir().join("branches")).unwrap().count(), 1);
+}
+
+#[test]
+fn what_undo_would_bring_back_is_told_without_doing_it() {
+    let Some(test) = TestStore::new(MAJOR) else { return };
+    assert_eq!(test.store().undoable().unwrap(), None);
+    test.create("a", "main");
+    test.store().delete_branch(test.id("a")).unwrap();
+    let told = |replaces| Some(Undoable { name: "a".into(), replaces });
+    assert_eq!(test.store().undoable().unwrap(), told(None));
+    assert_eq!(test.store().undoable().unwrap(), told(None), "nothing was done");
+    test.create("a", "main");
+    assert_eq!(test.store().undoable().unwrap(), None, "the name is taken");
+    assert!(matches!(test.store().undo(), Err(StorageError::BranchExists { .. })));
+    let new = test.store().reset_branch(test.id("a")).unwrap().id;
+    assert_eq!(test.store().undoable().unwrap(), told(Some(new)));
+    assert!(test.store().undo().unwrap().replaced);
 }

@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::cancel::{CancelKeys, Registration};
 use crate::tracker::Conversation;
+use crate::upstream::Pulse;
 
 /// A lane's first buffer, in bytes: enough for small queries, so that idle connections cost little.
 const SMALL_BUFFER: usize = 8 * 1024;
@@ -90,6 +91,7 @@ pub(crate) struct Relay {
     server: UnixStream,
     socket: PathBuf,
     keys: Arc<CancelKeys>,
+    pulse: Arc<Pulse>,
     registration: Option<Registration>,
     talk: Conversation,
     up: Lane,
@@ -111,6 +113,7 @@ impl Relay {
         greeting: &[u8],
         socket: PathBuf,
         keys: Arc<CancelKeys>,
+        pulse: Arc<Pulse>,
     ) -> Self {
         let (up, mut down) = (Lane::new(), Lane::new());
         let mut talk = Conversation::default();
@@ -127,6 +130,7 @@ impl Relay {
             server,
             socket,
             keys,
+            pulse,
             registration,
             talk,
             up,
@@ -191,11 +195,15 @@ impl Relay {
         if timeout(CUT_PATIENCE, goodbye).await.is_err() {
             tracing::debug!("a backend did not end in time");
         }
-        self.client
+        self.into_client()
     }
 
     /// Drops the server's side at once and returns the client's socket.
     pub(crate) fn into_client(self) -> TcpStream {
+        // What was under way may have been committed.
+        if !self.is_idle() {
+            self.pulse.beat();
+        }
         self.client
     }
 
@@ -235,6 +243,9 @@ impl Relay {
     fn poll_hear_server(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let size = ready!(self.down.poll_fill(cx, &mut self.server))?;
         self.down.boundary = self.talk.server_sent(&self.down.buffer[..size]);
+        if self.talk.take_statement_end() {
+            self.pulse.beat();
+        }
         self.register_key();
         Poll::Ready(Ok(size > 0))
     }

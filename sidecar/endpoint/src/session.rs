@@ -54,30 +54,44 @@ pub(crate) async fn serve(mut client: TcpStream, shared: Arc<Shared>) {
 }
 
 async fn session(client: TcpStream, startup: &[u8], shared: &Shared) {
+    // Made before the ticket, so that it is dropped after it.
+    let told = Told(&*shared.upstream);
     let mut ticket = match shared.roster.enter(shared.options.max_connections) {
         Ok(ticket) => ticket,
         Err(no_entry) => {
             return refuse(client, &no_entry_error(no_entry, shared.options.max_connections)).await;
         }
     };
+    shared.upstream.connections_changed();
     let opened = match open(&client, startup, shared, &mut ticket).await {
         Ok(opened) => opened,
         Err(NotOpened::ClientLeft) => return,
         Err(NotOpened::Refused(error)) => {
             drop(ticket);
+            drop(told);
             return refuse(client, &error).await;
         }
     };
     let Opened { target, server, greeting } = opened;
     tracing::debug!(target = target.key, "connection opened");
     let keys = Arc::clone(&shared.options.cancel_keys);
-    let relay = Relay::new(client, server, &greeting, target.socket, keys);
+    let relay = Relay::new(client, server, &greeting, target.socket, keys, target.pulse);
     let client = converse(relay, &mut ticket).await;
     tracing::debug!(target = target.key, outcome = ?ticket.outcome, "connection ended");
     // In this order: whoever waits for a drain finds the guards gone.
     drop(target.guard);
     drop(ticket);
+    drop(told);
     linger(client).await;
+}
+
+/// Tells the upstream, when it is dropped, that a connection has ended.
+struct Told<'a>(&'a dyn Upstream);
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        self.0.connections_changed();
+    }
 }
 
 /// Relays until the end, whoever brings it about, and says goodbye to both sides.

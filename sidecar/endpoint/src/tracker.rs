@@ -22,6 +22,7 @@ pub(crate) struct Conversation {
     key: Option<Vec<u8>>,
     last_from_server: u8,
     terminated: bool,
+    statement_ended: bool,
 }
 
 impl Conversation {
@@ -33,8 +34,12 @@ impl Conversation {
 
     /// Takes note of bytes from the server. Returns the offset of the last message boundary in `bytes`, both ends included.
     pub(crate) fn server_sent(&mut self, bytes: &[u8]) -> Option<usize> {
-        let mut sink =
-            FromServer { ledger: &mut self.ledger, key: &mut self.key, last: &mut self.last_from_server };
+        let mut sink = FromServer {
+            ledger: &mut self.ledger,
+            key: &mut self.key,
+            last: &mut self.last_from_server,
+            ended: &mut self.statement_ended,
+        };
         self.server.feed(bytes, &mut sink)
     }
 
@@ -56,6 +61,11 @@ impl Conversation {
     /// Whether the end of the connection needs no explanation: the client asked for it, or the server gave its reason.
     pub(crate) fn end_is_explained(&self) -> bool {
         self.terminated || self.last_from_server == b'E'
+    }
+
+    /// Whether a statement or transaction ended since the last call. The end of the login is none.
+    pub(crate) fn take_statement_end(&mut self) -> bool {
+        std::mem::take(&mut self.statement_ended)
     }
 
     /// The key for cancel requests (process id, then secret), once, after the server has sent it.
@@ -89,6 +99,7 @@ struct FromServer<'a> {
     ledger: &'a mut Ledger,
     key: &'a mut Option<Vec<u8>>,
     last: &'a mut u8,
+    ended: &'a mut bool,
 }
 
 impl Sink for FromServer<'_> {
@@ -111,7 +122,10 @@ impl Sink for FromServer<'_> {
 
     fn body(&mut self, kind: u8, body: &[u8]) {
         match kind {
-            b'Z' => self.ledger.ready(body[0]),
+            b'Z' => {
+                *self.ended |= self.ledger.is_logged_in() && body[0] == b'I';
+                self.ledger.ready(body[0]);
+            }
             _ => *self.key = Some(body.to_vec()),
         }
     }

@@ -2,6 +2,10 @@
 
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::Notify;
 
 use crate::error::SqlState;
 
@@ -16,6 +20,9 @@ pub trait Upstream: Send + Sync + 'static {
     /// stopping, or if the endpoint is drained meanwhile. The future is dropped when the client leaves before
     /// it is done, so it must hold nothing that a drop would leak.
     fn connect(&self) -> Connecting<'_>;
+
+    /// Told after [`crate::Endpoint::connections`] changed. Called in a connection's task, so it must not block.
+    fn connections_changed(&self) {}
 }
 
 /// A Postgres that is ready for a connection, or will be in a moment.
@@ -26,6 +33,42 @@ pub struct Target {
     pub socket: PathBuf,
     /// Counts as one open connection until it is dropped.
     pub guard: Box<dyn Send>,
+    /// Told of every statement that ends there.
+    pub pulse: Arc<Pulse>,
+}
+
+/// Tells the upstream that statements end on a target: that something may have changed there.
+///
+/// A beat costs one atomic exchange, and one wake-up for all beats until the upstream takes note of them.
+#[derive(Debug)]
+pub struct Pulse {
+    beaten: AtomicBool,
+    told: Arc<Notify>,
+}
+
+impl Pulse {
+    /// A pulse that has not beaten, and notifies `told` at the first beat after each [`Pulse::take`].
+    pub fn new(told: Arc<Notify>) -> Self {
+        Self { beaten: AtomicBool::new(false), told }
+    }
+
+    /// A statement ended outside of a transaction, or a connection ended in the middle of its work.
+    pub fn beat(&self) {
+        if !self.beaten.swap(true, Ordering::SeqCst) {
+            self.told.notify_one();
+        }
+    }
+
+    /// Whether it has beaten since the last call. What a statement changed before its beat is visible to whoever
+    /// looks after this call.
+    pub fn take(&self) -> bool {
+        self.beaten.swap(false, Ordering::SeqCst)
+    }
+
+    /// Whether it has beaten since the last [`Pulse::take`].
+    pub fn has_beaten(&self) -> bool {
+        self.beaten.load(Ordering::SeqCst)
+    }
 }
 
 /// Why a connection has no target. The client receives it as a FATAL error response.

@@ -322,3 +322,27 @@ async fn closing_tells_everyone_and_dropping_ends_everything() {
     assert_eq!(raw.next().await, None);
     until(&upstream.open, 0).await;
 }
+
+#[tokio::test]
+async fn the_end_of_a_statement_beats_and_every_coming_and_going_is_told() {
+    let dir = short_dir();
+    let server = Fake::start(&dir.path().join("s"), 0, KEY);
+    let (endpoint, upstream) = endpoint(&server.socket, options()).await;
+    let mut raw = Raw::start(endpoint.port()).await;
+    raw.until(b'Z').await;
+    assert!(!upstream.pulse.has_beaten(), "a login is no statement");
+    assert_eq!(upstream.changes.load(Ordering::SeqCst), 1);
+    raw.send(&message(b'Q', b"anything\0")).await;
+    raw.until(b'Z').await;
+    timeout(LONG, upstream.beaten.notified()).await.unwrap();
+    assert!(upstream.pulse.take() && !upstream.pulse.take());
+    drop(raw);
+    timeout(LONG, async {
+        while upstream.changes.load(Ordering::SeqCst) < 2 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
+    assert_eq!(endpoint.connections(), 0, "it is told after the count has changed");
+}

@@ -48,6 +48,18 @@ pub struct Watch<'a> {
     pub cancelled: &'a dyn Fn() -> bool,
 }
 
+/// Ends a [`Client`]'s connection from another thread: whatever it waits for ends with [`ClientError::Closed`].
+#[derive(Debug)]
+pub struct HangUp(UnixStream);
+
+impl HangUp {
+    /// Ends the connection.
+    pub fn now(&self) {
+        // One that has ended already needs no ending.
+        let _ = self.0.shutdown(std::net::Shutdown::Both);
+    }
+}
+
 /// A connection to an engine. One call at a time.
 #[derive(Debug)]
 pub struct Client {
@@ -65,6 +77,14 @@ impl Client {
     pub fn connect(path: &Path) -> Result<Self, ClientError> {
         let stream = UnixStream::connect(path).map_err(ClientError::Unreachable)?;
         Ok(Self { stream, buffer: LineBuffer::default(), notifications: VecDeque::new(), next_id: 1 })
+    }
+
+    /// A way to end this connection while it is waited on elsewhere.
+    ///
+    /// # Errors
+    /// [`ClientError::Io`] if the process has too many files open.
+    pub fn hang_up(&self) -> Result<HangUp, ClientError> {
+        self.stream.try_clone().map(HangUp).map_err(ClientError::Io)
     }
 
     /// Calls `M` and waits for its result.
@@ -314,6 +334,17 @@ mod tests {
             .unwrap();
         assert_eq!(reports.get(), 1);
         assert!(server.join().unwrap()[1].contains("$/cancelRequest"));
+    }
+
+    #[test]
+    fn a_connection_is_ended_while_it_is_waited_on() {
+        let (_dir, path, server) = serve(vec![vec![]]);
+        let mut client = Client::connect(&path).unwrap();
+        let hang_up = client.hang_up().unwrap();
+        let waiting = thread::spawn(move || client.next_notification::<ChangedNotification>(PATIENCE));
+        hang_up.now();
+        assert!(matches!(waiting.join().unwrap(), Err(ClientError::Closed)));
+        server.join().unwrap();
     }
 
     #[test]

@@ -283,6 +283,10 @@ pub struct EditorUrlParams {
     /// Name of the branch; absent means the unchanging address of the worktree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
+    /// Without a branch: take another port, because another program has this one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+    pub new_port: bool,
 }
 
 /// An address.

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Args as Group, Parser, Subcommand};
+use clap::{ArgGroup, Args as Group, Parser, Subcommand, ValueEnum};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -77,6 +77,17 @@ EXAMPLES:
         #[command(subcommand)]
         command: BranchCommand,
     },
+    /// Answer the question of a checkout with `on_checkout = "ask"`.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot answer create      make a database branch for the git branch
+    offshoot answer parent      use the parent's database, and do not ask for this git branch again
+    offshoot answer never       make none by itself in this repository, and do not ask
+    offshoot answer ask         forget these answers")]
+    Answer {
+        /// What to do.
+        answer: Word,
+    },
     /// Bring back the branch that was deleted or reset last.
     #[command(after_help = "\
 EXAMPLES:
@@ -119,6 +130,13 @@ EXAMPLES:
 EXAMPLES:
     offshoot doctor")]
     Doctor,
+    /// Run the language server on standard input and output. Editors start it.
+    #[command(hide = true)]
+    Lsp {
+        /// What is logged to standard error: `debug`, or as `tracing` writes it. OFFSHOOT_LOG otherwise, or `info`.
+        #[arg(long, value_name = "LEVEL")]
+        log: Option<String>,
+    },
     /// Print the completions of a shell.
     #[command(after_help = "\
 EXAMPLES:
@@ -131,11 +149,25 @@ EXAMPLES:
     },
 }
 
+/// An answer, as it is typed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Word {
+    /// Make a database branch for the git branch that is checked out.
+    Create,
+    /// Use the database of its parent.
+    Parent,
+    /// Make none by itself in this repository.
+    Never,
+    /// Forget what was answered, and ask again.
+    Ask,
+}
+
 #[derive(Debug, Group)]
 #[group(skip)]
+#[command(group(ArgGroup::new("source").required(true).args(["empty", "from"])))]
 pub(super) struct InitArgs {
     /// Start with an empty database.
-    #[arg(long, required_unless_present = "from", conflicts_with = "from")]
+    #[arg(long)]
     pub(super) empty: bool,
     /// Start with the data of a running Postgres (a URL), an SQL script (.sql, .sql.gz) or a pg_dump archive.
     #[arg(long, value_name = "SOURCE")]
@@ -195,6 +227,22 @@ EXAMPLES:
         old: String,
         /// Its new name.
         new: String,
+    },
+    /// Guard a branch: it cannot be deleted, reset or renamed.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot branch protect demo")]
+    Protect {
+        /// Its name.
+        name: String,
+    },
+    /// Take a branch's guard away.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot branch unprotect demo")]
+    Unprotect {
+        /// Its name.
+        name: String,
     },
     /// Take a branch back to the data that its parent has now. `offshoot undo` brings back what it had.
     #[command(after_help = "\

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::io::{BufRead, IsTerminal, Write};
 
 use offshoot_protocol::method::{
-    BranchCreate, BranchDelete, BranchGetList, BranchRename, BranchReset, BranchUndo,
+    BranchCreate, BranchDelete, BranchGetList, BranchProtect, BranchRename, BranchReset, BranchUndo,
 };
-use offshoot_protocol::types::{Branch, BranchParams, CreateParams, Nothing, RenameParams};
+use offshoot_protocol::types::{Branch, BranchParams, CreateParams, Nothing, ProtectParams, RenameParams};
 use serde_json::json;
 use unicode_width::UnicodeWidthStr;
 
@@ -24,6 +24,8 @@ pub(super) fn run(command: BranchCommand, output: Output) -> Result<u8> {
         BranchCommand::Create { name, from } => create(&name, from, output),
         BranchCommand::Delete { name, yes } => delete(&name, yes, output),
         BranchCommand::Rename { old, new } => rename(&old, &new, output),
+        BranchCommand::Protect { name } => protect(&name, true, output),
+        BranchCommand::Unprotect { name } => protect(&name, false, output),
         BranchCommand::Reset { name } => reset(&name, output),
     }
 }
@@ -70,6 +72,9 @@ fn table(branches: &[Branch], here: &str, output: Output) -> String {
             format!("{}{gap} {:>7}  {origin}", status::state(branch.state, output), bytes(branch.own_bytes));
         if branch.connections > 0 {
             facts.extend(["  ", &branch.connections.to_string(), " connected"]);
+        }
+        if branch.protected {
+            facts.push_str(&output.faint("  (protected)"));
         }
         if !branch.in_git {
             facts.push_str(&output.faint("  (not in git)"));
@@ -124,6 +129,19 @@ fn rename(old: &str, new: &str, output: Output) -> Result<u8> {
     let params = RenameParams { name: old.to_owned(), to: new.to_owned() };
     let branch = session.call::<BranchRename>(&params)?;
     done(output, &branch, |branch| format!("Renamed branch {old} to {}.", branch.name))
+}
+
+fn protect(name: &str, on: bool, output: Output) -> Result<u8> {
+    let mut session = Session::open(output)?;
+    let branch = session.call::<BranchProtect>(&ProtectParams { name: name.to_owned(), on })?;
+    done(output, &branch, |branch| {
+        let state = if on {
+            "is protected: it cannot be deleted, reset or renamed"
+        } else {
+            "is no longer protected"
+        };
+        format!("Branch {} {state}.", branch.name)
+    })
 }
 
 fn reset(name: &str, output: Output) -> Result<u8> {
@@ -198,11 +216,12 @@ mod tests {
         branches[1].state = ComputeState::Awake;
         branches[1].connections = 2;
         branches[3].in_git = false;
+        branches[3].protected = true;
         insta::assert_snapshot!(table(&branches, "/here", Output::new(false)), @r"
           main     asleep    4.1 KB
         *   größe  awake     4.1 KB  from main   2 connected
               x    asleep    4.1 KB  from größe
-            日本   asleep    4.1 KB  from main   (not in git)
+            日本   asleep    4.1 KB  from main   (protected)  (not in git)
         ");
     }
 }

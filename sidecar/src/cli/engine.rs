@@ -9,11 +9,11 @@ use serde_json::json;
 use super::args::EngineCommand;
 use super::connect::try_connect;
 use super::output::{Output, bytes};
-use super::stop::stop_engine;
 use crate::engine::Options;
 use crate::failure::{Failure, Result};
 use crate::paths::Paths;
 use crate::project::Project;
+use crate::session::stop_engine;
 
 pub(super) fn run(command: EngineCommand, output: Output) -> Result<u8> {
     match command {

@@ -1,235 +1,38 @@
 //! `offshoot init`.
 
-use std::fs;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
-
-use offshoot_git::{Head, Worktree};
-use offshoot_postgres::{Account, ClientTools, Installation, Locator, Progress, Request, load};
-use offshoot_protocol::error::Reason;
-use offshoot_storage::{CreateReport, CreateStore, Source, create_store};
+use offshoot_storage::CreateReport;
 
 use super::args::InitArgs;
 use super::connect::{Session, connect};
 use super::output::{Output, bytes};
 use super::progress::Shown;
-use super::status::{self, hide_password};
-use crate::config::{FILE_NAME, TEMPLATE};
-use crate::engine::binding::git_failure;
-use crate::failure::{Failure, Result, chain};
-use crate::paths::{Paths, interposer};
-use crate::project::{self, Project};
-use crate::{names, sys};
-
-/// Name of the database where nothing suggests another one.
-const DEFAULT_DATABASE: &str = "app";
-/// Postgres cuts longer names.
-const MAX_DATABASE_BYTES: usize = 63;
+use super::status;
+use crate::address::hide_password;
+use crate::config::FILE_NAME;
+use crate::failure::{Failure, Result};
+use crate::init::{Request, prepare};
+use crate::sys;
 
 pub(super) fn run(args: &InitArgs, output: Output) -> Result<u8> {
     let here = std::env::current_dir().map_err(|e| Failure::io("find the current folder", &e))?;
-    let worktree = project::worktree(&here)?;
-    let paths = Paths::from_env()?;
-    let root_branch = root_branch(args, &worktree)?;
-    let source = source(args.from.as_deref())?;
-    let database = database(args, &source)?;
-    let interposer = interposer()?;
-    let had_id = worktree.repository().project_id().is_ok_and(|id| id.is_some());
-    let store = free_store(&worktree, &paths, output)?;
-
+    let request = Request {
+        from: args.from.clone(),
+        postgres: args.postgres,
+        bin_dir: args.bin_dir.clone(),
+        database: args.database.clone(),
+        root_branch: args.root_branch.clone(),
+    };
+    let prepared = prepare(crate::project::worktree(&here)?, &request, &output)?;
     sys::catch_interrupts();
     let shown = Shown::new(output.json);
-    let made = make(
-        args,
-        &paths,
-        &shown,
-        Wanted { root_branch, database, source, interposer, store: store.clone() },
-    );
+    let made = prepared.make(&shown);
     shown.finish();
-    // Whatever fails after Ctrl-C fails because of it: the programs at work hear it too.
-    let report = made.map_err(|failure| {
-        if !had_id {
-            project::release_id(&worktree.repository(), &store);
-        }
-        if sys::interrupted() { Failure::cancelled().hint("Nothing was left behind.") } else { failure }
-    })?;
-
-    let wrote = write_config(&worktree.path)?;
+    let made = made?;
     if !output.json {
-        tell(&report, args, wrote, output);
+        tell(&made.report, args, made.wrote_config, output);
     }
-    let project = Project { worktree, store };
-    let client = connect(&project, output)?;
-    status::print(&mut Session { project, client }, false, output)
-}
-
-struct Wanted {
-    root_branch: String,
-    database: String,
-    source: Source,
-    interposer: PathBuf,
-    store: PathBuf,
-}
-
-fn make(args: &InitArgs, paths: &Paths, progress: &Shown, wanted: Wanted) -> Result<CreateReport> {
-    let account = offshoot_postgres::account::unprivileged()
-        .map_err(|e| Failure::configuration(chain(&e)).hint(e.hint()))?;
-    let (installation, tools) = programs(args, paths, account.as_ref(), &wanted.source, progress)?;
-    let runtime_dir = paths.make_store_runtime(&wanted.store)?;
-    let report = create_store(
-        &CreateStore {
-            runtime_dir,
-            dir: wanted.store,
-            root_branch: wanted.root_branch,
-            database: wanted.database,
-            source: wanted.source,
-            installation,
-            tools,
-            account,
-            interposer: wanted.interposer,
-        },
-        progress,
-    );
-    Ok(report?)
-}
-
-fn programs(
-    args: &InitArgs,
-    paths: &Paths,
-    account: Option<&Account>,
-    source: &Source,
-    progress: &dyn Progress,
-) -> Result<(Installation, Option<ClientTools>)> {
-    let install =
-        |error: offshoot_postgres::InstallError| Failure::from(offshoot_storage::StorageError::from(error));
-    let cache = paths.make_cache()?;
-    let locator = Locator { cache: cache.clone() };
-    let bin_dir = args.bin_dir.as_deref().map(fs::canonicalize).transpose();
-    let bin_dir = bin_dir.map_err(|e| Failure::user(format!("--bin-dir cannot be used: {e}")))?;
-    let found = locator.find(&Request { major: args.postgres, bin_dir }, progress).map_err(install)?;
-    let installation = found.reachable_for(account, &cache).map_err(install)?;
-    let tools = match source {
-        Source::Archive(_) => {
-            Some(locator.client_tools(installation.version.major, progress).map_err(install)?)
-        }
-        Source::Server { url } => {
-            let server = load::server_major(url)
-                .map_err(|e| Failure::from(offshoot_storage::StorageError::from(e)))?;
-            Some(locator.client_tools(server, progress).map_err(install)?)
-        }
-        Source::Empty | Source::Script(_) => None,
-    };
-    Ok((installation, tools))
-}
-
-/// Where the store of this repository can be made.
-fn free_store(worktree: &Worktree, paths: &Paths, output: Output) -> Result<PathBuf> {
-    paths.make_stores()?;
-    let repository = worktree.repository();
-    let id = project::claim_id(&repository)?;
-    let store = paths.store(id.as_str());
-    if !store.exists() {
-        return Ok(store);
-    }
-    let project = Project { worktree: worktree.clone(), store };
-    match connect(&project, output) {
-        Err(failure) if failure.is(Reason::CopiedRepository) => {
-            output.aside("This repository is a copy of another one; giving it a store of its own.");
-            Ok(paths.store(project::replace_id(&repository)?.as_str()))
-        }
-        _ => Err(Failure::user(format!("{} has a database already", worktree.path.display())).hint(format!(
-            "`offshoot status` shows it. Its store is {}; to start anew, `offshoot engine stop` and move that folder away.",
-            project.store.display()
-        ))),
-    }
-}
-
-fn root_branch(args: &InitArgs, worktree: &Worktree) -> Result<String> {
-    let name = match &args.root_branch {
-        Some(name) => name.clone(),
-        None => match offshoot_git::head(worktree).map_err(|e| git_failure(&e))? {
-            Head::Branch(name) => name,
-            Head::Detached { .. } => {
-                return Err(Failure::user(
-                    "HEAD is detached, so that it is not clear which branch the data belongs to",
-                )
-                .hint("Name it: `offshoot init --root-branch main …`."));
-            }
-        },
-    };
-    names::check(&name)?;
-    Ok(name)
-}
-
-fn source(from: Option<&str>) -> Result<Source> {
-    let Some(from) = from else { return Ok(Source::Empty) };
-    if from.starts_with("postgres://") || from.starts_with("postgresql://") {
-        return Ok(Source::Server { url: from.to_owned() });
-    }
-    let path = Path::new(from);
-    let fault = |e: &std::io::Error| {
-        // Something like `mysql://user:secret@…` must not be repeated.
-        let failure = Failure::user(format!("cannot read {}: {e}", hide_password(from)));
-        failure.hint("--from takes a postgres:// URL, an SQL script (.sql, .sql.gz) or a pg_dump archive.")
-    };
-    let path = fs::canonicalize(path).map_err(|e| fault(&e))?;
-    let is_archive =
-        path.is_dir() || load::is_archive(&path).map_err(|e| fault(&std::io::Error::other(e.to_string())))?;
-    Ok(if is_archive { Source::Archive(path) } else { Source::Script(path) })
-}
-
-fn database(args: &InitArgs, source: &Source) -> Result<String> {
-    let of_url = |url: &str| {
-        let path = url.split_once("://")?.1.split_once('/')?.1;
-        let name = path.split(['?', '#']).next().unwrap_or_default();
-        percent_decode(name).filter(|name| !name.is_empty())
-    };
-    let name = match (&args.database, source) {
-        (Some(name), _) => name.clone(),
-        (None, Source::Server { url }) => of_url(url).unwrap_or_else(|| DEFAULT_DATABASE.to_owned()),
-        (None, _) => DEFAULT_DATABASE.to_owned(),
-    };
-    let fault = |why: &str| Err(Failure::user(format!("`{name}` cannot be the name of the database: {why}")));
-    match name.as_str() {
-        "" => fault("it is empty"),
-        "template0" | "template1" => fault("Postgres keeps it for itself"),
-        long if long.len() > MAX_DATABASE_BYTES => fault("Postgres takes at most 63 bytes"),
-        odd if odd.chars().any(char::is_control) => fault("it contains a control character"),
-        _ => Ok(name),
-    }
-}
-
-fn percent_decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        rest = tail;
-        match (first, tail) {
-            (b'%', [high, low, after @ ..]) => {
-                let hex = [*high, *low];
-                bytes.push(u8::from_str_radix(std::str::from_utf8(&hex).ok()?, 16).ok()?);
-                rest = after;
-            }
-            (b'%', _) => return None,
-            (plain, _) => bytes.push(*plain),
-        }
-    }
-    String::from_utf8(bytes).ok()
-}
-
-/// Writes `offshoot.toml` unless there is one. Returns whether it did.
-fn write_config(worktree: &Path) -> Result<bool> {
-    let path = worktree.join(FILE_NAME);
-    match fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(&path) {
-        Ok(mut file) => {
-            file.write_all(TEMPLATE.as_bytes())
-                .map_err(|e| Failure::io(format!("write {}", path.display()), &e))?;
-            Ok(true)
-        }
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
-        Err(e) => Err(Failure::io(format!("write {}", path.display()), &e)),
-    }
+    let client = connect(&made.project, output)?;
+    status::print(&mut Session { project: made.project, client }, false, output)
 }
 
 fn tell(report: &CreateReport, args: &InitArgs, wrote_config: bool, output: Output) {
@@ -243,44 +46,5 @@ fn tell(report: &CreateReport, args: &InitArgs, wrote_config: bool, output: Outp
     }
     if wrote_config {
         output.line(format!("Wrote {FILE_NAME}. `git checkout -b NAME` now branches the database too."));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn init(database: Option<&str>) -> InitArgs {
-        let database = database.map(str::to_owned);
-        InitArgs { empty: false, from: None, postgres: None, bin_dir: None, database, root_branch: None }
-    }
-
-    #[test]
-    fn the_database_is_named_as_its_source() {
-        let server = |url: &str| Source::Server { url: url.into() };
-        for (url, name) in [
-            ("postgres://u:p@h:5432/shop", "shop"),
-            ("postgres://u@h/my%20shop?sslmode=require", "my shop"),
-            ("postgres://h", "app"),
-            ("postgres://h/", "app"),
-            ("postgres://h/%zz", "app"),
-        ] {
-            assert_eq!(database(&init(None), &server(url)).unwrap(), name, "{url}");
-        }
-        assert_eq!(database(&init(Some("x")), &server("postgres://h/shop")).unwrap(), "x");
-        assert_eq!(database(&init(None), &Source::Empty).unwrap(), "app");
-    }
-
-    #[test]
-    fn names_that_postgres_would_not_keep_are_refused() {
-        for bad in ["", "template0", "a\nb", &"x".repeat(64)] {
-            assert!(database(&init(Some(bad)), &Source::Empty).is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn an_unknown_url_is_not_repeated_with_its_password() {
-        let error = source(Some("mysql://me:hunter2@h/d")).unwrap_err();
-        assert!(!error.0.message.contains("hunter2"), "{error}");
     }
 }

@@ -44,6 +44,15 @@ impl Shown {
         }
     }
 
+    /// Prints what `print` prints, with the bar out of the way.
+    pub(super) fn beside(&self, print: impl FnOnce()) {
+        let bar = self.lock().and_then(|state| state.bar.clone());
+        match bar {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+
     fn lock(&self) -> Option<MutexGuard<'_, State>> {
         self.state.as_ref().map(|state| state.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -1,5 +1,6 @@
 //! `offshoot sql`.
 
+mod describe;
 mod fault;
 mod prompt;
 mod scan;
@@ -52,8 +53,13 @@ pub(super) fn run(args: &SqlArgs, output: Output) -> Result<u8> {
 }
 
 /// Runs what may be several statements; Postgres makes one transaction of them.
-fn execute(session: &mut Session, sql: &str, feed: Feed, each: &mut dyn FnMut(Answer)) -> Result<Outcome> {
-    session.query(sql, feed, each)
+fn execute(
+    session: &mut Session,
+    sql: &str,
+    mut feed: Feed<'_>,
+    each: &mut dyn FnMut(Answer),
+) -> Result<Outcome> {
+    session.query(sql, &mut feed, each)
 }
 
 fn print(answer: &Answer) {

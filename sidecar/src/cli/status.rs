@@ -5,6 +5,7 @@ use offshoot_protocol::types::{Branch, ComputeState, GitHead, NoteKind, Worktree
 
 use super::connect::Session;
 use super::output::{Output, bytes};
+use crate::address::hide_password;
 use crate::failure::Result;
 
 pub(super) fn run(show_password: bool, output: Output) -> Result<u8> {
@@ -16,21 +17,29 @@ pub(super) fn run(show_password: bool, output: Output) -> Result<u8> {
 pub(super) fn print(session: &mut Session, show_password: bool, output: Output) -> Result<u8> {
     let path = session.path();
     let status = session.call::<WorktreeGetStatus>(&WorktreeParams { path })?;
+    show(status, show_password, output)
+}
+
+/// Prints a status that was asked for.
+pub(super) fn show(mut status: WorktreeStatus, show_password: bool, output: Output) -> Result<u8> {
+    if !show_password {
+        status.endpoint.url = hide_password(&status.endpoint.url);
+    }
     if output.json {
         output.value(&status)?;
     } else {
-        output.line(human(&status, show_password, output));
+        output.line(human(&status, output));
     }
     Ok(super::OK)
 }
 
-fn human(status: &WorktreeStatus, show_password: bool, output: Output) -> String {
+fn human(status: &WorktreeStatus, output: Output) -> String {
     let git = match &status.git {
         GitHead::Branch { name } => format!("On git branch {}", output.strong(name)),
         GitHead::Detached { commit } if commit.is_empty() => "The git HEAD cannot be read".to_owned(),
         GitHead::Detached { commit } => format!("HEAD detached at {}", &commit[..commit.len().min(10)]),
     };
-    let url = if show_password { status.endpoint.url.clone() } else { hide_password(&status.endpoint.url) };
+    let url = &status.endpoint.url;
     let mut lines = vec![git];
     if let Some(branch) = &status.branch {
         let from = branch.parent.as_ref().map(|parent| format!(", from {parent}")).unwrap_or_default();
@@ -65,7 +74,8 @@ fn facts(branch: &Branch, connections: u64, output: Output) -> String {
         1 => ", 1 connection".to_owned(),
         many => format!(", {many} connections"),
     };
-    format!("{}{people}, {own}{shared}", state(branch.state, output))
+    let guard = if branch.protected { ", protected" } else { "" };
+    format!("{}{people}, {own}{shared}{guard}", state(branch.state, output))
 }
 
 /// The state of a Postgres, coloured.
@@ -78,35 +88,10 @@ pub(super) fn state(state: ComputeState, output: Output) -> String {
     }
 }
 
-/// A URL with stars for its password.
-pub(super) fn hide_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    // The last `@` before the path: a password may contain one where its author forgot to encode it.
-    let end = rest.find(['/', '?']).unwrap_or(rest.len());
-    let Some(at) = rest[..end].rfind('@') else { return url.to_owned() };
-    match rest[..at].split_once(':') {
-        Some((user, _)) => format!("{scheme}://{user}:****{}", &rest[at..]),
-        None => url.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use offshoot_protocol::types::{EndpointStatus, Note};
-
-    #[test]
-    fn passwords_are_hidden_and_nothing_else() {
-        for (url, shown) in [
-            ("postgres://u:secret@h:1/d", "postgres://u:****@h:1/d"),
-            ("postgres://u:p@ss@h/d?x=a@b:c", "postgres://u:****@h/d?x=a@b:c"),
-            ("postgres://u@h:5432/d", "postgres://u@h:5432/d"),
-            ("postgres://h:5432/d", "postgres://h:5432/d"),
-            ("dump.sql", "dump.sql"),
-        ] {
-            assert_eq!(hide_password(url), shown);
-        }
-    }
 
     #[test]
     fn status_reads_like_git() {
@@ -133,7 +118,7 @@ mod tests {
             branch: Some(branch),
             endpoint: EndpointStatus {
                 port: 20_001,
-                url: "postgres://postgres:secret@127.0.0.1:20001/app".into(),
+                url: "postgres://postgres:****@127.0.0.1:20001/app".into(),
                 listening: true,
                 connections: 1,
             },
@@ -144,7 +129,7 @@ mod tests {
             }],
             ask: None,
         };
-        insta::assert_snapshot!(human(&status, false, Output::new(false)), @r"
+        insta::assert_snapshot!(human(&status, Output::new(false)), @r"
         On git branch feature
         Database branch feature, from main
           postgres://postgres:****@127.0.0.1:20001/app

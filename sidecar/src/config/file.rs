@@ -62,8 +62,8 @@ fn stamp(path: &Path) -> Stamp {
 }
 
 /// The text of the file; empty without one.
-fn read(path: &Path) -> Result<String, ConfigError> {
-    let fault = |message: String| ConfigError { line: 1, message, hint: None };
+pub(crate) fn read(path: &Path) -> Result<String, ConfigError> {
+    let fault = |message: String| ConfigError { line: 1, span: 0..0, message, hint: None };
     // Looked at before it is opened: opening a named pipe would wait for a writer.
     match fs::metadata(path) {
         Ok(facts) if facts.is_file() => (),

@@ -14,6 +14,8 @@ use super::{Config, OnCheckout, settings};
 pub(crate) struct ConfigError {
     /// From 1.
     pub(crate) line: usize,
+    /// Where in the text, in bytes.
+    pub(crate) span: Range<usize>,
     /// What is wrong there.
     pub(crate) message: String,
     /// How to put it right.
@@ -31,6 +33,7 @@ pub(crate) fn parse(text: &str) -> Result<Config, ConfigError> {
     let source = Source { text };
     let table = DeTable::parse(text).map_err(|error| ConfigError {
         line: source.line(error.span().unwrap_or(0..0)),
+        span: error.span().unwrap_or(0..0),
         message: error.message().to_owned(),
         hint: None,
     })?;
@@ -52,7 +55,7 @@ impl Source<'_> {
     }
 
     fn error(&self, span: Range<usize>, message: String, hint: Option<String>) -> ConfigError {
-        ConfigError { line: self.line(span), message, hint }
+        ConfigError { line: self.line(span.clone()), span, message, hint }
     }
 
     fn top(&self, (key, value): Entry<'_, '_>, config: &mut Config) -> Result<(), ConfigError> {

@@ -14,6 +14,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use settle::Missing;
+
 use offshoot_endpoint::Endpoint;
 use offshoot_git::{GitError, Head, Worktree};
 use offshoot_protocol::types::Note;
@@ -53,6 +55,8 @@ pub(crate) struct View {
     /// Where the endpoint leads, or why nowhere.
     pub(crate) branch: Result<BranchId>,
     pub(crate) notes: Vec<Note>,
+    /// The branch that was not made for what is checked out.
+    pub(crate) missing: Option<Missing>,
     pub(crate) port: u16,
     pub(crate) listening: bool,
     pub(crate) connections: u64,

@@ -1,5 +1,6 @@
 //! What the engine remembers in the store: ports, bindings, the repository.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use offshoot_git::Worktree;
@@ -11,6 +12,9 @@ const COMMON_DIR: &str = "project.commonDir";
 const ENDPOINT: &str = "endpoint.";
 const BOUND: &str = "bound.";
 const BRANCH_PORT: &str = "branchport.";
+const PROTECTED: &str = "protected.";
+const ANSWERED_PARENT: &str = "answer.parent.";
+const ANSWERED_NEVER: &str = "answer.never";
 
 /// Names a worktree within its repository: its git directory relative to the common one, so that a repository
 /// that moves keeps its ports. The main worktree is `.`.
@@ -84,6 +88,58 @@ impl Book<'_> {
 
     pub(crate) fn set_branch_port(&self, id: BranchId, port: Option<u16>) -> Result<()> {
         Ok(self.0.put(&format!("{BRANCH_PORT}{}", id.0), port.map(|port| port.to_string()).as_deref())?)
+    }
+
+    /// Branches that must not be deleted, reset or renamed.
+    pub(crate) fn protected(&self) -> Result<HashSet<BranchId>> {
+        let all = self.0.list(PROTECTED)?;
+        let id = |key: &str| Some(BranchId(key.strip_prefix(PROTECTED)?.parse().ok()?));
+        Ok(all.iter().filter_map(|(key, _)| id(key)).collect())
+    }
+
+    pub(crate) fn is_protected(&self, id: BranchId) -> Result<bool> {
+        Ok(self.0.get(&format!("{PROTECTED}{}", id.0))?.is_some())
+    }
+
+    pub(crate) fn set_protected(&self, id: BranchId, on: bool) -> Result<()> {
+        Ok(self.0.put(&format!("{PROTECTED}{}", id.0), on.then_some("1"))?)
+    }
+
+    /// Whether a person said that no branches are to be made by themselves.
+    pub(crate) fn never(&self) -> Result<bool> {
+        Ok(self.0.get(ANSWERED_NEVER)?.is_some())
+    }
+
+    pub(crate) fn set_never(&self) -> Result<()> {
+        Ok(self.0.put(ANSWERED_NEVER, Some("1"))?)
+    }
+
+    /// Git branches that a person said use another one's database, with that database branch.
+    pub(crate) fn parents(&self) -> Result<Vec<(String, BranchId)>> {
+        let all = self.0.list(ANSWERED_PARENT)?;
+        let parse = |(key, id): (String, String)| {
+            Some((key.strip_prefix(ANSWERED_PARENT)?.to_owned(), BranchId(id.parse().ok()?)))
+        };
+        Ok(all.into_iter().filter_map(parse).collect())
+    }
+
+    pub(crate) fn parent(&self, git_branch: &str) -> Result<Option<BranchId>> {
+        let id = self.0.get(&format!("{ANSWERED_PARENT}{git_branch}"))?;
+        Ok(id.and_then(|id| id.parse().ok().map(BranchId)))
+    }
+
+    /// Notes whose database a git branch uses; `None` forgets it.
+    pub(crate) fn set_parent(&self, git_branch: &str, parent: Option<BranchId>) -> Result<()> {
+        let value = parent.map(|id| id.0.to_string());
+        Ok(self.0.put(&format!("{ANSWERED_PARENT}{git_branch}"), value.as_deref())?)
+    }
+
+    /// Forgets everything that was answered.
+    pub(crate) fn forget_answers(&self) -> Result<()> {
+        for (git_branch, _) in self.parents()? {
+            self.set_parent(&git_branch, None)?;
+        }
+        Ok(self.0.put(ANSWERED_NEVER, None)?)
     }
 
     /// Every port that belongs to something of this project.

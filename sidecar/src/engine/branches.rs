@@ -2,16 +2,18 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use offshoot_git::Head;
 use offshoot_protocol::types::{
-    Branch, BranchList, BranchParams, ComputeState, CreateParams, Nothing, RenameParams, Subject, UndoResult,
-    UrlResult,
+    Branch, BranchList, BranchParams, ComputeState, CreateParams, Nothing, ProtectParams, RenameParams,
+    Subject, UndoResult, UrlResult,
 };
 use offshoot_storage::{BranchId, BranchSize, StorageError};
 
 use super::binding::View;
+use super::book::Book;
+use super::computes::Passing;
 use super::server::Call;
 use super::upstream::WakeError;
 use super::{Engine, worktrees};
@@ -24,20 +26,25 @@ const RESET_GRACE: Duration = Duration::from_secs(5);
 /// `branch/list`.
 pub(super) async fn list(engine: &Arc<Engine>) -> Result<BranchList> {
     let views = engine.binding.fresh_views().await?;
-    let described = engine
+    let (described, undo) = engine
         .blocking(move |engine| {
             let in_git = engine.repository.branches().unwrap_or_default();
             let branches = engine.store.branches()?;
+            let protected = Book(&engine.store).protected()?;
+            let undo = engine.store.undoable()?.map(|undoable| undoable.name);
             let describe = |branch: offshoot_storage::Branch| {
                 let size =
                     engine.store.size(branch.id).unwrap_or(BranchSize { own_bytes: 0, shared_bytes: 0 });
-                let known = in_git.contains(&branch.name);
-                describe(engine, branch, size, known, &views)
+                let marks = Marks {
+                    in_git: in_git.contains(&branch.name),
+                    protected: protected.contains(&branch.id),
+                };
+                describe(engine, branch, size, marks, &views)
             };
-            Ok(branches.into_iter().map(describe).collect())
+            Ok((branches.into_iter().map(describe).collect(), undo))
         })
         .await?;
-    Ok(BranchList { branches: parents_first(described), undo: None })
+    Ok(BranchList { branches: parents_first(described), undo })
 }
 
 /// One branch as the wire has it.
@@ -47,17 +54,26 @@ pub(super) async fn describe_one(engine: &Arc<Engine>, id: BranchId) -> Result<B
         .blocking(move |engine| {
             let branch = engine.store.branch(id)?;
             let size = engine.store.size(id)?;
-            let in_git = engine.repository.has_branch(&branch.name).unwrap_or(false);
-            Ok(describe(engine, branch, size, in_git, &views))
+            let marks = Marks {
+                in_git: engine.repository.has_branch(&branch.name).unwrap_or(false),
+                protected: Book(&engine.store).is_protected(id)?,
+            };
+            Ok(describe(engine, branch, size, marks, &views))
         })
         .await
+}
+
+/// What others than the store know of a branch.
+struct Marks {
+    in_git: bool,
+    protected: bool,
 }
 
 fn describe(
     engine: &Engine,
     branch: offshoot_storage::Branch,
     size: BranchSize,
-    in_git: bool,
+    marks: Marks,
     views: &[View],
 ) -> Branch {
     let here = views.iter().filter(|view| view.branch.as_ref() == Ok(&branch.id));
@@ -69,20 +85,22 @@ fn describe(
         parent: branch.parent_name,
         fork_lsn: branch.fork_lsn.map(|lsn| lsn.to_string()),
         created_at: timestamp::seconds(branch.created_at),
-        state: state(branch.state),
+        state: state(branch.state, engine.computes.passing(branch.id)),
         failure: branch.failure,
         root: branch.is_root,
         own_bytes: size.own_bytes,
         shared_bytes: size.shared_bytes,
-        in_git,
-        protected: false,
+        in_git: marks.in_git,
+        protected: marks.protected,
         expires_at: None,
     }
 }
 
-fn state(state: offshoot_storage::ComputeState) -> ComputeState {
+fn state(state: offshoot_storage::ComputeState, passing: Option<Passing>) -> ComputeState {
     use offshoot_storage::ComputeState as S;
     match state {
+        S::Asleep | S::Failed if passing == Some(Passing::Waking) => ComputeState::Waking,
+        S::Awake if passing == Some(Passing::Stopping) => ComputeState::Stopping,
         S::Asleep => ComputeState::Asleep,
         S::Waking => ComputeState::Waking,
         S::Awake => ComputeState::Awake,
@@ -126,7 +144,10 @@ pub(super) async fn create(engine: &Arc<Engine>, params: CreateParams) -> Result
     let id = engine
         .blocking(move |engine| {
             let _turn = turn;
+            let begun = Instant::now();
             let branch = engine.store.create_branch(&params.name, parent)?;
+            engine.schemas.born(branch.id, parent, begun);
+            Book(&engine.store).set_parent(&branch.name, None)?;
             tracing::info!(branch = %branch.name, id = branch.id.0, parent = parent.0, "made a branch");
             Ok(branch.id)
         })
@@ -144,6 +165,7 @@ pub(super) async fn delete(engine: &Arc<Engine>, params: BranchParams) -> Result
         return Err(Failure::user(format!("`{name}` is the root branch, which every other branch rests on"))
             .hint("Delete other branches, or rename this one with `offshoot branch rename`."));
     }
+    unguarded(engine, id, &name).await?;
     if let Some(view) =
         engine.binding.fresh_views().await?.iter().find(|view| view.branch.as_ref() == Ok(&id))
     {
@@ -165,7 +187,7 @@ pub(super) async fn delete(engine: &Arc<Engine>, params: BranchParams) -> Result
         .blocking(move |engine| {
             let _turn = turn;
             engine.store.delete_branch(id)?;
-            engine.computes.slept(id);
+            engine.forget(id);
             tracing::info!(branch = %name, id = id.0, "deleted a branch");
             Ok(())
         })
@@ -182,6 +204,7 @@ pub(super) async fn rename(engine: &Arc<Engine>, params: RenameParams) -> Result
     let _structure = engine.structure.lock().await;
     let id = named(engine, &params.name).await?;
     let (from, to) = (params.name, params.to);
+    unguarded(engine, id, &from).await?;
     let follows = |view: &&View| matches!(&view.head, Some(Head::Branch(head)) if *head == from);
     if let Some(view) = engine.binding.fresh_views().await?.iter().find(follows) {
         let text = format!(
@@ -195,6 +218,7 @@ pub(super) async fn rename(engine: &Arc<Engine>, params: RenameParams) -> Result
         .blocking(move |engine| {
             let _turn = turn;
             engine.store.rename_branch(id, &to)?;
+            Book(&engine.store).set_parent(&to, None)?;
             tracing::info!(branch = %to, id = id.0, from, "renamed a branch");
             Ok(())
         })
@@ -207,6 +231,7 @@ pub(super) async fn rename(engine: &Arc<Engine>, params: RenameParams) -> Result
 pub(super) async fn reset(engine: &Arc<Engine>, params: BranchParams, call: &Call) -> Result<Branch> {
     let _structure = engine.structure.lock().await;
     let id = named(engine, &params.name).await?;
+    unguarded(engine, id, &params.name).await?;
     let turn = engine.computes.turn(id).await;
     let parent = engine.blocking(move |engine| {
         let branch = engine.store.branch(id)?;
@@ -220,8 +245,10 @@ pub(super) async fn reset(engine: &Arc<Engine>, params: BranchParams, call: &Cal
     let new = engine
         .blocking(move |engine| {
             let _parents_turn = parents_turn;
+            let begun = Instant::now();
             let branch = engine.store.reset_branch(id)?;
-            engine.computes.slept(id);
+            engine.schemas.born(branch.id, parent, begun);
+            engine.forget(id);
             tracing::info!(branch = %branch.name, old = id.0, id = branch.id.0, "reset a branch");
             Ok(branch.id)
         })
@@ -236,10 +263,16 @@ pub(super) async fn reset(engine: &Arc<Engine>, params: BranchParams, call: &Cal
 /// `branch/undo`.
 pub(super) async fn undo(engine: &Arc<Engine>) -> Result<UndoResult> {
     let _structure = engine.structure.lock().await;
+    let undoable = engine.blocking(|engine| Ok(engine.store.undoable()?)).await?;
+    if let Some((id, name)) = undoable.and_then(|undoable| Some((undoable.replaces?, undoable.name))) {
+        unguarded(engine, id, &name).await?;
+    }
     let (undone, before) = engine
         .blocking(|engine| {
             let before = engine.store.branches()?;
-            Ok((engine.store.undo()?, before))
+            let undone = engine.store.undo()?;
+            Book(&engine.store).set_parent(&undone.branch.name, None)?;
+            Ok((undone, before))
         })
         .await?;
     let new = undone.branch.id;
@@ -248,7 +281,7 @@ pub(super) async fn undo(engine: &Arc<Engine>) -> Result<UndoResult> {
     let displaced = before.iter().find(|branch| branch.name == undone.branch.name && branch.id != new);
     if let Some(old) = displaced {
         engine.binding.drain(old.id, Duration::ZERO).await?;
-        engine.computes.slept(old.id);
+        engine.forget(old.id);
         engine.binding.replaced(old.id, Some(new)).await?;
     }
     engine.branches_changed();
@@ -283,17 +316,36 @@ pub(super) async fn sleep(engine: &Arc<Engine>, params: BranchParams) -> Result<
     let turn = engine.computes.turn(id).await;
     engine.binding.drain(id, Duration::ZERO).await?;
     engine.sleep(id, turn).await?;
-    engine.changed(Subject::Compute);
     describe_one(engine, id).await
 }
 
-async fn named(engine: &Arc<Engine>, name: &str) -> Result<BranchId> {
+/// `branch/protect`.
+pub(super) async fn protect(engine: &Arc<Engine>, params: ProtectParams) -> Result<Branch> {
+    // Nothing that a protection refuses is under way.
+    let _structure = engine.structure.lock().await;
+    let id = named(engine, &params.name).await?;
+    engine.blocking(move |engine| Book(&engine.store).set_protected(id, params.on)).await?;
+    tracing::info!(branch = %params.name, id = id.0, protected = params.on, "changed a branch's protection");
+    engine.changed(Subject::Branches);
+    describe_one(engine, id).await
+}
+
+/// Refuses for a branch that is protected.
+async fn unguarded(engine: &Arc<Engine>, id: BranchId, name: &str) -> Result<()> {
+    if engine.blocking(move |engine| Book(&engine.store).is_protected(id)).await? {
+        return Err(Failure::user(format!("`{name}` is protected"))
+            .hint(format!("`offshoot branch unprotect {name}` takes the protection away.")));
+    }
+    Ok(())
+}
+
+pub(super) async fn named(engine: &Arc<Engine>, name: &str) -> Result<BranchId> {
     let wanted = name.to_owned();
     let found = engine.blocking(move |engine| Ok(engine.store.branch_named(&wanted)?)).await?;
     found.map(|branch| branch.id).ok_or_else(|| unknown(name))
 }
 
-fn unknown(name: &str) -> Failure {
+pub(super) fn unknown(name: &str) -> Failure {
     match names::check(name) {
         Ok(()) => Failure::user(format!("there is no database branch `{name}`"))
             .hint("`offshoot branch list` shows those that there are."),

@@ -11,14 +11,28 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Computes {
     uses: Arc<Mutex<HashMap<BranchId, Use>>>,
-    turns: Arc<Mutex<HashMap<BranchId, Arc<AsyncMutex<()>>>>>,
+    turns: Turns,
 }
+
+/// Gives one after another a turn at a branch. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Turns(Arc<Mutex<HashMap<BranchId, Arc<AsyncMutex<()>>>>>);
 
 #[derive(Debug)]
 struct Use {
     leases: u64,
     awake: bool,
     since: Instant,
+    passing: Option<Passing>,
+}
+
+/// What a Postgres is on its way to, for as long as that takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Passing {
+    /// It is being started, or is about to be.
+    Waking,
+    /// It is being stopped, or is about to be.
+    Stopping,
 }
 
 impl Computes {
@@ -41,7 +55,22 @@ impl Computes {
     /// Remembers that the Postgres of `id` does not run.
     pub(crate) fn slept(&self, id: BranchId) {
         self.with(id, |entry| entry.awake = false);
-        lock(&self.uses).retain(|_, entry| entry.awake || entry.leases > 0);
+        self.forget_unused();
+    }
+
+    fn forget_unused(&self) {
+        lock(&self.uses).retain(|_, entry| entry.awake || entry.leases > 0 || entry.passing.is_some());
+    }
+
+    /// Notes where `id` is on its way to. Whoever is told that it changes then sees it change.
+    pub(crate) fn pass(&self, id: BranchId, to: Option<Passing>) {
+        self.with(id, |entry| entry.passing = to);
+        self.forget_unused();
+    }
+
+    /// Where `id` is on its way to.
+    pub(crate) fn passing(&self, id: BranchId) -> Option<Passing> {
+        lock(&self.uses).get(&id).and_then(|entry| entry.passing)
     }
 
     /// Whether any Postgres runs.
@@ -60,27 +89,39 @@ impl Computes {
 
     /// Waits for the turn to start, stop or replace `id`. Different branches do not wait for each other.
     pub(crate) async fn turn(&self, id: BranchId) -> OwnedMutexGuard<()> {
-        let turn = self.turn_of(id);
-        turn.lock_owned().await
+        self.turns.turn(id).await
     }
 
     /// As [`Computes::turn`], on a thread that may block.
     pub(crate) fn turn_blocking(&self, id: BranchId) -> OwnedMutexGuard<()> {
-        self.turn_of(id).blocking_lock_owned()
-    }
-
-    fn turn_of(&self, id: BranchId) -> Arc<AsyncMutex<()>> {
-        let mut turns = lock(&self.turns);
-        // Nobody holds or awaits those that only the table knows.
-        turns.retain(|of, turn| *of == id || Arc::strong_count(turn) > 1);
-        Arc::clone(turns.entry(id).or_default())
+        self.turns.of(id).blocking_lock_owned()
     }
 
     fn with(&self, id: BranchId, change: impl FnOnce(&mut Use)) {
         let mut uses = lock(&self.uses);
-        let entry = uses.entry(id).or_insert_with(|| Use { leases: 0, awake: false, since: Instant::now() });
+        let entry = uses.entry(id).or_insert_with(|| Use {
+            leases: 0,
+            awake: false,
+            since: Instant::now(),
+            passing: None,
+        });
         change(entry);
         entry.since = Instant::now();
+    }
+}
+
+impl Turns {
+    /// Waits for the turn at `id`.
+    pub(crate) async fn turn(&self, id: BranchId) -> OwnedMutexGuard<()> {
+        let turn = self.of(id);
+        turn.lock_owned().await
+    }
+
+    fn of(&self, id: BranchId) -> Arc<AsyncMutex<()>> {
+        let mut turns = lock(&self.0);
+        // Nobody holds or awaits those that only the table knows.
+        turns.retain(|of, turn| *of == id || Arc::strong_count(turn) > 1);
+        Arc::clone(turns.entry(id).or_default())
     }
 }
 
@@ -122,6 +163,16 @@ mod tests {
         computes.slept(A);
         computes.slept(B);
         assert!(computes.idle(now).is_empty() && !computes.any_awake());
+    }
+
+    #[test]
+    fn what_a_branch_passes_to_is_known_for_as_long_as_it_takes() {
+        let computes = Computes::default();
+        computes.pass(A, Some(Passing::Waking));
+        assert_eq!((computes.passing(A), computes.passing(B)), (Some(Passing::Waking), None));
+        computes.pass(A, None);
+        assert_eq!(computes.passing(A), None);
+        assert!(lock(&computes.uses).is_empty(), "nothing is kept of a branch that is not in use");
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::run::carries;
 use super::server::Call;
-use super::{Engine, branches, worktrees};
+use super::{Engine, answers, branches, schema, worktrees};
 use crate::failure::{Failure, Result};
 use crate::{sys, timestamp};
 
@@ -46,6 +46,18 @@ pub(super) async fn dispatch(
         m::BranchUrl::NAME => answer::<m::BranchUrl, _>(params, |p| branches::url(engine, p)).await,
         m::BranchWake::NAME => answer::<m::BranchWake, _>(params, |p| branches::wake(engine, p, call)).await,
         m::BranchSleep::NAME => answer::<m::BranchSleep, _>(params, |p| branches::sleep(engine, p)).await,
+        m::BranchProtect::NAME => {
+            answer::<m::BranchProtect, _>(params, |p| branches::protect(engine, p)).await
+        }
+        m::WorktreeAnswer::NAME => {
+            answer::<m::WorktreeAnswer, _>(params, |p| answers::answer(engine, p)).await
+        }
+        m::SchemaGetChanges::NAME => {
+            answer::<m::SchemaGetChanges, _>(params, |p| schema::changes(engine, p, call)).await
+        }
+        m::SchemaGetDefinition::NAME => {
+            answer::<m::SchemaGetDefinition, _>(params, |p| schema::definition(engine, p, call)).await
+        }
         other => {
             let error = RpcError::internal(format!("the engine knows no method `{other}`"));
             Err(Failure(error.reason(Reason::UnknownMethod)))

@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::binding::{Binding, git_failure};
 use super::book::Book;
 use super::presence::Presence;
-use super::{Engine, log, server, upkeep};
+use super::{Engine, activity, log, server, upkeep};
 use crate::config::ConfigFile;
 use crate::failure::{Failure, Result, chain};
 use crate::paths::{Paths, interposer};
@@ -146,6 +146,7 @@ async fn supervise(
     let serving = tokio::spawn(server::serve(Arc::clone(&engine), listener));
     let presence = Arc::new(Presence::announce(socket, &engine.store.info().path, engine.started_at)?);
     let upkeep = [
+        tokio::spawn(activity::run(Arc::clone(&engine))),
         tokio::spawn(upkeep::run(Arc::clone(&engine))),
         tokio::spawn(upkeep::run_slow(Arc::clone(&engine))),
         tokio::spawn(upkeep::stay_reachable(Arc::clone(&engine), Arc::clone(&presence))),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use offshoot_protocol::error::Reason;
 use offshoot_protocol::frame::{FrameError, LineBuffer};
 use offshoot_protocol::method::{CancelNotification, ChangedNotification, ProgressNotification, Subscribe};
-use offshoot_protocol::types::{CancelRequest, Changed, Nothing, Progress};
+use offshoot_protocol::types::{CancelRequest, Changed, Nothing, Progress, Subject};
 use offshoot_protocol::{Id, Message, Method, Notification, RpcError};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -30,6 +30,8 @@ const MAX_REQUESTS: usize = 32;
 /// Messages that wait to be written to one client.
 const OUTBOX: usize = 128;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long a subscriber is not told of more, so that a crowd of connections is few messages.
+const REST: Duration = Duration::from_millis(50);
 
 /// Listens at `path`, which only this user may connect to. The caller owns the store, so a socket that is there is
 /// what a killed engine left.
@@ -242,26 +244,28 @@ impl Client {
     }
 }
 
-/// Tells one subscriber of changes, until it or the engine ends.
-async fn forward(
-    mut changes: broadcast::Receiver<offshoot_protocol::types::Subject>,
-    out: mpsc::Sender<Message>,
-) {
+/// Tells one subscriber of changes, until it or the engine ends. What comes together is told once.
+async fn forward(mut changes: broadcast::Receiver<Subject>, out: mpsc::Sender<Message>) {
     loop {
         let received = tokio::select! {
             received = changes.recv() => received,
             () = out.closed() => return,
         };
-        let subjects = match received {
-            Ok(what) => vec![what],
+        let mut told = Vec::with_capacity(ALL.len());
+        match received {
+            Ok(what) => told.push(what),
             // Some were lost: all of them may have changed.
-            Err(broadcast::error::RecvError::Lagged(_)) => {
-                use offshoot_protocol::types::Subject::{Branches, Compute, Worktrees};
-                vec![Branches, Worktrees, Compute]
-            }
+            Err(broadcast::error::RecvError::Lagged(_)) => told.extend(ALL),
             Err(broadcast::error::RecvError::Closed) => return,
-        };
-        for what in subjects {
+        }
+        loop {
+            match changes.try_recv() {
+                Ok(what) => told.push(what),
+                Err(broadcast::error::TryRecvError::Lagged(_)) => told.extend(ALL),
+                Err(_) => break,
+            }
+        }
+        for what in ALL.into_iter().filter(|what| told.contains(what)) {
             let Ok(message) = Message::notification::<ChangedNotification>(&Changed { what }) else {
                 continue;
             };
@@ -269,8 +273,11 @@ async fn forward(
                 return;
             }
         }
+        tokio::time::sleep(REST).await;
     }
 }
+
+const ALL: [Subject; 4] = [Subject::Branches, Subject::Worktrees, Subject::Compute, Subject::Schema];
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

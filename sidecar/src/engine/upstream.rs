@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use offshoot_endpoint::{Connecting, SqlState, Target, Upstream, UpstreamError};
 use offshoot_protocol::ErrorKind;
+use offshoot_protocol::types::Subject;
 use offshoot_storage::{BranchId, StorageError};
 
 use super::Engine;
@@ -40,6 +41,10 @@ impl Upstream for SeatUpstream {
     fn connect(&self) -> Connecting<'_> {
         Box::pin(async move { self.target().await.map_err(|failure| refusal(&failure)) })
     }
+
+    fn connections_changed(&self) {
+        self.engine.changed(Subject::Compute);
+    }
 }
 
 /// Leads to one branch, whatever is checked out.
@@ -72,14 +77,22 @@ impl Upstream for BranchUpstream {
     fn connect(&self) -> Connecting<'_> {
         Box::pin(async move { self.target().await.map_err(|failure| refusal(&failure)) })
     }
+
+    fn connections_changed(&self) {
+        self.engine.changed(Subject::Compute);
+    }
 }
 
 impl Engine {
     /// Wakes `id` for one connection; `None` if there is no such branch any more.
     async fn open(self: &Arc<Self>, id: BranchId) -> Result<Option<Target>> {
         let lease = self.computes.lease(id);
+        self.changed(Subject::Compute);
         match self.wake(id).await {
-            Ok(socket) => Ok(Some(Target { key: id.0, socket, guard: Box::new(lease) })),
+            Ok(socket) => {
+                let pulse = self.activity.pulse(id);
+                Ok(Some(Target { key: id.0, socket, guard: Box::new(lease), pulse }))
+            }
             Err(WakeError::NoSuchBranch) => Ok(None),
             Err(WakeError::Failed(failure)) => {
                 tracing::error!(id = id.0, error = %failure, "cannot wake a branch");

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use offshoot_git::{Environment, Head};
 use offshoot_protocol::types::{
-    EndpointStatus, GitHead, Note, NoteKind, UrlResult, WorktreeParams, WorktreeStatus, WorktreeUrlParams,
+    Ask, EndpointStatus, GitHead, Note, NoteKind, UrlResult, WorktreeParams, WorktreeStatus,
+    WorktreeUrlParams,
 };
 
 use super::binding::git_failure;
@@ -53,6 +54,8 @@ pub(super) async fn status(engine: &Arc<Engine>, params: WorktreeParams) -> Resu
             hint: Some("The next connection starts it again.".into()),
         });
     }
+    let asked = view.missing.filter(|missing| missing.asked);
+    let ask = asked.map(|missing| Ask { name: missing.name, parent: missing.parent_name });
     let git = match view.head {
         Some(Head::Branch(name)) => GitHead::Branch { name },
         Some(Head::Detached { commit }) => GitHead::Detached { commit },
@@ -64,7 +67,7 @@ pub(super) async fn status(engine: &Arc<Engine>, params: WorktreeParams) -> Resu
         listening: view.listening,
         connections: view.connections,
     };
-    Ok(WorktreeStatus { path: view.path.to_string_lossy().into_owned(), git, branch, endpoint, notes, ask: None })
+    Ok(WorktreeStatus { path: view.path.to_string_lossy().into_owned(), git, branch, endpoint, notes, ask })
 }
 
 /// `worktree/url`.

@@ -164,6 +164,22 @@ impl File {
         self.parts[part].data
     }
 
+    /// Whether an open of a lower part failed because the branch has another stack by now and the layer is gone. Then
+    /// the file follows the branch, and the caller looks for the page again.
+    pub(crate) fn follow(&mut self) -> bool {
+        if self.orphan || sys::errno() != libc::ENOENT || active().control.generation() == self.generation {
+            return false;
+        }
+        let fd = self.parts[0].data;
+        self.catch_up(fd);
+        !self.orphan
+    }
+
+    /// Whether the branch's stack is another one than when this was resolved.
+    pub(crate) fn is_behind(&self) -> bool {
+        active().control.generation() != self.generation
+    }
+
     /// The part that owns `page`; `None` when it reads as zeros.
     ///
     /// # Errors
@@ -207,8 +223,17 @@ impl File {
         let error = sys::errno();
         match resolve(&self.path) {
             Ok(Some(mut found)) if found.top_map().incarnation() == self.top_map().incarnation() => {
-                if found.top_layer() != self.top_layer() {
-                    replace_descriptor(&found, fd, self.close_on_exec);
+                // A frozen layer that took another one in may have another data file under the same name.
+                if (found.top_layer() != self.top_layer() || !found.has_top)
+                    && !replace_descriptor(&found, fd, self.close_on_exec)
+                {
+                    // The layer was merged into another one and removed since: once more, with the new stack.
+                    if !found.is_behind() {
+                        die("cannot open a relation file in the branch's new layer");
+                    }
+                    self.look_again(fd);
+                    sys::set_errno(error);
+                    return;
                 }
                 found.adopt(fd);
                 release(&mut self.parts);
@@ -268,6 +293,10 @@ impl File {
             if index == 0 || !local().is_durable(index) {
                 let data = self.data(part);
                 if data < 0 {
+                    if self.follow() {
+                        part = 0;
+                        continue;
+                    }
                     return Err(sys::errno());
                 }
                 let (layer, folder) = (self.parts[part].layer, self.path.folder());
@@ -278,15 +307,17 @@ impl File {
     }
 }
 
-/// Puts the data of `found` behind the descriptor `fd` that Postgres holds.
-fn replace_descriptor(found: &File, fd: c_int, close_on_exec: c_int) {
+/// Puts the data of `found` behind the descriptor `fd` that Postgres holds; false when they cannot be opened.
+fn replace_descriptor(found: &File, fd: c_int, close_on_exec: c_int) -> bool {
     let access = if found.has_top { libc::O_RDWR } else { libc::O_RDONLY };
     let path = layer_path(found.top_layer(), found.path.as_bytes(), b".d");
     unsafe {
         let new = sys::open(path.as_ptr(), access | libc::O_CLOEXEC, 0);
-        if new < 0 || sys::dup3(new, fd, close_on_exec) < 0 {
-            die("cannot open a relation file in the branch's new layer");
+        if new < 0 {
+            return false;
         }
+        let replaced = sys::dup3(new, fd, close_on_exec) >= 0;
         sys::close(new);
+        replaced
     }
 }

@@ -77,10 +77,15 @@ impl File {
             }
             let mut pieces = no_vectors();
             let run = ((end - from) as usize).min(wanted - done);
+            let before = (cursor.index, cursor.offset);
             let (count, bytes) = cursor.take(run, &mut pieces);
             let read = match owner {
                 None => zero(&pieces[..count]) as ssize_t,
                 Some(part) => match self.data(part) {
+                    fd if fd < 0 && self.follow() => {
+                        (cursor.index, cursor.offset) = before;
+                        continue;
+                    }
                     // Its errno says why, such as too many open files.
                     fd if fd < 0 => -1,
                     fd => unsafe { sys::preadv(fd, pieces.as_ptr(), count as c_int, from as i64) },
@@ -101,6 +106,7 @@ impl File {
     fn read_page(&mut self, buffer: *mut c_void, offset: u64) -> ssize_t {
         match self.owner(offset / PAGE_SIZE) {
             Ok(Some(part)) => match self.data(part) {
+                fd if fd < 0 && self.follow() => self.read_page(buffer, offset),
                 fd if fd < 0 => -1,
                 fd => unsafe { sys::pread(fd, buffer, PAGE, offset as i64) },
             },

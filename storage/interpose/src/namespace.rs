@@ -35,7 +35,9 @@ pub(crate) fn open(path: &RelationPath, flags: c_int) -> c_int {
     let access = if file.has_top() { libc::O_RDWR } else { libc::O_RDONLY };
     let fd = unsafe { sys::open(data.as_ptr(), access | (flags & libc::O_CLOEXEC), 0) };
     if fd < 0 {
-        return fd;
+        // Its layer was merged into another one since it was found.
+        let gone = sys::errno() == libc::ENOENT && file.is_behind();
+        return if gone { open(path, flags & !libc::O_EXCL) } else { fd };
     }
     if fd as usize >= MAX_DESCRIPTORS {
         unsafe { sys::close(fd) };
@@ -202,6 +204,8 @@ pub(crate) unsafe fn stat(path: &RelationPath, out: *mut libc::stat) -> c_int {
         let result = libc::syscall(libc::SYS_newfstatat, libc::AT_FDCWD, data.as_ptr(), out, 0) as c_int;
         if result == 0 {
             set_size(&file, out);
+        } else if sys::errno() == libc::ENOENT && file.is_behind() {
+            return stat(path, out);
         }
         result
     }

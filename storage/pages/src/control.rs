@@ -199,9 +199,11 @@ impl Control {
         }
     }
 
-    /// Whether layer `index` of the stack of `generation` is known to be on disk.
+    /// Whether layer `index` of the stack of `generation` is known to be on disk; not if another stack holds by now.
     pub fn is_durable(&self, generation: u64, index: usize) -> bool {
-        self.stack(generation).durable[index].load(Acquire) != 0
+        let durable = self.stack(generation).durable[index].load(Acquire) != 0;
+        // The place of that stack may have been taken by one two swaps later.
+        durable && self.generation.load(SeqCst) == generation
     }
 
     /// Marks `layer` as being on disk, wherever it stands in the present stack. Engine only.
@@ -215,7 +217,18 @@ impl Control {
         }
     }
 
-    /// Puts another stack in place. Engine only, with the gate closed.
+    /// The present stack with what is known of its layers. Engine only, which alone swaps it.
+    pub fn layers(&self) -> Vec<StackLayer> {
+        let generation = self.generation();
+        let mut ids = Vec::new();
+        self.read_stack(&mut ids);
+        let layer =
+            |(index, id): (usize, &u64)| StackLayer { id: *id, durable: self.is_durable(generation, index) };
+        ids.iter().enumerate().map(layer).collect()
+    }
+
+    /// Puts another stack in place. Engine only, one call at a time; with the gate closed if the writable layer is
+    /// another one. Who is in the middle of an operation ends it on the old stack.
     ///
     /// # Panics
     /// When `layers` does not hold 1 to [`MAX_LAYERS`] entries.

@@ -412,6 +412,7 @@ impl Map {
     /// Rebuilds the working copy from the durable one, after a machine crash. No process may use the map.
     pub fn rebuild(&self) {
         let (working, durable) = (self.working(), self.durable());
+        self.clear_beyond(durable.length.load(Relaxed));
         let reserved = (INLINE_WORDS..WORDS).any(|index| {
             self.durable_word(index).load(Relaxed) != 0 || self.working_word(index).load(Relaxed) != 0
         });
@@ -432,5 +433,6 @@ impl Map {
     }
 }
 
+mod absorb;
 #[cfg(test)]
 mod tests;

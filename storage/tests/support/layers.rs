@@ -205,3 +205,56 @@ fn lose_file(path: &Path, random: &mut Random) -> u64 {
     }
     lost.len() as u64
 }
+
+/// What a branch that sleeps reads: a hash of each of its relation files, of the length and of every page.
+pub fn view(store: &Path, branch: u64) -> BTreeMap<PathBuf, u64> {
+    let stack: Vec<PathBuf> =
+        column(store, &format!("SELECT layer FROM stacks WHERE branch = {branch} ORDER BY height DESC"))
+            .into_iter()
+            .map(|id| store.join("layers").join(format!("{id:016x}")))
+            .collect();
+    let mut names = BTreeSet::new();
+    for layer in &stack {
+        let is_map = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "m");
+        names.extend(
+            files(layer).into_iter().filter(is_map).map(|path| path.strip_prefix(layer).unwrap().to_owned()),
+        );
+    }
+    names.into_iter().filter_map(|name| Some((name.clone(), view_file(&stack, &name)?))).collect()
+}
+
+fn view_file(stack: &[PathBuf], name: &Path) -> Option<u64> {
+    let open = |layer: &PathBuf| {
+        let path = layer.join(name);
+        let map =
+            path.exists().then(|| Map::open(&CString::new(path.as_os_str().as_bytes()).unwrap(), false))?;
+        Some((map.unwrap(), fs::File::open(path.with_extension("d")).ok()))
+    };
+    let parts: Vec<(Map, Option<fs::File>)> = stack.iter().filter_map(open).collect();
+    let is_whiteout = |map: &Map| map.flags() & offshoot_pages::map::WHITEOUT != 0;
+    let exists = parts.first().is_some_and(|(map, _)| !is_whiteout(map));
+    let length = parts[0].0.length();
+    let mut all = length;
+    let mut page_bytes = [0u8; PAGE_SIZE as usize];
+    for page in (0..length.div_ceil(PAGE_SIZE)).filter(|_| exists) {
+        page_bytes.fill(0);
+        for (map, data) in &parts {
+            if is_whiteout(map) {
+                break;
+            }
+            if map.owns(page) {
+                let _ = data.as_ref().unwrap().read_at(&mut page_bytes, page * PAGE_SIZE).unwrap();
+                break;
+            }
+            if page * PAGE_SIZE >= map.base_limit() {
+                break;
+            }
+        }
+        all = hash(&[all.to_le_bytes(), hash(&page_bytes).to_le_bytes()].concat());
+    }
+    for (map, _) in parts {
+        // SAFETY: the only copy.
+        unsafe { map.unmap() };
+    }
+    exists.then_some(all)
+}

@@ -62,7 +62,8 @@ fn template(major: u32) -> Option<PathBuf> {
     Some(folder)
 }
 
-fn copy_tree(from: &Path, to: &Path) {
+/// Copies a folder with all in it; `to` must not exist.
+pub fn copy_tree(from: &Path, to: &Path) {
     let status = std::process::Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
     assert!(status.success());
 }
@@ -123,6 +124,12 @@ impl TestStore {
         let mut test = Self::unopened_in(open_folder_in(folder), major)?;
         test.open();
         Some(test)
+    }
+
+    /// A folder in memory, where that is possible, for a store that the test brings.
+    pub fn quick_unopened(major: u32) -> Option<Self> {
+        let folder = if memory_disk_suits() { Path::new("/dev/shm") } else { Path::new("/tmp") };
+        Self::without_store(open_folder_in(folder), major)
     }
 
     /// As [`TestStore::new`], in a folder of the test's own, and not opened yet.
@@ -318,6 +325,11 @@ impl Random {
         });
         eprintln!("OFFSHOOT_TEST_SEED={seed}");
         Self(seed)
+    }
+
+    /// Numbers of their own for another thread.
+    pub fn fork(&mut self) -> Self {
+        Self(self.below(u64::MAX))
     }
 
     /// A number below `end` (splitmix64).

@@ -37,6 +37,11 @@ impl Ledger {
         self.status == Some(b'I') && !self.unsynced && !self.copying_in && !self.lost && !self.is_owed()
     }
 
+    /// Whether the server has been ready for a query before.
+    pub(super) fn is_logged_in(&self) -> bool {
+        self.status.is_some()
+    }
+
     /// The client sent a Query or a `FunctionCall`.
     pub(super) fn query(&mut self) {
         self.unsynced = false;

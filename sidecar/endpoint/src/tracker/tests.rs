@@ -243,3 +243,22 @@ fn any_chunking_tells_the_same_messages_and_boundaries() {
         assert_eq!(heard, expected, "seed {seed}");
     }
 }
+
+#[test]
+fn a_statement_ends_outside_of_transactions_only_and_the_login_is_none() {
+    let mut talk = logged_in();
+    assert!(!talk.take_statement_end());
+    for (script, ends) in [
+        (">Q <C", false),
+        ("<Z:I", true),
+        (">Q <C <Z:T", false),
+        (">Q <E <Z:E", false),
+        (">Q <C <Z:I", true),
+        (">P >B >E >S <1 <2 <C <Z:I", true),
+        (">X", false),
+    ] {
+        play(&mut talk, script);
+        assert_eq!(talk.take_statement_end(), ends, "after {script:?}");
+        assert!(!talk.take_statement_end(), "it is told once");
+    }
+}

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use offshoot_endpoint::{Connecting, Target, Upstream, UpstreamError};
-use tokio::sync::watch;
+use offshoot_endpoint::{Connecting, Pulse, Target, Upstream, UpstreamError};
+use tokio::sync::{Notify, watch};
 
 pub struct Switch {
     to: Mutex<Result<(u64, PathBuf), UpstreamError>>,
@@ -16,6 +16,12 @@ pub struct Switch {
     /// How many guards are alive.
     pub open: Arc<watch::Sender<usize>>,
     pub calls: AtomicUsize,
+    /// Of every target.
+    pub pulse: Arc<Pulse>,
+    /// Notified at the first beat.
+    pub beaten: Arc<Notify>,
+    /// How often the number of connections changed.
+    pub changes: AtomicUsize,
 }
 
 /// Counts from its making to its drop.
@@ -36,12 +42,16 @@ impl Drop for Counted {
 
 impl Switch {
     pub fn new(key: u64, socket: &Path) -> Arc<Self> {
+        let beaten = Arc::new(Notify::new());
         Arc::new(Self {
             to: Mutex::new(Ok((key, socket.to_path_buf()))),
             asleep: watch::Sender::new(false),
             waking: Arc::new(watch::Sender::new(0)),
             open: Arc::new(watch::Sender::new(0)),
             calls: AtomicUsize::new(0),
+            pulse: Arc::new(Pulse::new(Arc::clone(&beaten))),
+            beaten,
+            changes: AtomicUsize::new(0),
         })
     }
 
@@ -62,8 +72,13 @@ impl Upstream for Switch {
             let _waking = Counted::new(&self.waking);
             self.asleep.subscribe().wait_for(|asleep| !asleep).await.unwrap();
             let (key, socket) = to?;
-            Ok(Target { key, socket, guard: Box::new(Counted::new(&self.open)) })
+            let pulse = Arc::clone(&self.pulse);
+            Ok(Target { key, socket, guard: Box::new(Counted::new(&self.open)), pulse })
         })
+    }
+
+    fn connections_changed(&self) {
+        self.changes.fetch_add(1, Ordering::SeqCst);
     }
 }
 

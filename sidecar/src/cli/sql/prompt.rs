@@ -12,7 +12,7 @@ use std::io::{BufRead, IsTerminal};
 
 use super::scan::{Within, within};
 use super::session::{Answer, Feed, Session};
-use super::{address, execute, print, value};
+use super::{address, describe, execute, print, value};
 use crate::cli::connect::Session as EngineSession;
 use crate::cli::output::Output;
 use crate::cli::plain::plain;
@@ -21,7 +21,7 @@ use crate::paths::Paths;
 use crate::sys;
 
 const HISTORY_LINES: usize = 2000;
-const HELP: &str = "\\q quits, \\? shows this. A statement ends with a semicolon. Ctrl-C cancels it.";
+const HELP: &str = "A statement ends with a semicolon. Ctrl-C cancels it. \\? shows the commands, \\q quits.";
 
 /// Where lines come from.
 enum Lines {
@@ -63,12 +63,31 @@ pub(super) fn run(
         match (pending.is_empty(), text.trim()) {
             (true, "\\q" | "exit" | "quit") => break,
             (true, "") => continue,
+            (true, "\\?") => {
+                output.line(describe::COMMANDS);
+                continue;
+            }
             (true, command) if command.starts_with('\\') => {
-                output.aside(if command == "\\?" {
-                    HELP.to_owned()
-                } else {
-                    format!("unknown command {command}; {HELP}")
-                });
+                lines.remember(command);
+                let Some(queries) = describe::queries(command) else {
+                    output.aside(format!("unknown command {command}; \\? shows those that there are"));
+                    continue;
+                };
+                let mut reached = Ok(true);
+                for query in queries {
+                    reached = one(session, &query, &lines, output);
+                    if !matches!(reached, Ok(true)) {
+                        break;
+                    }
+                }
+                match reached {
+                    Ok(true) => (),
+                    Ok(false) => return Ok(crate::cli::NEGATIVE),
+                    Err(failure) if matches!(lines, Lines::Terminal(_)) => {
+                        (engine, *session) = again(&failure, branch, output)?;
+                    }
+                    Err(failure) => return Err(failure),
+                }
                 continue;
             }
             _ => (),
@@ -84,10 +103,7 @@ pub(super) fn run(
             Ok(true) => (),
             Ok(false) => return Ok(crate::cli::NEGATIVE),
             Err(failure) if matches!(lines, Lines::Terminal(_)) => {
-                output.aside(format!("{failure}; connecting again"));
-                sys::clear_interrupt();
-                engine = EngineSession::open(output)?;
-                *session = Session::open(&address(&mut engine, branch)?)?;
+                (engine, *session) = again(&failure, branch, output)?;
             }
             Err(failure) => return Err(failure),
         }
@@ -107,6 +123,15 @@ pub(super) fn run(
         });
     }
     Ok(crate::cli::OK)
+}
+
+/// Connects again after the connection was lost.
+fn again(failure: &Failure, branch: Option<&str>, output: Output) -> Result<(EngineSession, Session)> {
+    output.aside(format!("{failure}; connecting again"));
+    sys::clear_interrupt();
+    let mut engine = EngineSession::open(output)?;
+    let session = Session::open(&address(&mut engine, branch)?)?;
+    Ok((engine, session))
 }
 
 /// Runs one input. Returns false if the run should end.

@@ -2,20 +2,18 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::time::Duration;
 
-use offshoot_postgres::load::{self, LoadError, LoadReport};
+use offshoot_postgres::load::{self, LoadError, LoadReport, Refusal, Rows, ServerError, Target};
 use offshoot_protocol::types::UrlResult;
-use postgres::{Client, Config, NoTls};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::fault::SqlFault;
+use super::session::{Answer, Feed, Session};
+use super::{print, value};
 use crate::cli::output::Output;
 use crate::cli::progress::Shown;
 use crate::failure::{Failure, Result, chain};
 use crate::sys;
-
-const CONNECT_PATIENCE: Duration = Duration::from_secs(90);
 
 /// Runs `file`, or standard input for `-`. Stops at the first error.
 pub(super) fn run(file: &Path, address: &UrlResult, output: Output) -> Result<u8> {
@@ -27,14 +25,23 @@ pub(super) fn run(file: &Path, address: &UrlResult, output: Output) -> Result<u8
         let script = load::open_script(file).map_err(|e| cannot_read(&e).hint(e.hint()))?;
         (script, load::script_bytes(file).map_err(|e| cannot_read(&e))?)
     };
-    let mut client = connect(address)?;
+    let mut session = Session::open(address)?;
     sys::catch_ctrl_c();
     let shown = Shown::new(output.json || file == Path::new("-"));
-    let outcome = load::load_script(&mut *reader, &mut client, bytes, &shown);
+    let mut results = Vec::new();
+    let mut show = |answer: Answer| {
+        if output.json {
+            results.push(value(&answer));
+        } else {
+            shown.beside(|| print(&answer));
+        }
+    };
+    let mut scripted = Scripted { session: &mut session, database: &address.database, show: &mut show };
+    let outcome = load::run_script(&mut *reader, &mut scripted, bytes, &shown);
     shown.finish();
     match outcome {
         Ok(report) => {
-            tell(&report, output)?;
+            tell(&report, results, output)?;
             Ok(crate::cli::OK)
         }
         Err(LoadError::Cancelled) => Err(Failure::cancelled()),
@@ -55,38 +62,67 @@ pub(super) fn run(file: &Path, address: &UrlResult, output: Output) -> Result<u8
     }
 }
 
-fn connect(address: &UrlResult) -> Result<Client> {
-    Config::new()
-        .host(&address.host)
-        .port(address.port)
-        .user(&address.user)
-        .password(&address.password)
-        .dbname(&address.database)
-        .application_name("offshoot")
-        .connect_timeout(CONNECT_PATIENCE)
-        .connect(NoTls)
-        .map_err(|e| match e.as_db_error() {
-            Some(refusal) => {
-                let failure = Failure::engine(refusal.message());
-                match refusal.hint() {
-                    Some(hint) => failure.hint(hint),
-                    None => failure,
-                }
-            }
-            None => Failure::engine(format!("cannot connect to the database: {}", chain(&e))),
-        })
+/// The session that a script runs in.
+struct Scripted<'s> {
+    session: &'s mut Session,
+    database: &'s str,
+    /// Takes what queries return.
+    show: &'s mut dyn FnMut(Answer),
 }
 
-fn tell(report: &LoadReport, output: Output) -> Result<()> {
+impl Scripted<'_> {
+    /// Runs a statement and returns its last command tag.
+    fn query(&mut self, sql: &str, feed: &mut Feed<'_>) -> Result<String, Refusal> {
+        let mut last = String::new();
+        let outcome = self.session.query(sql, feed, &mut |answer| match answer {
+            Answer::Rows { .. } => (self.show)(answer),
+            Answer::Done { tag } => last = tag,
+            Answer::Empty => (),
+        });
+        match outcome {
+            Ok(Ok(())) => Ok(last),
+            Ok(Err(fault)) => Err(Refusal::Said(Box::new(ServerError {
+                code: fault.sqlstate,
+                message: fault.message,
+                detail: fault.detail,
+                hint: fault.hint,
+                context: fault.context,
+            }))),
+            Err(failure) => Err(Refusal::Lost(failure.to_string())),
+        }
+    }
+}
+
+impl Target for Scripted<'_> {
+    fn run(&mut self, sql: &str) -> Result<(), Refusal> {
+        self.query(sql, &mut Feed::Nothing).map(drop)
+    }
+
+    fn copy_in(&mut self, sql: &str, rows: &mut dyn Rows) -> Result<Result<u64, Refusal>, LoadError> {
+        let mut feed = Feed::Rows(rows);
+        let tag = self.query(sql, &mut feed);
+        if let Feed::Failed(error) = feed {
+            return Err(error);
+        }
+        // `COPY 3`
+        Ok(tag.map(|tag| tag.rsplit(' ').next().and_then(|count| count.parse().ok()).unwrap_or(0)))
+    }
+
+    fn database(&mut self) -> Result<String, Refusal> {
+        Ok(self.database.to_owned())
+    }
+}
+
+fn tell(report: &LoadReport, results: Vec<Value>, output: Output) -> Result<()> {
     if output.json {
-        let results = json!({
-            "results": [],
+        let report = json!({
+            "results": results,
             "statements": report.statements,
             "rowsCopied": report.rows_copied,
             "createdRoles": report.created_roles,
             "notes": report.notes,
         });
-        return output.value(&results);
+        return output.value(&report);
     }
     let copied = match report.rows_copied {
         0 => String::new(),

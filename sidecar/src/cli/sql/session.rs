@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use offshoot_postgres::load::{LoadError, Rows};
 use offshoot_protocol::types::UrlResult;
 use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
 
@@ -41,9 +42,12 @@ pub(super) enum Answer {
 }
 
 /// Where `COPY … FROM STDIN` takes its rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Feed {
+pub(super) enum Feed<'r> {
     StandardInput,
+    /// Of a script.
+    Rows(&'r mut dyn Rows),
+    /// The script could not be read on; the server has forgotten the rows.
+    Failed(LoadError),
     /// At the prompt, lines are statements.
     Nothing,
 }
@@ -134,7 +138,12 @@ impl Session {
     }
 
     /// Runs `sql` and gives each answer to `each`. Ctrl-C cancels the statement.
-    pub(super) fn query(&mut self, sql: &str, feed: Feed, each: &mut dyn FnMut(Answer)) -> Result<Outcome> {
+    pub(super) fn query(
+        &mut self,
+        sql: &str,
+        feed: &mut Feed<'_>,
+        each: &mut dyn FnMut(Answer),
+    ) -> Result<Outcome> {
         if sql.contains('\0') {
             return Err(Failure::user("SQL cannot contain a zero byte"));
         }
@@ -183,10 +192,44 @@ impl Session {
     }
 
     /// Answers `COPY … FROM STDIN`.
-    fn feed(&mut self, feed: Feed) -> Result<()> {
-        if feed == Feed::Nothing {
-            return self.send(Some(b'f'), b"COPY FROM STDIN works with -c and -f, not at the prompt\0");
+    fn feed(&mut self, feed: &mut Feed<'_>) -> Result<()> {
+        match feed {
+            Feed::StandardInput => self.feed_input(),
+            Feed::Rows(rows) => match self.feed_rows(*rows)? {
+                Ok(()) => Ok(()),
+                Err(error) => {
+                    *feed = Feed::Failed(error);
+                    self.send(Some(b'f'), b"the rows end too early\0")
+                }
+            },
+            Feed::Nothing | Feed::Failed(_) => {
+                self.send(Some(b'f'), b"COPY FROM STDIN works with -c and -f, not at the prompt\0")
+            }
         }
+    }
+
+    /// Sends rows, many in one message.
+    fn feed_rows(&mut self, rows: &mut dyn Rows) -> Result<Result<(), LoadError>> {
+        let mut chunk = Vec::with_capacity(CHUNK);
+        loop {
+            match rows.next() {
+                Ok(Some(row)) => chunk.extend_from_slice(row),
+                Ok(None) => break,
+                Err(error) => return Ok(Err(error)),
+            }
+            if chunk.len() >= CHUNK {
+                self.send(Some(b'd'), &chunk)?;
+                chunk.clear();
+            }
+        }
+        if !chunk.is_empty() {
+            self.send(Some(b'd'), &chunk)?;
+        }
+        self.send(Some(b'c'), b"")?;
+        Ok(Ok(()))
+    }
+
+    fn feed_input(&mut self) -> Result<()> {
         let mut input = io::stdin().lock();
         let mut chunk = vec![0; CHUNK];
         loop {

@@ -15,6 +15,8 @@ pub(super) trait Facts {
     fn lineage(&self, name: &str) -> Vec<Origin>;
     /// The git branch with the nearest common commit.
     fn nearest(&self, name: &str) -> Option<String>;
+    /// The database branch that a person said a git branch uses.
+    fn answered(&self, name: &str) -> Option<BranchId>;
 }
 
 /// What to do.
@@ -50,8 +52,10 @@ pub(super) enum Decision {
 pub(super) enum Why {
     /// No git branch is checked out.
     Detached { commit: String },
-    /// The configuration says not to make one.
-    Switch { name: String },
+    /// The configuration, or a person, says not to make one; a new branch would come from `parent`.
+    Switch { name: String, parent: BranchId },
+    /// A person said that it uses the database that it stays at.
+    Answered { name: String },
     /// The configuration says to ask; a new branch would come from `parent`.
     Ask { name: String, parent: BranchId },
 }
@@ -77,11 +81,17 @@ pub(super) fn decide(head: &Head, on_checkout: OnCheckout, here: BranchId, facts
         return Decision::Rename { id, to: name };
     }
     let parent = lineage.iter().find_map(|origin| source(&name, origin, facts)).unwrap_or(here);
-    match on_checkout {
-        OnCheckout::Create => Decision::Create { name, parent },
-        OnCheckout::Switch => Decision::Stay { at: here, why: Why::Switch { name } },
-        OnCheckout::Ask => Decision::Stay { at: here, why: Why::Ask { name, parent } },
+    if on_checkout == OnCheckout::Create {
+        return Decision::Create { name, parent };
     }
+    if let Some(at) = facts.answered(&name) {
+        return Decision::Stay { at, why: Why::Answered { name } };
+    }
+    let why = match on_checkout {
+        OnCheckout::Ask => Why::Ask { name, parent },
+        _ => Why::Switch { name, parent },
+    };
+    Decision::Stay { at: here, why }
 }
 
 /// The database branch that stands for where a git branch came from.
@@ -105,6 +115,7 @@ mod tests {
         git: &'static [&'static str],
         lineage: Vec<Origin>,
         nearest: Option<&'static str>,
+        answered: Option<BranchId>,
     }
 
     impl Facts for Known {
@@ -120,6 +131,9 @@ mod tests {
         fn nearest(&self, _name: &str) -> Option<String> {
             self.nearest.map(str::to_owned)
         }
+        fn answered(&self, _name: &str) -> Option<BranchId> {
+            self.answered
+        }
     }
 
     fn known(origin: Origin) -> Known {
@@ -128,6 +142,7 @@ mod tests {
             git: &["main", "feature", "new"],
             lineage: vec![origin],
             nearest: None,
+            answered: None,
         }
     }
 
@@ -197,7 +212,22 @@ mod tests {
             decide(&branch("new"), OnCheckout::Ask, MAIN, &facts),
             stays(Why::Ask { name: name.clone(), parent: FEATURE })
         );
-        assert_eq!(decide(&branch("new"), OnCheckout::Switch, MAIN, &facts), stays(Why::Switch { name }));
+        assert_eq!(
+            decide(&branch("new"), OnCheckout::Switch, MAIN, &facts),
+            stays(Why::Switch { name, parent: FEATURE })
+        );
+    }
+
+    #[test]
+    fn an_answer_holds_where_no_branch_is_made() {
+        let mut facts = known(Origin::CutFrom("main".into()));
+        facts.answered = Some(FEATURE);
+        for on_checkout in [OnCheckout::Ask, OnCheckout::Switch] {
+            let why = Why::Answered { name: "new".into() };
+            let decision = decide(&branch("new"), on_checkout, MAIN, &facts);
+            assert_eq!(decision, Decision::Stay { at: FEATURE, why });
+        }
+        assert_eq!(decide(&branch("new"), OnCheckout::Create, MAIN, &facts), create(MAIN));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use offshoot_git::{Head, Worktree};
 use offshoot_protocol::types::{Note, NoteKind};
 use offshoot_storage::BranchId;
 
-use super::settle::{Found, Outcome, Stamp, note};
+use super::settle::{Found, Missing, Outcome, Place, Stamp, note};
 use super::{Reply, View};
 use crate::config::{ConfigFile, FILE_NAME};
 use crate::engine::book::SeatKey;
@@ -28,6 +28,7 @@ pub(super) struct Seat {
     pub(super) branch: Option<BranchId>,
     failure: Option<Failure>,
     notes: Vec<Note>,
+    missing: Option<Missing>,
     config_note: Option<Note>,
     pub(super) idle_timeout: Duration,
     switch_grace: Duration,
@@ -55,6 +56,7 @@ impl Seat {
             branch: None,
             failure: None,
             notes: Vec::new(),
+            missing: None,
             config_note: None,
             idle_timeout: Duration::ZERO,
             switch_grace: Duration::ZERO,
@@ -90,17 +92,23 @@ impl Seat {
 
     /// Takes what a look found. Returns whether there is anything new, and whether a branch was made or renamed.
     pub(super) fn end_look(&mut self, found: Found) -> (bool, bool) {
+        let config_note = self.config_note.clone();
         self.take_config(found.config);
-        let (mut changed, mut any_made) = (false, false);
+        let (mut changed, mut any_made) = (self.config_note != config_note, false);
         let replaced = std::mem::take(&mut self.replaced);
         match found.outcome {
             Ok(Outcome::Same) => (),
-            Ok(Outcome::Settled { stamp, head, branch, notes, made }) => {
-                changed = self.branch != Some(branch) || self.notes != notes || self.failure.is_some();
+            Ok(Outcome::Settled { stamp, head, place, made }) => {
+                let Place { branch, notes, missing } = place;
+                changed |= self.branch != Some(branch)
+                    || self.head.as_ref() != Some(&head)
+                    || self.notes != notes
+                    || self.missing != missing
+                    || self.failure.is_some();
                 any_made = made;
                 let switched = self.branch.is_some_and(|before| before != branch);
                 (self.last, self.head, self.branch) = (Some(stamp), Some(head), Some(branch));
-                (self.notes, self.failure) = (notes, None);
+                (self.notes, self.missing, self.failure) = (notes, missing, None);
                 for (old, new) in replaced {
                     self.replace(old, new);
                 }
@@ -110,7 +118,7 @@ impl Seat {
             }
             Err(failure) => {
                 tracing::warn!(worktree = %self.worktree.path.display(), error = %failure, "cannot follow a checkout");
-                changed = self.failure.as_ref() != Some(&failure);
+                changed |= self.failure.as_ref() != Some(&failure);
                 self.failure = Some(failure);
             }
         }
@@ -165,6 +173,14 @@ impl Seat {
         }
     }
 
+    /// The git branch that was checked out at the last look.
+    pub(super) fn git_branch(&self) -> Option<String> {
+        match &self.head {
+            Some(Head::Branch(name)) => Some(name.clone()),
+            _ => None,
+        }
+    }
+
     pub(super) fn view(&self) -> View {
         let branch = match (&self.failure, self.branch) {
             (Some(failure), _) => Err(failure.clone()),
@@ -186,6 +202,7 @@ impl Seat {
             head: self.head.clone(),
             branch,
             notes,
+            missing: self.missing.clone().filter(|_| self.failure.is_none()),
             port: self.port,
             listening: self.endpoint.is_some(),
             connections: self.endpoint.as_ref().map_or(0, |endpoint| endpoint.connections() as u64),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use offshoot_git::{Head, Origin, Worktree};
 use offshoot_protocol::types::{Note, NoteKind};
@@ -45,7 +46,28 @@ pub(super) enum Outcome {
     /// Nothing changed since the last look.
     Same,
     /// Lead there.
-    Settled { stamp: Stamp, head: Head, branch: BranchId, notes: Vec<Note>, made: bool },
+    Settled { stamp: Stamp, head: Head, place: Place, made: bool },
+}
+
+/// Where a worktree's endpoint leads, and what a person should know about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) branch: BranchId,
+    pub(super) notes: Vec<Note>,
+    pub(super) missing: Option<Missing>,
+}
+
+/// The database branch that a git branch could have, but has not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Missing {
+    /// Name of both.
+    pub(crate) name: String,
+    /// The database branch that it would come from.
+    pub(crate) parent: BranchId,
+    /// That one's name.
+    pub(crate) parent_name: String,
+    /// Whether a person is to be asked.
+    pub(crate) asked: bool,
 }
 
 /// Takes the look.
@@ -71,75 +93,102 @@ fn settle(look: &Look) -> Result<Outcome> {
     };
     let here = before.filter(|id| store.branch(*id).is_ok()).unwrap_or(root);
     let facts = Live { store, worktree: &look.worktree };
-    let decision = decide(&head, on_checkout, here, &facts);
+    let never = Book(store).never()?;
+    let decision = decide(&head, if never { OnCheckout::Switch } else { on_checkout }, here, &facts);
     let made = matches!(decision, Decision::Create { .. } | Decision::Rename { .. });
-    let (branch, notes) = carry_out(&look.engine, decision, &facts)?;
-    if before != Some(branch) {
-        Book(store).set_bound(&look.key, branch)?;
+    let place = carry_out(&look.engine, decision, never, &facts)?;
+    if before != Some(place.branch) {
+        Book(store).set_bound(&look.key, place.branch)?;
     }
     // A branch made here is part of what the next look will find unchanged.
     let generation =
         if made { look.engine.generation.fetch_add(1, Ordering::AcqRel) + 1 } else { generation };
     let stamp = Stamp { generation, ..stamp };
-    Ok(Outcome::Settled { stamp, head, branch, notes, made })
+    Ok(Outcome::Settled { stamp, head, place, made })
 }
 
-fn carry_out(engine: &Engine, decision: Decision, facts: &Live<'_>) -> Result<(BranchId, Vec<Note>)> {
+impl Place {
+    fn of(branch: BranchId, notes: Vec<Note>) -> Self {
+        Self { branch, notes, missing: None }
+    }
+}
+
+fn carry_out(engine: &Engine, decision: Decision, never: bool, facts: &Live<'_>) -> Result<Place> {
     let store = &*engine.store;
     match decision {
-        Decision::To(id) => Ok((id, other_commits(&store.branch(id)?, facts))),
+        Decision::To(id) => Ok(Place::of(id, other_commits(&store.branch(id)?, facts))),
         Decision::Create { name, parent } => create(engine, &name, parent, facts),
         Decision::Rename { id, to } => {
             names::check(&to)?;
             let _turn = engine.computes.turn_blocking(id);
             let branch = store.rename_branch(id, &to)?;
+            Book(store).set_parent(&to, None)?;
             tracing::info!(branch = %branch.name, id = id.0, "renamed a branch with its git branch");
-            Ok((branch.id, Vec::new()))
+            Ok(Place::of(branch.id, Vec::new()))
         }
-        Decision::Stay { at, why } => {
-            let here = store.branch(at)?.name;
-            let note = match why {
-                Why::Detached { commit } => {
-                    let short = &commit[..commit.len().min(10)];
-                    note(
-                        NoteKind::Detached,
-                        format!("HEAD is detached at {short}; the database stays on `{here}`"),
-                        None,
-                    )
-                }
-                Why::Switch { name } => note(
-                    NoteKind::NoBranch,
-                    format!("git branch `{name}` has no database branch; the database stays on `{here}`"),
-                    Some(format!("`offshoot branch create {}` makes one.", quoted(&name))),
-                ),
-                Why::Ask { name, parent } => {
-                    let from = store.branch(parent)?.name;
-                    note(
-                        NoteKind::Ask,
-                        format!(
-                            "git branch `{name}` has no database branch yet; the database stays on `{here}`"
-                        ),
-                        Some(format!(
-                            "`offshoot branch create {} --from {}` makes one and switches to it.",
-                            quoted(&name),
-                            quoted(&from)
-                        )),
-                    )
-                }
-            };
-            Ok((at, vec![note]))
-        }
+        Decision::Stay { at, why } => stay(store, at, why, never),
     }
 }
 
-fn create(engine: &Engine, name: &str, parent: BranchId, facts: &Live<'_>) -> Result<(BranchId, Vec<Note>)> {
+/// What is known of a worktree whose endpoint stays where it is.
+fn stay(store: &Store, at: BranchId, why: Why, never: bool) -> Result<Place> {
+    let here = store.branch(at)?.name;
+    let missing = |name: &str, parent: BranchId, asked| -> Result<Option<Missing>> {
+        let parent_name = store.branch(parent)?.name;
+        Ok(Some(Missing { name: name.to_owned(), parent, parent_name, asked }))
+    };
+    let make = |name: &str, from: &str| {
+        let (name, from) = (quoted(name), quoted(from));
+        format!("`offshoot branch create {name} --from {from}` makes one and switches to it.")
+    };
+    let (note, missing) = match why {
+        Why::Detached { commit } => {
+            let short = &commit[..commit.len().min(10)];
+            let text = format!("HEAD is detached at {short}; the database stays on `{here}`");
+            (note(NoteKind::Detached, text, None), None)
+        }
+        Why::Switch { name, parent } => {
+            let missing = missing(&name, parent, false)?;
+            let mut hint = format!("`offshoot branch create {}` makes one.", quoted(&name));
+            if never {
+                hint.push_str(
+                    "\nNone is made by itself in this repository, as was answered; `offshoot answer ask` takes that back.",
+                );
+            }
+            let text = format!("git branch `{name}` has no database branch; the database stays on `{here}`");
+            (note(NoteKind::NoBranch, text, Some(hint)), missing)
+        }
+        Why::Answered { name } => {
+            let text = format!("git branch `{name}` uses the database of `{here}`, as was answered");
+            let hint = format!("{}\n`offshoot answer ask` takes the answer back.", make(&name, &here));
+            (note(NoteKind::NoBranch, text, Some(hint)), missing(&name, at, false)?)
+        }
+        Why::Ask { name, parent } => {
+            let missing = missing(&name, parent, true)?;
+            let from = missing.as_ref().map_or("", |missing| missing.parent_name.as_str());
+            let text =
+                format!("git branch `{name}` has no database branch yet; the database stays on `{here}`");
+            let hint = format!(
+                "{}\n`offshoot answer parent` or `offshoot answer never` ends the question.",
+                make(&name, from)
+            );
+            (note(NoteKind::Ask, text, Some(hint)), missing)
+        }
+    };
+    Ok(Place { branch: at, notes: vec![note], missing })
+}
+
+fn create(engine: &Engine, name: &str, parent: BranchId, facts: &Live<'_>) -> Result<Place> {
     names::check(name)?;
     let store = &*engine.store;
     let turn = engine.computes.turn_blocking(parent);
+    let begun = Instant::now();
     let made = store.create_branch(name, parent);
-    drop(turn);
     let branch = match made {
-        Ok(branch) => branch,
+        Ok(branch) => {
+            engine.schemas.born(branch.id, parent, begun);
+            branch
+        }
         // Another worktree, or a person, was faster.
         Err(StorageError::BranchExists { .. }) => match store.branch_named(name)? {
             Some(branch) => branch,
@@ -149,7 +198,9 @@ fn create(engine: &Engine, name: &str, parent: BranchId, facts: &Live<'_>) -> Re
     };
     let from = branch.parent_name.clone().unwrap_or_default();
     tracing::info!(branch = %name, id = branch.id.0, parent = %from, "made a branch for a checkout");
-    Ok((branch.id, other_commits(&branch, facts)))
+    drop(turn);
+    Book(store).set_parent(name, None)?;
+    Ok(Place::of(branch.id, other_commits(&branch, facts)))
 }
 
 /// Tells if the database may be ahead of the files: it started from a branch's present, the files from a commit.
@@ -199,5 +250,10 @@ impl Facts for Live<'_> {
 
     fn nearest(&self, name: &str) -> Option<String> {
         offshoot_git::nearest_branch(self.worktree, name).ok().flatten()
+    }
+
+    fn answered(&self, name: &str) -> Option<BranchId> {
+        let id = Book(self.store).parent(name).ok().flatten();
+        id.filter(|id| self.store.branch(*id).is_ok())
     }
 }

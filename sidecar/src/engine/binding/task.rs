@@ -32,6 +32,8 @@ pub(super) struct Task {
     pub(super) options: EndpointOptions,
     /// What the store was given last.
     postgres_settings: Vec<(String, String)>,
+    /// The branches of git when they were last listed.
+    git_branches: Vec<String>,
 }
 
 impl Task {
@@ -44,6 +46,7 @@ impl Task {
             branches: HashMap::new(),
             options,
             postgres_settings: settings,
+            git_branches: Vec::new(),
         }
     }
 
@@ -240,6 +243,7 @@ impl Task {
     }
 
     async fn on_git_change(&mut self) {
+        self.note_git_branches().await;
         match self.worktrees().await {
             Ok(worktrees) => {
                 let lost: Vec<_> = self
@@ -263,6 +267,31 @@ impl Task {
                 seat.waiting.push(reply);
             }
             self.look(&key);
+        }
+    }
+
+    /// Tells when git has other branches than before, and forgets what was answered for those that are gone.
+    async fn note_git_branches(&mut self) {
+        // A branch without a commit is none to git.
+        let heads: Vec<_> = self.seats.values().filter_map(Seat::git_branch).collect();
+        let listed = self.engine.blocking(move |engine| {
+            let mut branches = engine.repository.branches().map_err(|e| super::git_failure(&e))?;
+            branches.sort_unstable();
+            let book = Book(&engine.store);
+            for (name, _) in book.parents()? {
+                if branches.binary_search(&name).is_err() && !heads.contains(&name) {
+                    book.set_parent(&name, None)?;
+                }
+            }
+            Ok(branches)
+        });
+        match listed.await {
+            Ok(branches) if branches != self.git_branches => {
+                self.git_branches = branches;
+                self.engine.changed(Subject::Branches);
+            }
+            Ok(_) => (),
+            Err(failure) => tracing::warn!(error = %failure, "cannot list the branches of git"),
         }
     }
 
@@ -316,7 +345,12 @@ impl Task {
         }
         if let Some(new) = new {
             let noted = self.engine.blocking(move |engine| {
-                moved.iter().try_for_each(|key| Book(&engine.store).set_bound(key, new))
+                let book = Book(&engine.store);
+                let answered = book.parents()?.into_iter().filter(|(_, parent)| *parent == old);
+                for (git_branch, _) in answered {
+                    book.set_parent(&git_branch, Some(new))?;
+                }
+                moved.iter().try_for_each(|key| book.set_bound(key, new))
             });
             if let Err(failure) = noted.await {
                 tracing::warn!(error = %failure, "cannot note where a worktree leads");

@@ -119,3 +119,45 @@ fn files_that_are_no_maps_are_refused() {
     }
     assert_eq!(Map::open(&path(&folder, "none"), true).err(), Some(MapError::Os(libc::ENOENT)));
 }
+
+#[test]
+fn an_absorbed_map_says_what_both_said_and_keeps_it_over_a_machine_crash() {
+    let lower = fixture(NewMap { length: 10 * PAGE_SIZE, base_limit: 10 * PAGE_SIZE, ..NewMap::default() });
+    lower.write(2, 8);
+    lower.sync();
+    let upper = fixture(NewMap { length: 10 * PAGE_SIZE, base_limit: 10 * PAGE_SIZE, ..NewMap::default() });
+    upper.map.truncate(6 * PAGE_SIZE);
+    upper.write(3, 4);
+    upper.write(20_000, 20_002);
+    upper.sync();
+    assert_eq!(lower.map.runs(Some(upper.map), upper.map.base_limit()), [(2, 3), (4, 6)]);
+    assert_eq!(upper.map.runs(None, u64::MAX), [(3, 4), (20_000, 20_002)]);
+    lower.map.reserve(&path(&lower.folder, "1.m")).unwrap();
+    // Repeated, as after a crash.
+    for _ in 0..2 {
+        lower.map.absorb(upper.map);
+        lower.sync();
+    }
+    lower.map.rebuild();
+    assert_eq!(lower.map.runs(None, u64::MAX), [(2, 6), (20_000, 20_002)]);
+    assert_eq!(lower.map.length(), 20_002 * PAGE_SIZE);
+    assert_eq!(lower.map.base_limit(), 6 * PAGE_SIZE);
+}
+
+#[test]
+fn bits_that_are_older_than_the_length_are_dropped_when_the_map_is_rebuilt() {
+    let file = fixture(NewMap::default());
+    file.write(0, 10);
+    file.sync();
+    // The disk has the header after a truncation and the bits from before.
+    let map_path = file.folder.path().join("1.m");
+    let bits = std::fs::read(&map_path).unwrap()[2112..2120].to_vec();
+    file.map.truncate(4 * PAGE_SIZE);
+    let raw = std::fs::File::options().write(true).open(&map_path).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&raw, &bits, 2112).unwrap();
+    file.map.rebuild();
+    file.map.grow(10 * PAGE_SIZE);
+    file.sync();
+    file.map.rebuild();
+    assert!(file.map.owns(3) && !file.map.owns(4) && !file.map.owns(9));
+}

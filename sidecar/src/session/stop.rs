@@ -1,4 +1,4 @@
-//! `offshoot engine stop`: by its socket, and by its process where that does not work.
+//! Stopping an engine: by its socket, and by its process where that does not work.
 
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
@@ -6,14 +6,14 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::connect::{STOP_PATIENCE, not_stopped, stop, try_connect};
+use super::{STOP_PATIENCE, not_stopped, stop, try_connect};
 use crate::failure::{Failure, Result};
 use crate::sys;
 
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Stops the engine of `store` and waits until it is gone. Returns whether one ran.
-pub(super) fn stop_engine(store: &Path) -> Result<bool> {
+pub(crate) fn stop_engine(store: &Path) -> Result<bool> {
     let Some(client) = try_connect(store)? else { return stop_process(store) };
     match stop(client) {
         Ok(()) => Ok(true),

@@ -1,0 +1,26 @@
+//! Postgres schemas as facts: read from catalogs, compared, planned and written as text.
+//!
+//! A [`Facts`] holds one [`Fact`] per object and part of an object, with references as edges. Everything is compared
+//! generically. The crate is pure; only [`read`], behind the feature `postgres`, talks to a server.
+
+pub mod diff;
+mod fact;
+mod kind;
+mod object;
+pub mod plan;
+#[cfg(feature = "postgres")]
+mod read;
+mod render;
+mod sql;
+mod text;
+mod three_way;
+
+pub use fact::{Fact, FactId, Facts, Value};
+pub use kind::{Kind, Kind as ObjectKind};
+pub use plan::{Plan, PlanOptions, plan};
+pub use object::{Change, ChangeKind, Object, changes};
+#[cfg(feature = "postgres")]
+pub use read::{ReadError, read};
+pub use sql::{literal, quote};
+pub use text::TextError;
+pub use three_way::{Conflict, ThreeWay, three_way};

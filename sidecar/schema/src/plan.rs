@@ -1,0 +1,134 @@
+//! Plans: the statements that turn one schema into another, in an order that works.
+
+mod alter;
+mod column;
+mod extra;
+mod fate;
+mod fold;
+mod graph;
+mod hazard;
+mod implied;
+mod nodes;
+mod order;
+mod view;
+
+use serde::{Deserialize, Serialize};
+
+use crate::diff::Noise;
+use crate::fact::Facts;
+use crate::object::Object;
+
+pub use hazard::{Hazard, HazardKind, Lock, LockLevel};
+
+/// How to plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PlanOptions {
+    /// Which noise to take for a difference.
+    pub noise: Noise,
+    /// Take the form that lets others go on reading and writing, where there is one.
+    pub online: bool,
+}
+
+/// What a step does to its object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Action {
+    /// Makes it, or a part of it.
+    Create,
+    /// Changes it, or a part of it.
+    Alter,
+    /// Drops it, or a part of it.
+    Drop,
+}
+
+/// A step of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    /// The object that a person sees.
+    pub object: Object,
+    /// What exactly: the object or a part of it, for people.
+    pub what: String,
+    /// What it does.
+    pub action: Action,
+    /// Statements, without semicolons.
+    pub statements: Vec<String>,
+    /// What to beware of.
+    pub hazards: Vec<Hazard>,
+    /// The strongest lock that it takes on something that was there before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lock: Option<Lock>,
+}
+
+/// Steps that run together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Part {
+    /// Whether they run in one transaction; otherwise each statement runs by itself, outside of any.
+    pub transactional: bool,
+    /// The steps in order.
+    pub steps: Vec<Step>,
+}
+
+/// How to get from one schema to another.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    /// The parts in order.
+    pub parts: Vec<Part>,
+    /// What the plan leaves as it is although it differs, with the reason.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub unplanned: Vec<String>,
+}
+
+impl Plan {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.parts.iter().all(|part| part.steps.is_empty())
+    }
+
+    /// All steps.
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.parts.iter().flat_map(|part| &part.steps)
+    }
+
+    /// The script. It runs in `psql`, and in pieces through [`Plan::parts`].
+    pub fn sql(&self) -> String {
+        let mut text = String::new();
+        if self.is_empty() {
+            return text;
+        }
+        for setting in SETTINGS {
+            text.push_str(&format!("{setting};\n"));
+        }
+        for part in &self.parts {
+            text.push('\n');
+            if part.transactional {
+                text.push_str("BEGIN;\n\n");
+            }
+            for step in &part.steps {
+                for hazard in &step.hazards {
+                    text.push_str(&format!("-- {hazard}\n"));
+                }
+                for statement in &step.statements {
+                    text.push_str(&format!("{};\n", statement.trim_end()));
+                }
+                text.push('\n');
+            }
+            if part.transactional {
+                text.push_str("COMMIT;\n");
+            }
+        }
+        text
+    }
+}
+
+/// What has to be set in the session before a plan runs.
+pub const SETTINGS: &[&str] =
+    &["SET check_function_bodies = off", "SET client_min_messages = warning", "SET search_path = ''"];
+
+/// Plans how to turn a database with the schema `from` into one with the schema `to`.
+pub fn plan(from: &Facts, to: &Facts, options: &PlanOptions) -> Plan {
+    nodes::build(fate::Fates::decide(from, to, options), options)
+}

@@ -1,0 +1,445 @@
+//! Fates become steps, steps get an order.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::fate::{Fate, Fates};
+use super::graph::Graph;
+use super::{Plan, PlanOptions, fold, implied};
+use crate::fact::{FactId, Facts};
+use crate::kind::{Kind, Rank};
+use crate::render::name;
+use crate::sql;
+
+/// What a step does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Act {
+    /// Drops it.
+    Drop,
+    /// Gives a type another name, to make room.
+    Away,
+    /// Changes it in place.
+    Alter,
+    /// Makes it.
+    Create,
+    /// Drops a type under its other name.
+    Sweep,
+}
+
+/// A step before it has an order.
+#[derive(Debug, Clone)]
+pub(super) struct Node {
+    pub(super) act: Act,
+    pub(super) id: Arc<FactId>,
+}
+
+/// All steps and what has to come before what.
+pub(super) struct Nodes<'a> {
+    pub(super) fates: Fates<'a>,
+    pub(super) nodes: Vec<Node>,
+    index: HashMap<(Act, Arc<FactId>), usize>,
+    pub(super) graph: Graph,
+    /// Parts that are dropped by a step of their own although their table goes, too.
+    explicit: BTreeSet<Arc<FactId>>,
+}
+
+/// How often circles are tried to be broken.
+const MAX_ROUNDS: usize = 200;
+
+/// Orders the steps, breaking circles where there are some.
+pub(super) fn build(fates: Fates<'_>, options: &PlanOptions) -> Plan {
+    let mut explicit = BTreeSet::new();
+    let mut fates = fates;
+    for _ in 0..MAX_ROUNDS {
+        let nodes = Nodes::new(fates, explicit);
+        let circle = match nodes.graph.sort(&nodes.keys()) {
+            Ok(order) => return fold::plan(&nodes, &order, options),
+            Err(circle) => circle,
+        };
+        let circle: Vec<Node> = circle.into_iter().map(|at| nodes.nodes[at].clone()).collect();
+        let Nodes { fates: back, explicit: more, .. } = nodes;
+        (fates, explicit) = (back, more);
+        if !break_circle(&circle, &mut fates, &mut explicit) {
+            let what: Vec<String> = circle.iter().map(|node| format!("{:?} {}", node.act, node.id)).collect();
+            let why = format!("these steps wait for each other: {}", what.join(", "));
+            return Plan { parts: Vec::new(), unplanned: vec![why] };
+        }
+    }
+    Plan { parts: Vec::new(), unplanned: vec!["too many steps wait for each other".to_owned()] }
+}
+
+/// Drops foreign keys of tables that go by themselves, or replaces what could have been changed in place.
+fn break_circle(circle: &[Node], fates: &mut Fates<'_>, explicit: &mut BTreeSet<Arc<FactId>>) -> bool {
+    let count = explicit.len();
+    for node in circle.iter().filter(|node| node.act == Act::Drop) {
+        explicit.extend(loose_parts(fates.from, &node.id));
+    }
+    if explicit.len() > count {
+        return true;
+    }
+    let is_data = |id: &FactId| matches!(id.kind, Kind::Table | Kind::ForeignTable | Kind::Column | Kind::Sequence);
+    let alter = circle.iter().find(|node| node.act == Act::Alter && !is_data(&node.id));
+    if let Some(node) = alter {
+        let id = Arc::clone(&node.id);
+        fates.replace(&id);
+    }
+    alter.is_some()
+}
+
+/// The parts of a table, however deep, that can refer to other tables that refer back.
+fn loose_parts(facts: &Facts, id: &FactId) -> Vec<Arc<FactId>> {
+    let mut found = Vec::new();
+    for (part, fact) in facts.parts(id) {
+        let loose = match part.kind {
+            Kind::Constraint => matches!(fact.text("form"), Some("foreignKey" | "check")),
+            Kind::Default | Kind::Policy | Kind::Trigger | Kind::Rule => true,
+            _ => false,
+        };
+        if loose {
+            found.push(Arc::clone(part));
+        } else {
+            found.extend(loose_parts(facts, part));
+        }
+    }
+    found
+}
+
+impl<'a> Nodes<'a> {
+    fn new(fates: Fates<'a>, explicit: BTreeSet<Arc<FactId>>) -> Self {
+        let mut nodes =
+            Self { fates, nodes: Vec::new(), index: HashMap::new(), graph: Graph::default(), explicit };
+        nodes.add_nodes();
+        nodes.graph = Graph::new(nodes.nodes.len());
+        nodes.add_edges();
+        nodes
+    }
+
+    fn add(&mut self, act: Act, id: &Arc<FactId>) {
+        self.index.insert((act, Arc::clone(id)), self.nodes.len());
+        self.nodes.push(Node { act, id: Arc::clone(id) });
+    }
+
+    pub(super) fn node(&self, act: Act, id: &FactId) -> Option<usize> {
+        // The map's keys hold shared ids; looking up needs one, too.
+        self.index.get(&(act, Arc::new(id.clone()))).copied()
+    }
+
+    fn add_nodes(&mut self) {
+        let (from, to) = (self.fates.from, self.fates.to);
+        for id in from.facts.keys() {
+            if !self.fates.is_dropped(id) {
+                continue;
+            }
+            let implied = implied::dropper(&self.fates, id).is_some();
+            let with_owner = id.of.as_ref().is_some_and(|of| self.fates.is_dropped(of));
+            if self.fates.swapped.contains(id) && !with_owner {
+                if !implied {
+                    self.add(Act::Away, id);
+                    self.add(Act::Sweep, id);
+                }
+                continue;
+            }
+            if (!with_owner || self.explicit.contains(id)) && !implied {
+                self.add(Act::Drop, id);
+            }
+        }
+        for id in to.facts.keys() {
+            if self.fates.is_created(id) {
+                let folded = id.kind.rank() == Rank::Folded && id.of.as_ref().is_some_and(|of| self.comes_with(of));
+                if !folded && implied::creator(&self.fates, id).is_none() {
+                    self.add(Act::Create, id);
+                }
+            } else if let Some(Fate::Alter(_)) = self.fates.get(id) {
+                self.add(Act::Alter, id);
+            }
+        }
+    }
+
+    /// Whether the parts of `owner` that are folded into it come with a statement for the whole.
+    fn comes_with(&self, owner: &FactId) -> bool {
+        self.fates.is_created(owner) || matches!(owner.kind, Kind::View | Kind::MaterializedView)
+    }
+
+    /// The step that drops `id`, itself or something with it.
+    pub(super) fn drop_of(&self, id: &FactId) -> Option<usize> {
+        if let Some(node) = self.node(Act::Drop, id).or_else(|| self.node(Act::Sweep, id)) {
+            return Some(node);
+        }
+        if !self.fates.is_dropped(id) {
+            return None;
+        }
+        if let Some(other) = implied::dropper(&self.fates, id) {
+            return self.drop_of(&other);
+        }
+        id.of.as_ref().and_then(|of| self.drop_of(of))
+    }
+
+    /// The step that makes `id`, itself or something with it.
+    pub(super) fn create_of(&self, id: &FactId) -> Option<usize> {
+        if let Some(node) = self.node(Act::Create, id) {
+            return Some(node);
+        }
+        if !self.fates.is_created(id) {
+            return None;
+        }
+        if let Some(other) = implied::creator(&self.fates, id) {
+            return self.create_of(&other);
+        }
+        let of = id.of.as_ref()?;
+        self.create_of(of).or_else(|| self.node(Act::Alter, of))
+    }
+
+    /// Both what makes and what changes `id`.
+    fn settled(&self, id: &FactId) -> [Option<usize>; 2] {
+        [self.create_of(id), self.node(Act::Alter, id)]
+    }
+
+    fn add_edges(&mut self) {
+        for at in 0..self.nodes.len() {
+            let Node { act, id } = self.nodes[at].clone();
+            match act {
+                Act::Create => {
+                    self.after_needs(at, &id);
+                    let gone = self.node(Act::Away, &id).or_else(|| self.drop_of(&id));
+                    self.graph.edge(gone, Some(at));
+                }
+                Act::Alter => {
+                    self.after_needs(at, &id);
+                    self.before_left(at, &id);
+                }
+                Act::Drop | Act::Sweep => self.before_used(at, &id),
+                Act::Away => {}
+            }
+        }
+        self.sweep_edges();
+        self.column_edges();
+        self.partition_edges();
+        self.name_edges();
+    }
+
+    /// A step comes after everything that its object refers to in the end.
+    fn after_needs(&mut self, at: usize, id: &Arc<FactId>) {
+        for need in needs(self.fates.to, id) {
+            for before in self.settled(&need) {
+                self.graph.edge(before, Some(at));
+            }
+        }
+        let parts: Vec<_> = self.fates.to.parts(id).into_iter().map(|(part, _)| Arc::clone(part)).collect();
+        for part in parts {
+            let folded = part.kind.rank() == Rank::Folded && self.create_of(&part) == Some(at);
+            if folded || part.kind == Kind::Inheritance && self.fates.is_created(id) {
+                self.after_needs(at, &part);
+            }
+        }
+    }
+
+    /// A change in place comes before what it lets go of is dropped.
+    fn before_left(&mut self, at: usize, id: &Arc<FactId>) {
+        let old = needs(self.fates.from, id);
+        for need in old {
+            let drop = self.drop_of(&need);
+            self.graph.edge(Some(at), drop);
+        }
+    }
+
+    /// Dropping comes before what the object, with its parts, refers to is dropped or changed.
+    fn before_used(&mut self, at: usize, id: &Arc<FactId>) {
+        for need in needs(self.fates.from, id) {
+            let (drop, alter) = (self.drop_of(&need), self.node(Act::Alter, &need));
+            // What is changed waits; a swapped type is changed by its columns.
+            self.graph.edge(Some(at), drop);
+            self.graph.edge(Some(at), alter);
+        }
+        let parts: Vec<_> = self.fates.from.parts(id).into_iter().map(|(part, _)| Arc::clone(part)).collect();
+        for part in parts {
+            if self.drop_of(&part) == Some(at) {
+                self.before_used(at, &part);
+            }
+        }
+    }
+
+    /// A swapped type's old self goes last: after all that used it went or changed.
+    fn sweep_edges(&mut self) {
+        for id in self.fates.swapped.clone() {
+            let (away, sweep) = (self.node(Act::Away, &id), self.node(Act::Sweep, &id));
+            self.graph.edge(away, sweep);
+            let create = self.create_of(&id);
+            self.graph.edge(create, sweep);
+        }
+    }
+
+    /// New columns come in the order in which they shall stand.
+    fn column_edges(&mut self) {
+        let tables: Vec<Arc<FactId>> = self.fates.to.facts.keys().filter(|id| id.kind == Kind::Table).cloned().collect();
+        for table in tables {
+            if self.create_of(&table).is_some() || self.fates.from.get(&table).is_none() {
+                continue;
+            }
+            let to = self.fates.to;
+            let columns = to.parts_of_kind(&table, Kind::Column);
+            let new: Vec<_> = columns.iter().filter(|(id, _)| self.fates.is_created(id)).collect();
+            for pair in new.windows(2) {
+                if !pair[0].1.references.contains(pair[1].0) {
+                    let (first, second) = (self.create_of(pair[0].0), self.create_of(pair[1].0));
+                    self.graph.edge(first, second);
+                }
+            }
+        }
+    }
+
+    fn partition_edges(&mut self) {
+        let links: Vec<Arc<FactId>> =
+            self.fates.to.facts.keys().filter(|id| id.kind == Kind::Attachment).cloned().collect();
+        for link in links {
+            let Some(child) = link.of.clone() else { continue };
+            if !matches!(child.kind, Kind::Table | Kind::ForeignTable) {
+                // An index is attached after its table is.
+                let table = child.of.as_ref().map(|table| FactId::part(Arc::clone(table), Kind::Attachment, ""));
+                let attach = table.and_then(|table| self.create_of(&table));
+                let index = self.create_of(&link);
+                self.graph.edge(attach, index);
+                continue;
+            }
+            let attach = self.create_of(&link);
+            let Some(parent) = self.fates.to.get(&link).and_then(|fact| fact.references.iter().next().cloned()) else {
+                continue;
+            };
+            let parts: Vec<_> = self.fates.to.parts(&parent).into_iter().map(|(id, _)| Arc::clone(id)).collect();
+            for part in parts {
+                let of_child = matches!(part.kind, Kind::Index | Kind::Trigger)
+                    || part.kind == Kind::Constraint && self.form(&part) != Some("check");
+                let made = self.create_of(&part);
+                if of_child && made != self.create_of(&parent) {
+                    self.graph.edge(attach, made);
+                }
+            }
+            self.child_index_edges(&child, attach);
+        }
+        self.detach_edges();
+    }
+
+    fn form(&self, id: &FactId) -> Option<&str> {
+        self.fates.to.get(id).and_then(|fact| fact.text("form"))
+    }
+
+    /// Where the parent has an index already, the partition brings its own along, lest attaching makes another.
+    fn child_index_edges(&mut self, child: &Arc<FactId>, attach: Option<usize>) {
+        let parts: Vec<_> = self.fates.to.parts(child).into_iter().map(|(id, _)| Arc::clone(id)).collect();
+        for part in parts {
+            let link = FactId::part(Arc::clone(&part), Kind::Attachment, "");
+            let parent = self.fates.to.get(&link).and_then(|fact| fact.references.iter().next().cloned());
+            let kept = parent.is_some_and(|parent| !self.fates.is_created(&parent));
+            let check = part.kind == Kind::Constraint && self.form(&part) == Some("check");
+            if kept || check {
+                let made = self.create_of(&part);
+                self.graph.edge(made, attach);
+            }
+        }
+    }
+
+    /// What a partition has from its parent can only be dropped once it is detached.
+    fn detach_edges(&mut self) {
+        let links: Vec<Arc<FactId>> =
+            self.fates.from.facts.keys().filter(|id| id.kind == Kind::Attachment).cloned().collect();
+        for link in links {
+            let (Some(detach), Some(child)) = (self.node(Act::Drop, &link), link.of.clone()) else { continue };
+            let parts: Vec<_> = self.fates.from.parts(&child).into_iter().map(|(id, _)| Arc::clone(id)).collect();
+            for part in parts {
+                let inherited = self.fates.from.get(&part).is_some_and(|fact| fact.is("inherited"));
+                let attached = FactId::part(Arc::clone(&part), Kind::Attachment, "");
+                if inherited || self.fates.from.get(&attached).is_some() {
+                    let drop = self.node(Act::Drop, &part);
+                    self.graph.edge(Some(detach), drop);
+                    let alter = self.node(Act::Alter, &part);
+                    self.graph.edge(Some(detach), alter);
+                }
+            }
+        }
+    }
+
+    /// A name has to be free before something new takes it.
+    fn name_edges(&mut self) {
+        let mut taken: HashMap<String, Vec<usize>> = HashMap::new();
+        for id in self.fates.from.facts.keys() {
+            let names = names(self.fates.from, id);
+            if names.is_empty() || !self.fates.is_dropped(id) {
+                continue;
+            }
+            let gone = self.node(Act::Away, id).or_else(|| self.drop_of(id));
+            for name in names {
+                taken.entry(name).or_default().extend(gone);
+            }
+        }
+        for id in self.fates.to.facts.keys() {
+            if taken.is_empty() || !self.fates.is_created(id) {
+                continue;
+            }
+            let made = self.create_of(id);
+            for name in names(self.fates.to, id) {
+                for gone in taken.get(&name).into_iter().flatten() {
+                    self.graph.edge(Some(*gone), made);
+                }
+            }
+        }
+    }
+
+    /// Which step comes first where nothing else decides: drops from the top down, then object by object.
+    fn keys(&self) -> Vec<(u8, i32, FactId, u8, Arc<FactId>)> {
+        let key = |node: &Node| {
+            let root = node.id.root().clone();
+            let rank = root.kind as i32;
+            let (phase, rank) = match node.act {
+                _ if root.kind == Kind::DefaultPrivilege => (9, rank),
+                Act::Drop => (0, -(node.id.kind as i32)),
+                Act::Sweep => (5, rank),
+                _ => (1, rank),
+            };
+            (phase, rank, root, u8::from(node.id.of.is_some()), Arc::clone(&node.id))
+        };
+        self.nodes.iter().map(key).collect()
+    }
+}
+
+/// What has to be there for `id`: what it refers to, what it is part of, its schema.
+fn needs(facts: &Facts, id: &FactId) -> Vec<Arc<FactId>> {
+    let Some(fact) = facts.get(id) else { return Vec::new() };
+    let mut needs: Vec<Arc<FactId>> = fact.references.iter().cloned().collect();
+    needs.extend(id.of.clone());
+    let schema = id.schema.as_deref().or_else(|| fact.text("in_schema"));
+    needs.extend(schema.map(|schema| Arc::new(FactId::top(Kind::Schema, None, schema))));
+    needs
+}
+
+/// The names that an object takes, each with the space that it lies in.
+fn names(facts: &Facts, id: &FactId) -> Vec<String> {
+    let fact = facts.get(id);
+    let relation = |name: String| format!("relation {name}");
+    match id.kind {
+        Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView => {
+            vec![relation(id.sql()), format!("type {}", id.sql())]
+        }
+        Kind::Type | Kind::Domain => {
+            let mut names = vec![format!("type {}", id.sql())];
+            names.extend(fact.and_then(|fact| fact.text("range_multirange")).map(|name| format!("type {name}")));
+            if fact.and_then(|fact| fact.text("form")) == Some("composite") {
+                names.push(relation(id.sql()));
+            }
+            names
+        }
+        Kind::Sequence => vec![relation(id.sql())],
+        Kind::Index => vec![relation(name::beside(id.owner(), &id.name))],
+        Kind::Constraint if fact.and_then(|fact| fact.text("form")) != Some("check") => {
+            vec![relation(name::beside(id.owner(), &id.name)), constraint(id)]
+        }
+        Kind::Constraint => vec![constraint(id)],
+        Kind::Column => {
+            fact.and_then(|fact| fact.text("sequence_name")).map(|name| relation(name.to_owned())).into_iter().collect()
+        }
+        kind if kind.is_routine() => vec![format!("routine {}", id.sql())],
+        _ => Vec::new(),
+    }
+}
+
+fn constraint(id: &FactId) -> String {
+    format!("constraint {} {}", id.owner(), sql::quote(&id.name))
+}

@@ -1,0 +1,60 @@
+//! Connection URLs without what must not be shown.
+
+/// A URL with stars for its password.
+pub(crate) fn hide_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    // The last `@` before the path: a password may contain one where its author forgot to encode it.
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let Some(at) = rest[..end].rfind('@') else { return url.to_owned() };
+    match rest[..at].split_once(':') {
+        Some((user, _)) => format!("{scheme}://{user}:****{}", &rest[at..]),
+        None => url.to_owned(),
+    }
+}
+
+/// A URL without its password.
+pub(crate) fn without_password(url: &str) -> String {
+    hide_password(url).replacen(":****@", "@", 1)
+}
+
+/// A text in which every URL has stars for its password.
+pub(crate) fn hide_passwords(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for piece in
+        text.split_inclusive(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>' | '|'))
+    {
+        if piece.contains("://") {
+            out.push_str(&hide_password(piece));
+        } else {
+            out.push_str(piece);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_hidden_and_nothing_else() {
+        for (url, shown, bare) in [
+            ("postgres://u:secret@h:1/d", "postgres://u:****@h:1/d", "postgres://u@h:1/d"),
+            ("postgres://u:p@ss@h/d?x=a@b:c", "postgres://u:****@h/d?x=a@b:c", "postgres://u@h/d?x=a@b:c"),
+            ("postgres://u@h:5432/d", "postgres://u@h:5432/d", "postgres://u@h:5432/d"),
+            ("postgres://h:5432/d", "postgres://h:5432/d", "postgres://h:5432/d"),
+            ("dump.sql", "dump.sql", "dump.sql"),
+        ] {
+            assert_eq!(hide_password(url), shown);
+            assert_eq!(without_password(url), bare);
+        }
+    }
+
+    #[test]
+    fn passwords_are_hidden_inside_of_text() {
+        assert_eq!(
+            hide_passwords("cannot reach \"postgres://u:p@h/d\" nor postgres://u:q@h; see a://b"),
+            "cannot reach \"postgres://u:****@h/d\" nor postgres://u:****@h; see a://b"
+        );
+    }
+}

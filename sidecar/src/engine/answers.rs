@@ -1,0 +1,47 @@
+//! What is answered when a checkout asks.
+
+use std::sync::Arc;
+
+use offshoot_protocol::types::{Answer, AnswerParams, CreateParams, WorktreeParams, WorktreeStatus};
+
+use super::binding::Missing;
+use super::book::Book;
+use super::{Engine, branches, worktrees};
+use crate::failure::{Failure, Result};
+
+/// `worktree/answer`.
+pub(super) async fn answer(engine: &Arc<Engine>, params: AnswerParams) -> Result<WorktreeStatus> {
+    let AnswerParams { path, answer } = params;
+    let key = worktrees::seat(engine, &path).await?;
+    engine.binding.settle(&key).await?;
+    let missing = engine.binding.view(&key).await?.missing;
+    match answer {
+        Answer::Create => {
+            // Another window may have been faster; then there is what was asked for.
+            if let Some(Missing { name, parent_name, .. }) = missing {
+                let params = CreateParams { name, from: Some(parent_name), path: None };
+                branches::create(engine, params).await?;
+            }
+        }
+        Answer::UseParent => {
+            let missing = missing.ok_or_else(nothing_asked)?;
+            engine
+                .blocking(move |engine| {
+                    tracing::info!(git_branch = %missing.name, parent = %missing.parent_name, "uses its parent's database");
+                    Book(&engine.store).set_parent(&missing.name, Some(missing.parent))
+                })
+                .await?;
+        }
+        Answer::Never => engine.blocking(|engine| Book(&engine.store).set_never()).await?,
+        Answer::AskAgain => engine.blocking(|engine| Book(&engine.store).forget_answers()).await?,
+    }
+    engine.branches_changed();
+    worktrees::status(engine, WorktreeParams { path }).await
+}
+
+fn nothing_asked() -> Failure {
+    Failure::user(
+        "there is no question: this worktree's git branch has a database branch, or none is checked out",
+    )
+    .hint("`offshoot status` shows where the worktree's database is.")
+}

@@ -1,0 +1,204 @@
+//! What is asked of schemas.
+
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use offshoot_protocol::types::{
+    ChangeKind, Definition, DefinitionParams, SchemaChange, SchemaChanges, SchemaChangesParams, SchemaObject,
+    Subject,
+};
+use offshoot_schema::{Kind, Object};
+use offshoot_storage::{BranchId, ComputeState};
+use tokio::sync::OwnedMutexGuard;
+
+use super::schemas::Current;
+use super::server::Call;
+use super::upstream::WakeError;
+use super::{Engine, branches, catalogs};
+use crate::failure::{Failure, Result};
+
+/// How often a branch that falls asleep under a look is woken again.
+const ATTEMPTS: usize = 4;
+
+/// `schema/changes`.
+pub(super) async fn changes(
+    engine: &Arc<Engine>,
+    params: SchemaChangesParams,
+    call: &Call,
+) -> Result<SchemaChanges> {
+    let id = branches::named(engine, &params.branch).await?;
+    let base = match params.base {
+        Some(name) => Some((branches::named(engine, &name).await?, name)),
+        None => engine.blocking(move |engine| parent(engine, id)).await?,
+    };
+    let Some((base_id, base)) = base else {
+        let revision = engine.schemas.undoubted(id).map_or(0, |current| current.revision);
+        return Ok(SchemaChanges { branch: params.branch, base: None, revision, changes: Vec::new() });
+    };
+    call.progress("reading the schemas", 0, Some(2));
+    let (theirs, ours) = call
+        .or_cancelled(async {
+            tokio::try_join!(schema(engine, base_id, &base), schema(engine, id, &params.branch))
+        })
+        .await?;
+    let changed = engine
+        .blocking({
+            let (theirs, ours) = (Arc::clone(&theirs.facts), Arc::clone(&ours.facts));
+            move |_| {
+                let same = Arc::ptr_eq(&theirs, &ours);
+                Ok(if same { Vec::new() } else { offshoot_schema::changes(&theirs, &ours) })
+            }
+        })
+        .await?;
+    Ok(SchemaChanges {
+        branch: params.branch,
+        base: Some(base),
+        revision: theirs.revision.max(ours.revision),
+        changes: changed.into_iter().map(on_the_wire).collect(),
+    })
+}
+
+/// `schema/definition`.
+pub(super) async fn definition(
+    engine: &Arc<Engine>,
+    params: DefinitionParams,
+    call: &Call,
+) -> Result<Definition> {
+    let id = branches::named(engine, &params.branch).await?;
+    let SchemaObject { kind, schema: within, name } = params.object;
+    let kind =
+        Kind::parse(&kind).ok_or_else(|| Failure::user(format!("there is no kind of object `{kind}`")))?;
+    call.progress("reading the schema", 0, Some(1));
+    let current = call.or_cancelled(schema(engine, id, &params.branch)).await?;
+    let object = Object { kind, schema: within, name };
+    let text = engine.blocking(move |_| Ok(current.facts.definition(&object))).await?;
+    Ok(Definition { text })
+}
+
+fn parent(engine: &Arc<Engine>, id: BranchId) -> Result<Option<(BranchId, String)>> {
+    let branch = engine.store.branch(id)?;
+    Ok(branch.parent.zip(branch.parent_name))
+}
+
+fn on_the_wire(change: offshoot_schema::Change) -> SchemaChange {
+    let kind = match change.kind {
+        offshoot_schema::ChangeKind::Added => ChangeKind::Added,
+        offshoot_schema::ChangeKind::Removed => ChangeKind::Removed,
+        offshoot_schema::ChangeKind::Changed => ChangeKind::Changed,
+    };
+    let Object { kind: of, schema, name } = change.object;
+    SchemaChange { change: kind, object: SchemaObject { kind: of.as_str().to_owned(), schema, name } }
+}
+
+/// The present schema of `id`. The branch is woken only if that cannot be known otherwise.
+async fn schema(engine: &Arc<Engine>, id: BranchId, name: &str) -> Result<Current> {
+    for _ in 0..ATTEMPTS {
+        if let Some(current) = present(engine, id).await? {
+            return Ok(current);
+        }
+        match engine.wake(id).await {
+            Ok(_) => (),
+            Err(WakeError::NoSuchBranch) => return Err(branches::unknown(name)),
+            Err(WakeError::Failed(failure)) => return Err(failure),
+        }
+    }
+    Err(Failure::engine(format!("branch `{name}` falls asleep before its schema is read"))
+        .hint("A longer `idle_timeout` in offshoot.toml gives it the time."))
+}
+
+type Presence<'a> = Pin<Box<dyn Future<Output = Result<Option<Current>>> + Send + 'a>>;
+
+/// The present schema of `id`; `None` if it would have to be woken. Those who ask at the same time share one look.
+fn present(engine: &Arc<Engine>, id: BranchId) -> Presence<'_> {
+    // Boxed, because a branch asks its parent.
+    Box::pin(async move {
+        let asked = Instant::now();
+        let turn = engine.schemas.turns.turn(id).await;
+        if let Some(current) = engine.schemas.checked_since(id, asked) {
+            return Ok(Some(current));
+        }
+        if let Some(socket) = socket(engine, id).await? {
+            return match look(engine, id, socket.clone(), turn).await {
+                Ok(current) => Ok(current),
+                // It fell asleep meanwhile.
+                Err(_) if self::socket(engine, id).await? != Some(socket) => Ok(None),
+                Err(failure) => Err(failure),
+            };
+        }
+        if !engine.activity.has_beaten(id)
+            && let Some(current) = engine.schemas.undoubted(id)
+        {
+            return Ok(Some(current));
+        }
+        let Some(birth) = engine.schemas.birth(id) else { return Ok(None) };
+        let parent = present(engine, birth.parent).await.unwrap_or_default();
+        // Asked again after the parent was looked at: it must still be as it was made.
+        let still = engine.schemas.birth(id).filter(|_| engine.activity.is_untouched(id));
+        Ok(parent.and(still).and_then(|birth| engine.schemas.inherit(id, birth)))
+    })
+}
+
+/// Where the Postgres of `id` listens, if it runs.
+async fn socket(engine: &Arc<Engine>, id: BranchId) -> Result<Option<PathBuf>> {
+    // Nobody puts it to sleep in between, so that this wakes none.
+    let turn = engine.computes.turn(id).await;
+    engine
+        .blocking(move |engine| {
+            let _turn = turn;
+            if engine.store.branch(id)?.state != ComputeState::Awake {
+                return Ok(None);
+            }
+            Ok(Some(engine.store.wake(id)?))
+        })
+        .await
+}
+
+/// Looks at the branch that listens at `socket`. `None` if it was forgotten meanwhile.
+async fn look(
+    engine: &Arc<Engine>,
+    id: BranchId,
+    socket: PathBuf,
+    turn: OwnedMutexGuard<()>,
+) -> Result<Option<Current>> {
+    // A look goes on if nobody waits for it any more: what it took note of must not be lost.
+    engine
+        .blocking(move |engine| {
+            let _turn = turn;
+            engine.activity.take(id);
+            let known = engine.schemas.begin(id);
+            match catalogs::look(&engine.store, &socket, known.as_ref()) {
+                Ok(seen) => {
+                    let Some((current, changed)) = engine.schemas.end(id, seen) else { return Ok(None) };
+                    if changed {
+                        tracing::info!(id = id.0, revision = current.revision, "a schema changed");
+                        engine.changed(Subject::Schema);
+                    }
+                    Ok(Some(current))
+                }
+                Err(failure) => {
+                    engine.schemas.doubt(id);
+                    Err(failure)
+                }
+            }
+        })
+        .await
+}
+
+/// Looks at a branch in which statements ended. Wakes none.
+pub(super) async fn look_again(engine: &Arc<Engine>, id: BranchId) {
+    let asked = Instant::now();
+    let turn = engine.schemas.turns.turn(id).await;
+    if engine.schemas.checked_since(id, asked).is_some() {
+        return;
+    }
+    let looked = match socket(engine, id).await {
+        Ok(Some(socket)) => look(engine, id, socket, turn).await.map(drop),
+        Ok(None) => Ok(()),
+        Err(failure) => Err(failure),
+    };
+    if let Err(failure) = looked {
+        tracing::debug!(id = id.0, error = %failure, "did not look at a schema");
+    }
+}

@@ -1,0 +1,154 @@
+//! `offshoot sql`, and what else the command line says with a database.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests too")]
+
+mod support;
+
+use std::fs;
+use std::io::Write;
+use std::process::Stdio;
+
+use support::{PROGRAM, Ran, TestRepo};
+
+#[test]
+fn a_script_prints_its_rows_and_counts_the_rest() {
+    let test = TestRepo::with_database();
+    let script = "create table c (n int, t text);\ncopy c from stdin;\n1\tx\n20\tit's\n\\.\n\
+                  select * from c order by n;\nselect n from c where n > 1; update c set n = n + 1;\n";
+    fs::write(test.repo.join("s.sql"), script).unwrap();
+    insta::assert_snapshot!(test.run(&["sql", "-f", "s.sql"]).ok(), @r"
+     n  |  t
+    ----+------
+      1 | x
+     20 | it's
+    (2 rows)
+
+     n
+    ----
+     20
+    (1 row)
+
+    5 statements, 2 rows copied
+    ");
+    fs::write(test.repo.join("t.sql"), "select n from c order by 1").unwrap();
+    let json = test.run(&["sql", "--json", "-f", "t.sql"]).json();
+    assert_eq!((&json["results"][0]["rows"][1][0], &json["statements"]), (&21.into(), &1.into()));
+
+    fs::write(test.repo.join("bad.sql"), "copy c from stdin;\n1\tx\nno number\ty\n\\.\nselect 1;\n").unwrap();
+    let said = test.run(&["sql", "-f", "bad.sql"]).fails(1);
+    assert!(said.contains("SQLSTATE 22P02") && said.contains("LINE:  3"), "{said}");
+    fs::write(test.repo.join("cut.sql"), "copy c from stdin;\n1\tx\n").unwrap();
+    let said = test.run(&["sql", "-f", "cut.sql"]).fails(128);
+    assert!(said.contains("ends inside the rows of a COPY"), "{said}");
+    assert_eq!(test.value("select count(*) from c"), "2", "half a COPY is none");
+}
+
+#[test]
+fn a_script_that_is_none_says_what_it_is() {
+    let test = TestRepo::with_database();
+    let mut tar = vec![0; 512];
+    tar[..7].copy_from_slice(b"toc.dat");
+    tar[257..262].copy_from_slice(b"ustar");
+    fs::write(test.repo.join("x.tar"), tar).unwrap();
+    let said = test.run(&["sql", "-f", "x.tar"]).fails(128);
+    assert!(said.contains("pg_dump's tar format") && said.contains("pg_restore"), "{said}");
+}
+
+/// What the prompt prints for `input`, piped in.
+fn prompt(test: &TestRepo, input: &str) -> Ran {
+    let mut command = test.command(PROGRAM);
+    command.arg("sql").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap().into()
+}
+
+#[test]
+fn the_prompt_describes_what_is_there() {
+    let test = TestRepo::with_database();
+    test.run(&[
+        "sql",
+        "-c",
+        "create table item (id int primary key generated always as identity, name text not null default 'x');
+         create table part (item int references item); create view v as select 1 as one; create schema shop;
+         create function shop.twice(n int) returns int language sql return n * 2",
+    ])
+    .ok();
+    insta::assert_snapshot!(prompt(&test, "\\d\n\\d item\n\\dt\n\\dn\n\\df\n").ok(), @r"
+     schema |    name     |   type
+    --------+-------------+----------
+     public | item        | table
+     public | item_id_seq | sequence
+     public | part        | table
+     public | v           | view
+    (4 rows)
+
+     column |  type   | nullable |           default
+    --------+---------+----------+------------------------------
+     id     | integer | not null | generated always as identity
+     name   | text    | not null | 'x'::text
+    (2 rows)
+
+         part      |   name    |                          definition
+    ---------------+-----------+---------------------------------------------------------------
+     index         | item_pkey | CREATE UNIQUE INDEX item_pkey ON public.item USING btree (id)
+     primary key   | item_pkey | PRIMARY KEY (id)
+     referenced by | part      | FOREIGN KEY (item) REFERENCES item(id)
+    (3 rows)
+
+     schema | name | type
+    --------+------+-------
+     public | item | table
+     public | part | table
+    (2 rows)
+
+      name  |       owner
+    --------+-------------------
+     public | pg_database_owner
+     shop   | postgres
+    (2 rows)
+
+     schema | name  | result  | arguments
+    --------+-------+---------+-----------
+     shop   | twice | integer | n integer
+    (1 row)
+    ");
+    let said = prompt(&test, "\\d nowhere\n").fails(1);
+    assert!(said.contains("nowhere") && said.contains("does not exist"), "{said}");
+    let ran = prompt(&test, "\\?\n\\l\n\\q\nselect;\n");
+    assert!(
+        ran.out.contains("\\dt") && ran.err.contains("unknown command \\l") && !ran.out.contains("row"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn a_status_shows_the_password_only_when_asked_to() {
+    let test = TestRepo::with_database();
+    let url = test.url();
+    let password = url.split(':').nth(2).unwrap().split('@').next().unwrap();
+    for args in [&["status"][..], &["status", "--json"], &["answer", "ask", "--json"]] {
+        let said = test.run(args).ok();
+        assert!(!said.contains(password) && said.contains("****"), "{args:?}: {said}");
+    }
+    assert!(test.run(&["status", "--show-password"]).ok().contains(&url));
+    let json = test.run(&["status", "--json", "--show-password"]).json();
+    assert_eq!(json["endpoint"]["url"], *url);
+}
+
+#[test]
+fn questions_are_answered_at_the_terminal() {
+    let test = TestRepo::with_database();
+    fs::write(test.repo.join("offshoot.toml"), "on_checkout = \"ask\"").unwrap();
+    test.git(&["checkout", "-q", "-b", "feature"]);
+    assert!(test.run(&["status"]).ok().contains("offshoot answer parent"));
+    let said = test.run(&["answer", "parent"]).ok();
+    assert!(said.contains("uses the database of `main`") && said.contains("offshoot answer ask"), "{said}");
+    assert!(test.run(&["answer", "never"]).ok().contains("offshoot answer ask"));
+    assert!(test.run(&["answer", "ask"]).ok().contains("offshoot answer never"));
+    assert!(test.run(&["answer", "create"]).ok().contains("Database branch feature, from main"));
+    test.run(&["answer", "parent"]).fails(128);
+    test.run(&["answer", "maybe"]).fails(129);
+    test.run(&["branch", "protect", "feature"]).ok();
+    assert!(test.run(&["status"]).ok().contains(", protected"));
+}

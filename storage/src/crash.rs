@@ -1,0 +1,142 @@
+//! Points at which a test kills the engine, to see that the store heals. Only with the feature `crash-points`; without
+//! it [`crash_point!`] is nothing and this module is empty.
+//!
+//! The list below is the only registry: code can name no other point, and the test `crash_points` goes through all of
+//! them and fails for one that its operation does not pass.
+
+/// Ends the process here, as a kill does, if a test has asked for it.
+macro_rules! crash_point {
+    ($point:ident) => {
+        #[cfg(feature = "crash-points")]
+        $crate::crash::pass($crate::crash::CrashPoint::$point);
+    };
+}
+
+#[cfg(feature = "crash-points")]
+mod armed {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    macro_rules! points {
+        ($($operation:ident { $($point:ident: $when:literal,)+ })+) => {
+            /// What passes a point.
+            #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+            pub enum Operation {
+                $(#[doc = concat!("Passes the points whose name begins with `", stringify!($operation), "`.")] $operation,)+
+            }
+
+            /// A point at which the engine can be killed; named by when that is.
+            #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+            pub enum CrashPoint {
+                $($(#[doc = $when] $point,)+)+
+            }
+
+            impl CrashPoint {
+                /// All points with the operation that passes each, in the order in which they are passed.
+                pub const ALL: &[(Operation, Self)] = &[$($((Operation::$operation, Self::$point),)+)+];
+            }
+        };
+    }
+
+    points! {
+        // A branch of an awake parent with much WAL.
+        Create {
+            CreateReserved: "A number is reserved.",
+            CreateCheckpointed: "The parent has written its checkpoint.",
+            CreateFolderMade: "The child has an empty folder.",
+            CreateImageCopied: "The child has the small files and the WAL of the parent.",
+            FreezeLayerMade: "The parent's new top layer has a folder.",
+            FreezeLayerCommitted: "The parent's new top layer is in the metadata, and none of its processes knows it.",
+            FreezeGateClosed: "Every process of the parent stands still.",
+            FreezeImageFinished: "The child's files are as of now; the gate is closed.",
+            FreezeStackSwapped: "The parent's processes have the new top layer; the gate is closed.",
+            FreezeGateOpened: "The parent goes on.",
+            CreateImageGiven: "The child's files are its Postgres's.",
+            CreateTopMade: "The child's top layer has a folder.",
+            CreateStackCommitted: "The child has a stack, and no row.",
+            CreateRowWritten: "The child's row is written, and not committed.",
+            CreateCommitted: "The child exists.",
+        }
+        // In the background, after a branch was made.
+        Settle {
+            SettleLayerSynced: "A frozen layer is on the disk, and the metadata do not know it.",
+            SettleLayerMarked: "A frozen layer is known to be on the disk.",
+            SettleFolderSynced: "The child's folder is on the disk, and the metadata do not know it.",
+            SettleDone: "The child is known to be on the disk.",
+        }
+        Wake {
+            WakeLayerSynced: "The top layer of a branch that must recover is on the disk.",
+            WakeControlWritten: "The control block is there, and no Postgres.",
+            WakeStarted: "Postgres runs, and the engine has not noted it.",
+        }
+        Reset {
+            ResetStopped: "The branch sleeps.",
+            ResetTrashed: "The old state is in the trash, and nothing is committed.",
+            ResetCommitted: "The branch is back at its parent's present.",
+        }
+        Rename {
+            RenameWritten: "The new name is written, and not committed.",
+            RenameCommitted: "The branch has its new name.",
+        }
+        Delete {
+            DeleteStopped: "The branch sleeps.",
+            DeleteWritten: "The branch is in the trash, and nothing is committed.",
+            DeleteCommitted: "The branch is in the trash.",
+        }
+        Undo {
+            UndoStopped: "The present state of a branch that was reset sleeps.",
+            UndoWritten: "The states are swapped, and nothing is committed.",
+            UndoCommitted: "The old state is back.",
+        }
+        Purge {
+            PurgeWritten: "What was in the trash is forgotten, and nothing is committed.",
+            PurgeCommitted: "What was in the trash is forgotten; its files are there.",
+            PurgeOneRemoved: "A layer or branch that nobody needs is gone, and others are not.",
+        }
+        // A line of branches after their trash was emptied.
+        Merge {
+            MergePagesCopied: "The pages of a file are copied; the maps are as before.",
+            MergeDataLinked: "The lower layer has the upper one's data file and its own map.",
+            MergeMapAbsorbed: "The lower map says what both say; it is not on the disk.",
+            MergeFileDone: "A file is in the lower layer, on the disk.",
+            MergeWhiteoutTaken: "A deleted file is deleted in the lower layer, and its data are there.",
+            MergeFileLinked: "The lower layer has the data of a file, and no map of it or an old one.",
+            MergeSynced: "All of the upper layer is in the lower one, on the disk; every stack has both.",
+            MergeCommitted: "The stacks in the metadata are shorter; processes have the old ones.",
+            MergeSwapped: "Processes have the new stack; the upper layer's files are there.",
+            MergeUpperRemoved: "The upper layer's files are gone.",
+        }
+        // A line of branches that all live.
+        Window {
+            WindowFileCopied: "A file is in the new layer, which no stack has.",
+            WindowSynced: "The new layer is complete and on the disk; no stack has it.",
+        }
+        // The first start after one that ended in the middle of a fork.
+        Open {
+            OpenOrphansStopped: "Servers that were left running are stopped.",
+            OpenRecovered: "What belongs to nobody is removed.",
+        }
+    }
+
+    /// One more than the number of the point to die at; 0 for none.
+    static ARMED: AtomicUsize = AtomicUsize::new(0);
+
+    /// Lets this process kill itself with `SIGKILL` when it passes `point`.
+    pub fn die_at(point: CrashPoint) {
+        ARMED.store(point as usize + 1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn pass(point: CrashPoint) {
+        if ARMED.load(Ordering::SeqCst) == point as usize + 1 {
+            // SAFETY: a signal to this process; no memory is touched.
+            unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
+            loop {
+                std::thread::park();
+            }
+        }
+    }
+}
+
+#[cfg(feature = "crash-points")]
+pub(crate) use armed::pass;
+#[cfg(feature = "crash-points")]
+pub use armed::{CrashPoint, Operation, die_at};

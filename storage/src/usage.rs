@@ -1,0 +1,162 @@
+//! Which branches every byte of a store is there for, and what removing some of them would free.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use crate::BranchId;
+use crate::error::StorageError;
+use crate::metadata::Metadata;
+use crate::paths::Paths;
+use crate::store::Store;
+
+/// Bytes on the disk that the same branches read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Who reads them, by number, the trash among them.
+    pub readers: Vec<BranchId>,
+    /// How many.
+    pub bytes: u64,
+}
+
+/// One branch's part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BranchUsage {
+    /// Its number.
+    pub id: BranchId,
+    /// Its name.
+    pub name: String,
+    /// Whether it is in the trash.
+    pub in_trash: bool,
+    /// What nobody else reads: removing the branch for good frees it.
+    pub own_bytes: u64,
+    /// What it reads together with others.
+    pub shared_bytes: u64,
+}
+
+/// Everything that a store has on the disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// All branches, the trash among them, oldest first.
+    pub branches: Vec<BranchUsage>,
+    /// The pages, small files and WAL of all branches, each byte in one share.
+    pub shares: Vec<Share>,
+    /// Metadata, libraries, locks.
+    pub other_bytes: u64,
+}
+
+impl Usage {
+    /// All bytes.
+    pub fn total_bytes(&self) -> u64 {
+        self.other_bytes + self.shares.iter().map(|share| share.bytes).sum::<u64>()
+    }
+
+    /// Bytes that removing all of `branches` for good would free.
+    pub fn freed_by(&self, branches: &[BranchId]) -> u64 {
+        let only_theirs = |share: &&Share| share.readers.iter().all(|reader| branches.contains(reader));
+        self.shares.iter().filter(only_theirs).map(|share| share.bytes).sum()
+    }
+}
+
+impl Store {
+    /// Measures the store on the disk. Takes time in the number of its files, not of their bytes.
+    pub fn usage(&self) -> Result<Usage, StorageError> {
+        self.shared.driver.usage()
+    }
+}
+
+/// Bytes by file and by who reads it. A file with several names is counted once, for the readers of all of them.
+#[derive(Default)]
+struct Inventory {
+    /// Bytes by readers.
+    shares: BTreeMap<BTreeSet<u64>, u64>,
+    /// Files with several names.
+    linked: HashMap<(u64, u64), (BTreeSet<u64>, u64)>,
+}
+
+impl Inventory {
+    fn add_folder(&mut self, folder: &Path, readers: &BTreeSet<u64>) {
+        if let Ok(data) = fs::symlink_metadata(folder) {
+            self.add(&data, readers);
+        }
+        let Ok(entries) = fs::read_dir(folder) else { return };
+        for entry in entries.flatten() {
+            match entry.metadata() {
+                Ok(data) if data.is_dir() => self.add_folder(&entry.path(), readers),
+                Ok(data) => self.add(&data, readers),
+                // Gone since it was listed.
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn add(&mut self, data: &fs::Metadata, readers: &BTreeSet<u64>) {
+        let bytes = data.blocks() * 512;
+        if data.is_file() && data.nlink() > 1 {
+            let known =
+                self.linked.entry((data.dev(), data.ino())).or_insert_with(|| (BTreeSet::new(), bytes));
+            known.0.extend(readers);
+        } else {
+            *self.shares.entry(readers.clone()).or_default() += bytes;
+        }
+    }
+
+    fn finish(mut self) -> BTreeMap<BTreeSet<u64>, u64> {
+        for (_, (readers, bytes)) in self.linked {
+            *self.shares.entry(readers).or_default() += bytes;
+        }
+        self.shares
+    }
+}
+
+/// Looks at every file of a store.
+pub(crate) fn measure(paths: &Paths, metadata: &Metadata) -> Result<Usage, StorageError> {
+    let mut inventory = Inventory::default();
+    let mut readers: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
+    for (branch, layer) in metadata.stacked_layers()? {
+        readers.entry(layer.0).or_default().insert(branch.0);
+    }
+    for (layer, readers) in &readers {
+        inventory.add_folder(&paths.layer(crate::LayerId(*layer)), readers);
+    }
+    let rows = metadata.branches()?;
+    for row in &rows {
+        inventory.add_folder(paths.branch(row.id).folder(), &BTreeSet::from([row.id.0]));
+    }
+    let of_nobody = BTreeSet::new();
+    for entry in fs::read_dir(paths.store()).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_file() {
+            *inventory.shares.entry(of_nobody.clone()).or_default() += blocks(&path);
+        } else if path == paths.libraries() {
+            inventory.add_folder(&path, &of_nobody);
+        }
+    }
+    let mut shares = inventory.finish();
+    let other_bytes = shares.remove(&of_nobody).unwrap_or(0);
+    let part = |id: u64, alone: bool| -> u64 {
+        let is_part =
+            |(readers, _): &(&BTreeSet<u64>, &u64)| readers.contains(&id) && (readers.len() == 1) == alone;
+        shares.iter().filter(is_part).map(|(_, bytes)| bytes).sum()
+    };
+    let branches = rows
+        .into_iter()
+        .map(|row| BranchUsage {
+            own_bytes: part(row.id.0, true),
+            shared_bytes: part(row.id.0, false),
+            id: row.id,
+            name: row.name,
+            in_trash: row.trashed_ms.is_some(),
+        })
+        .collect();
+    let shares = shares
+        .into_iter()
+        .map(|(readers, bytes)| Share { readers: readers.into_iter().map(BranchId).collect(), bytes })
+        .collect();
+    Ok(Usage { branches, shares, other_bytes })
+}
+
+fn blocks(path: &Path) -> u64 {
+    fs::symlink_metadata(path).map_or(0, |data| data.blocks() * 512)
+}

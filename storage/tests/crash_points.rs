@@ -1,0 +1,344 @@
+//! The engine is killed at every point of the registry in `src/crash.rs`. After that the store opens, is in the old state
+//! or the new one, has everything that was acknowledged, and nothing is left over.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+use offshoot_storage::{CrashPoint, OpenStore, Operation, Store, die_at};
+use support::layers::assert_tidy;
+use support::{TestStore, processes};
+
+const MAJOR: u32 = 18;
+/// What the process to be killed is told: the folder of its store, and the point.
+const FOLDER: &str = "OFFSHOOT_TEST_ENGINE";
+const POINT: &str = "OFFSHOOT_TEST_POINT";
+/// WAL that makes a fork write a checkpoint first.
+const MUCH_WAL: &str =
+    "CREATE TABLE bulk AS SELECT repeat(md5(g::text), 200) AS v FROM generate_series(1, 1000) g";
+const CONTENT: &str = "SELECT count(*) FILTER (WHERE id <= 100) || ':' ||
+    coalesce(string_agg(id::text, ',' ORDER BY id) FILTER (WHERE id > 100), '') FROM t";
+
+/// What makes layers of the root branch to be merged: files with few new pages, with many, new ones, deleted ones.
+const MAIN_BEFORE: [&str; 3] = [
+    "CREATE TABLE few AS SELECT g AS id, repeat('x', 500) AS v FROM generate_series(1, 2000) g",
+    "CREATE TABLE scratch AS SELECT g AS id FROM generate_series(1, 1000) g",
+    "CHECKPOINT",
+];
+const MAIN_BETWEEN: [&str; 5] = [
+    "UPDATE few SET v = repeat('y', 500) WHERE id % 300 = 0",
+    "UPDATE scratch SET id = -id",
+    "VACUUM FULL scratch",
+    "CREATE TABLE IF NOT EXISTS fresh AS SELECT g AS id FROM generate_series(1, 1000) g",
+    "CHECKPOINT",
+];
+const FEW: &str =
+    "SELECT count(*) || ':' || count(*) FILTER (WHERE v LIKE 'y%') || ':' || count(DISTINCT id) FROM few";
+
+/// Branches that keep layers of the root branch from being merged in pairs.
+const PINS: [&str; 3] = ["pin-1", "pin-2", "pin-3"];
+
+/// Branches, each with its parent and, where the operation may have touched it, its content.
+type State = BTreeMap<String, (Option<String>, Option<String>)>;
+
+/// One test an operation, so that they run side by side.
+macro_rules! each_operation {
+    ($($name:ident: $operation:ident,)+) => {
+        $(#[test] fn $name() { kill_at_each_point_of(Operation::$operation); })+
+
+        /// Does not compile when an operation has no test.
+        const fn _is_tested(operation: Operation) {
+            match operation { $(Operation::$operation => {})+ }
+        }
+    };
+}
+
+each_operation! {
+    an_engine_killed_in_create: Create,
+    an_engine_killed_in_settle: Settle,
+    an_engine_killed_in_wake: Wake,
+    an_engine_killed_in_reset: Reset,
+    an_engine_killed_in_rename: Rename,
+    an_engine_killed_in_delete: Delete,
+    an_engine_killed_in_undo: Undo,
+    an_engine_killed_in_purge: Purge,
+    an_engine_killed_in_merge: Merge,
+    an_engine_killed_in_window: Window,
+    an_engine_killed_in_open: Open,
+}
+
+/// A store with a line of branches and a full trash, asleep; made once for each build, and copied.
+fn template() -> Option<PathBuf> {
+    let program = fs::metadata(std::env::current_exe().unwrap()).unwrap().modified().unwrap();
+    let key = program.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("crash-points-{key}"));
+    fs::create_dir_all(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let lock = File::create(folder.with_extension("lock")).unwrap();
+    lock.lock().unwrap();
+    if !folder.exists() {
+        let mut test = TestStore::quick(MAJOR)?;
+        test.run("main", "CREATE TABLE t AS SELECT g AS id FROM generate_series(1, 100) g");
+        for statement in MAIN_BEFORE {
+            test.run("main", statement);
+        }
+        for (name, parent, row) in [
+            ("feature", "main", 201),
+            ("leaf", "feature", 301),
+            ("gone", "main", 401),
+            ("redone", "main", 501),
+        ] {
+            test.create(name, parent);
+            test.run(name, &format!("INSERT INTO t VALUES ({row})"));
+            for statement in MAIN_BETWEEN {
+                test.run("main", statement);
+            }
+        }
+        test.store().delete_branch(test.id("gone")).unwrap();
+        test.store().reset_branch(test.id("redone")).unwrap();
+        test.close();
+        support::copy_tree(&test.dir(), &folder);
+    }
+    Some(folder)
+}
+
+fn kill_at_each_point_of(operation: Operation) {
+    let Some(template) = template() else { return };
+    for (_, point) in CrashPoint::ALL.iter().filter(|(of, _)| *of == operation) {
+        let mut test = TestStore::quick_unopened(MAJOR).unwrap();
+        support::copy_tree(&template, &test.dir());
+        let acknowledged = if operation == Operation::Open {
+            let acknowledged = die(&test, CrashPoint::FreezeStackSwapped);
+            die(&test, *point);
+            acknowledged
+        } else {
+            die(&test, *point)
+        };
+        test.open();
+        assert_eq!(processes::living_in(&test.dir()), [], "{point:?}: left running");
+        assert_tidy(&test.dir());
+        let (old, new) = expected(operation, &acknowledged);
+        let found = found(&test, &old, &new);
+        assert!(found == old || found == new, "{point:?}: found {found:#?}, not {old:#?} nor {new:#?}");
+        if operation == Operation::Reset && found == new {
+            test.store().undo().unwrap();
+            assert_eq!(test.text("feature", CONTENT), content("201", &acknowledged), "{point:?}");
+        }
+        assert_eq!(test.text("main", FEW), "2000:6:2000", "{point:?}");
+        assert_eq!(test.text("main", "SELECT sum(id) FROM scratch"), "500500", "{point:?}");
+        test.create("after", "main");
+        test.store().delete_branch(test.id("after")).unwrap();
+        test.close();
+        assert_tidy(&test.dir());
+        assert_eq!(processes::living_in(&test.dir()), [], "{point:?}: left running");
+    }
+}
+
+/// Lets an engine die at `point`. Returns what was acknowledged before, separated by commas.
+fn die(test: &TestStore, point: CrashPoint) -> String {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "engine_process", "--ignored", "--nocapture"])
+        .env(FOLDER, test.folder.path())
+        .env(POINT, format!("{point:?}"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.signal(), Some(libc::SIGKILL), "{point:?} was not passed: {said}{errors}");
+    said.lines().find_map(|line| line.strip_prefix("@acknowledged ")).unwrap_or_default().to_owned()
+}
+
+/// Not a test: an engine that carries one operation out and is killed in it.
+#[test]
+#[ignore = "the process that other tests kill"]
+fn engine_process() {
+    let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
+    let name = std::env::var(POINT).unwrap();
+    let (operation, point) = *CrashPoint::ALL.iter().find(|(_, point)| format!("{point:?}") == name).unwrap();
+    if operation == Operation::Open {
+        die_at(point);
+    }
+    let store = Store::open(OpenStore {
+        dir: folder.join("store"),
+        runtime_dir: folder.join("run"),
+        account: offshoot_postgres::account::unprivileged().unwrap(),
+        interposer: support::interposer(),
+        settings: Vec::new(),
+    })
+    .unwrap();
+    let id = |name: &str| store.branch_named(name).unwrap().unwrap().id;
+    match operation {
+        Operation::Create | Operation::Settle => {
+            acknowledge(&store, "main", &[MUCH_WAL]);
+            die_at(point);
+            store.create_branch("new", id("main")).unwrap();
+        }
+        Operation::Wake => {
+            acknowledge(&store, "feature", &[]);
+            store.create_branch("new", id("feature")).unwrap();
+            store.sleep(id("feature")).unwrap();
+            die_at(point);
+            store.wake(id("new")).unwrap();
+        }
+        Operation::Reset => {
+            acknowledge(&store, "feature", &[]);
+            die_at(point);
+            store.reset_branch(id("feature")).unwrap();
+        }
+        Operation::Rename => {
+            acknowledge(&store, "feature", &[]);
+            die_at(point);
+            store.rename_branch(id("feature"), "renamed").unwrap();
+        }
+        Operation::Delete => {
+            acknowledge(&store, "feature", &[]);
+            die_at(point);
+            store.delete_branch(id("feature")).unwrap();
+        }
+        Operation::Undo => {
+            acknowledge(&store, "redone", &[]);
+            die_at(point);
+            store.undo().unwrap();
+        }
+        Operation::Purge => {
+            acknowledge(&store, "main", &[]);
+            die_at(point);
+            let ahead = SystemTime::now() + Duration::from_hours(10 * 24);
+            for _ in 0..30 {
+                store.purge_trash(ahead).unwrap();
+            }
+        }
+        Operation::Merge | Operation::Window => {
+            // Nothing is pinned by the trash; what is awake is on the disk.
+            store.purge_trash_now(None).unwrap();
+            store.wake(id("leaf")).unwrap();
+            acknowledge(&store, "main", &[]);
+            let depth = if operation == Operation::Merge { 16 } else { 2 };
+            for name in PINS.iter().filter(|_| operation == Operation::Window) {
+                let pin = store.create_branch(name, id("main")).unwrap();
+                // A layer that nothing was written to is not frozen.
+                acknowledge(&store, "main", &["CHECKPOINT"]);
+                // What is awake is on the disk.
+                store.wake(pin.id).unwrap();
+            }
+            die_at(point);
+            while store.merge_quiet(1 << 20, depth).unwrap().more {}
+            store.merge_quiet(0, depth).unwrap();
+        }
+        Operation::Open => {}
+    }
+    store.close().unwrap();
+}
+
+/// Writes to a branch, and says which rows Postgres has acknowledged.
+fn acknowledge(store: &Store, branch: &str, before: &[&str]) {
+    let socket = store.wake(store.branch_named(branch).unwrap().unwrap().id).unwrap();
+    let mut config = postgres::Config::new();
+    config.host_path(socket.parent().unwrap()).user("postgres").password(store.password()).dbname("app");
+    let mut client = config.connect(postgres::NoTls).unwrap();
+    for statement in before {
+        client.batch_execute(statement).unwrap();
+    }
+    for row in 901..=903 {
+        client.batch_execute(&format!("INSERT INTO t VALUES ({row})")).unwrap();
+    }
+    let mut out = std::io::stdout().lock();
+    out.write_all(b"\n@acknowledged 901,902,903\n").unwrap();
+    out.flush().unwrap();
+}
+
+fn content(own: &str, acknowledged: &str) -> String {
+    let rows = [own, acknowledged].into_iter().filter(|rows| !rows.is_empty()).collect::<Vec<_>>();
+    format!("100:{}", rows.join(","))
+}
+
+/// The states before and after an operation.
+fn expected(operation: Operation, acknowledged: &str) -> (State, State) {
+    let parents =
+        [("main", None), ("feature", Some("main")), ("leaf", Some("feature")), ("redone", Some("main"))];
+    let mut old: State = parents
+        .map(|(name, parent)| (name.to_owned(), (parent.map(str::to_owned), None)))
+        .into_iter()
+        .collect();
+    let set = |state: &mut State, name: &str, parent: &str, rows: Option<String>| {
+        let parent = (!parent.is_empty()).then(|| parent.to_owned());
+        state.insert(name.to_owned(), (parent, rows));
+    };
+    let of_leaf = content("201,301", "");
+    let of_feature = content("201", acknowledged);
+    let mut new;
+    match operation {
+        Operation::Create | Operation::Settle | Operation::Open => {
+            set(&mut old, "main", "", Some(content("", acknowledged)));
+            set(&mut old, "feature", "main", Some(content("201", "")));
+            new = old.clone();
+            set(&mut new, "new", "main", Some(content("", acknowledged)));
+            if operation == Operation::Settle {
+                // It was made before the point.
+                old = new.clone();
+            }
+        }
+        Operation::Wake => {
+            set(&mut old, "feature", "main", Some(of_feature.clone()));
+            set(&mut old, "new", "feature", Some(of_feature));
+            new = old.clone();
+        }
+        Operation::Reset => {
+            set(&mut old, "leaf", "feature", Some(of_leaf));
+            new = old.clone();
+            set(&mut old, "feature", "main", Some(of_feature));
+            set(&mut new, "feature", "main", Some(content("", "")));
+        }
+        Operation::Rename => {
+            set(&mut old, "feature", "main", Some(of_feature.clone()));
+            new = old.clone();
+            new.remove("feature");
+            set(&mut new, "renamed", "main", Some(of_feature));
+            set(&mut new, "leaf", "renamed", None);
+        }
+        Operation::Delete => {
+            set(&mut old, "leaf", "feature", Some(of_leaf.clone()));
+            new = old.clone();
+            set(&mut old, "feature", "main", Some(of_feature));
+            new.remove("feature");
+            set(&mut new, "leaf", "main", Some(of_leaf));
+        }
+        Operation::Undo => {
+            new = old.clone();
+            set(&mut old, "redone", "main", Some(content("", acknowledged)));
+            set(&mut new, "redone", "main", Some(content("501", "")));
+        }
+        Operation::Purge | Operation::Merge | Operation::Window => {
+            let mut rows = acknowledged.to_owned();
+            if operation == Operation::Window {
+                "901,901,901,901,902,902,902,902,903,903,903,903".clone_into(&mut rows);
+                for name in PINS {
+                    set(&mut old, name, "main", None);
+                }
+            }
+            set(&mut old, "main", "", Some(content("", &rows)));
+            set(&mut old, "redone", "main", Some(content("", "")));
+            set(&mut old, "leaf", "feature", Some(of_leaf));
+            new = old.clone();
+        }
+    }
+    (old, new)
+}
+
+/// What the store has, with the content of the branches whose content is expected to be something.
+fn found(test: &TestStore, old: &State, new: &State) -> State {
+    let matters = |name: &str| {
+        [old, new].iter().any(|state| state.get(name).is_some_and(|(_, content)| content.is_some()))
+    };
+    let look = |branch: offshoot_storage::Branch| {
+        let rows = matters(&branch.name).then(|| test.text(&branch.name, CONTENT));
+        (branch.name, (branch.parent_name, rows))
+    };
+    test.store().branches().unwrap().into_iter().map(look).collect()
+}
