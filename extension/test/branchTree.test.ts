@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { EditorStatus } from '../src/protocol/types.js';
 import { changedNodes } from '../src/views/branches/changes.js';
 import { branchContext, branchDescription, branchIcon, branchSpoken, branchTooltip } from '../src/views/branches/look.js';
-import { type BranchNode, buildNodes, childrenOf, type Node, nodeHere } from '../src/views/branches/nodes.js';
+import { type BranchNode, buildNodes, childrenOf, type Node } from '../src/views/branches/nodes.js';
 import { branch, folder, NOW, project, status } from './support/statuses.js';
 
 /** The tree as text, two spaces a level. */
@@ -86,10 +86,6 @@ test('a_new_branch_draws_its_parent_and_another_root_the_whole_tree', () => {
 test('a_rename_keeps_the_row', () => {
   const renamed = { ...shop, branches: shop.branches.map((each) => (each.name === 'login' ? { ...each, name: 'sign-in' } : each)) };
   assert.equal(only(status(folder('shop', renamed)), 'sign-in').id, only(status(folder('shop', shop)), 'login').id);
-});
-
-test('the_row_of_this_window_can_be_found', () => {
-  assert.equal(nodeHere(buildNodes(status(folder('shop', shop))))?.branch, 'search-ranking');
 });
 
 test('menus_know_what_a_branch_is', () => {

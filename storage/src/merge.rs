@@ -5,7 +5,7 @@
 //! - **A pair.** A frozen layer that only one other stands on takes that one in ([`pair`]). What the upper layer hides of
 //!   the lower one is read by nobody, so that it can be overwritten in place; page by page, the stack with both reads the
 //!   same. When all of it is on the disk, the upper layer is taken out of every stack, which again changes nothing that
-//!   can be read. Costs at most the smaller of the two, file by file, and no space.
+//!   can be read. Copies at most the smaller of the two, file by file; they take room twice until the next call.
 //! - **A window.** In a stack that is too deep all the same, because other branches hold its layers, several neighbours
 //!   are copied into a new layer that stands in their place ([`window`]). Those that no stack holds any more go.
 //!
@@ -53,6 +53,8 @@ pub(crate) struct Merging {
     /// Layers that no stack has any more, since the last call.
     released: Vec<LayerId>,
     rest_until: Option<Instant>,
+    /// State of the metadata and depth at which there was nothing to do.
+    idle_at: Option<(u64, usize)>,
 }
 
 enum Job {
@@ -115,10 +117,14 @@ impl PageLayers {
                 }
                 merging.job = None;
             }
-            if merging.job.is_none() {
+            let now = Some((self.metadata.changes(), max_depth));
+            if merging.job.is_none() && merging.idle_at != now {
                 merging.job = self.next_job(max_depth)?;
             }
-            let Some(job) = &mut merging.job else { return Ok(done) };
+            let Some(job) = &mut merging.job else {
+                merging.idle_at = now;
+                return Ok(done);
+            };
             let before = left;
             let complete = match job {
                 Job::Pair { work, .. } => work.step(&mut left)?,
@@ -147,7 +153,7 @@ impl PageLayers {
     }
 
     fn forest(&self) -> Result<Forest, StorageError> {
-        let _freezing = locked(&self.freezing);
+        // A layer is settled only after it was frozen: no need to hold off those who freeze.
         let live = locked(&self.open)
             .values()
             .filter_map(|OpenControl(control)| control.layers().first().map(|layer| layer.id))

@@ -115,6 +115,11 @@ impl Metadata {
         }
     }
 
+    /// A number that changes with every change of the metadata.
+    pub(crate) fn changes(&self) -> u64 {
+        self.connection().total_changes()
+    }
+
     /// Lets commits stay in memory, for tests that no kill concerns.
     #[cfg(test)]
     pub(crate) fn forget_durability(&self) {

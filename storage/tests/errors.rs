@@ -336,6 +336,7 @@ fn a_full_disk_refuses_branches_and_writes_and_loses_nothing(major: u32) {
     load::prepare(&mut test.connect("main"));
     let mut hashes = FrozenHashes::default();
     branch_on_a_full_disk(&test, &disk, &mut hashes);
+    purge_on_a_full_disk(&test, &disk);
 
     let before = transactions(&test, "main");
     let child = test.create("child", "main");
@@ -358,6 +359,21 @@ fn a_full_disk_refuses_branches_and_writes_and_loses_nothing(major: u32) {
     assert_tidy(&test.dir());
     test.close();
     drop(disk);
+}
+
+/// What is in the trash can be removed for good, and that makes room.
+fn purge_on_a_full_disk(test: &TestStore, disk: &SmallDisk) {
+    test.create("unwanted", "main");
+    test.run(
+        "unwanted",
+        "CREATE TABLE x AS SELECT repeat(md5(g::text), 50) AS v FROM generate_series(1, 5000) g",
+    );
+    test.store().delete_branch(test.id("unwanted")).unwrap();
+    disk.fill(0);
+    let purged = test.store().purge_trash_now(None).unwrap();
+    assert!(purged.branches >= 1 && purged.freed_bytes > 1 << 20, "{purged:?}");
+    assert!(test.store().trash().unwrap().is_empty());
+    disk.make_room();
 }
 
 /// Runs some transactions; how many of each writer are acknowledged now.

@@ -96,7 +96,7 @@ fn others_change_nothing(major: u32) {
                     }
                 });
             }
-            let merger = merges.then(|| {
+            let background = merges.then(|| {
                 let (mut random, stop) = (random.fork(), &stop);
                 scope.spawn(move || {
                     while !stop.load(Ordering::SeqCst) {
@@ -104,10 +104,12 @@ fn others_change_nothing(major: u32) {
                     }
                 })
             });
-            let stop = Stop(&stop);
+            let ends = Stop(&stop);
             reshape(&test, &mut random, round, &busy, &mut asleep);
-            drop(stop);
-            merger.map(|merger| merger.join().unwrap());
+            drop(ends);
+            if let Some(background) = background {
+                background.join().unwrap();
+            }
         });
         for (id, before) in &asleep {
             assert_same(

@@ -220,7 +220,8 @@ export class Workbench {
         .map((row) => ({
           at: Number(row.getAttribute('data-index') ?? 0),
           kind: row.querySelector('.resource-group') ? 'group' : row.querySelector('.resource') ? 'resource' : 'other',
-          text: row.querySelector('.resource-group .name, .resource .name')?.textContent ?? '',
+          // A resource's name is followed by its folder.
+          text: (row.querySelector('.resource .label-name') ?? row.querySelector('.resource-group .name, .resource .name'))?.textContent ?? '',
         }))
         .sort((one, other) => one.at - other.at),
     );

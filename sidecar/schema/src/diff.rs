@@ -79,17 +79,17 @@ pub fn diff(from: &Facts, to: &Facts, noise: &Noise) -> Vec<Difference> {
 }
 
 impl Noise {
-    fn counts(&self, id: &FactId) -> bool {
+    fn counts(self, id: &FactId) -> bool {
         self.roles || !matches!(id.kind, Kind::Role | Kind::Membership)
     }
 
-    fn changed(&self, id: &FactId, old: &Fact, new: &Fact) -> BTreeSet<String> {
+    fn changed(self, id: &FactId, old: &Fact, new: &Fact) -> BTreeSet<String> {
         let names: BTreeSet<&String> = old.attributes.keys().chain(new.attributes.keys()).collect();
         let differs = |name: &&String| old.attributes.get(*name) != new.attributes.get(*name);
         names.into_iter().filter(differs).filter(|name| !self.is_noise(id, name, old, new)).cloned().collect()
     }
 
-    fn is_noise(&self, id: &FactId, name: &str, old: &Fact, new: &Fact) -> bool {
+    fn is_noise(self, id: &FactId, name: &str, old: &Fact, new: &Fact) -> bool {
         match (id.kind, name) {
             (Kind::Column, "position") => !self.column_order,
             (Kind::Grant, "position") => !self.grant_order,

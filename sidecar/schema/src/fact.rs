@@ -162,7 +162,8 @@ impl Facts {
 
     /// The direct parts of `id` in order: columns by position, everything else by kind and name.
     pub fn parts(&self, id: &FactId) -> Vec<(&Arc<FactId>, &Fact)> {
-        let first = FactId { of: Some(Arc::new(id.clone())), kind: Kind::ALL[0], schema: None, name: String::new() };
+        let first =
+            FactId { of: Some(Arc::new(id.clone())), kind: Kind::ALL[0], schema: None, name: String::new() };
         let mut parts: Vec<_> =
             self.facts.range(first..).take_while(|(part, _)| part.of.as_deref() == Some(id)).collect();
         parts.sort_by(|a, b| {
@@ -199,7 +200,12 @@ struct Entry {
 impl From<Facts> for Listed {
     fn from(facts: Facts) -> Self {
         let entries = facts.facts.into_iter().map(|(id, fact)| Entry { id, fact }).collect();
-        Self { major: facts.major, facts: entries, unmodelled: facts.unmodelled, unreadable: facts.unreadable }
+        Self {
+            major: facts.major,
+            facts: entries,
+            unmodelled: facts.unmodelled,
+            unreadable: facts.unreadable,
+        }
     }
 }
 

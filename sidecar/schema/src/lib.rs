@@ -3,6 +3,8 @@
 //! A [`Facts`] holds one [`Fact`] per object and part of an object, with references as edges. Everything is compared
 //! generically. The crate is pure; only [`read`], behind the feature `postgres`, talks to a server.
 
+#![allow(clippy::format_push_string, reason = "writing SQL reads better so, and is never hot")]
+
 pub mod diff;
 mod fact;
 mod kind;
@@ -10,6 +12,7 @@ mod object;
 pub mod plan;
 #[cfg(feature = "postgres")]
 mod read;
+mod rename;
 mod render;
 mod sql;
 mod text;
@@ -17,10 +20,11 @@ mod three_way;
 
 pub use fact::{Fact, FactId, Facts, Value};
 pub use kind::{Kind, Kind as ObjectKind};
-pub use plan::{Plan, PlanOptions, plan};
 pub use object::{Change, ChangeKind, Object, changes};
+pub use plan::{Plan, PlanOptions, plan};
 #[cfg(feature = "postgres")]
 pub use read::{ReadError, read};
+pub use rename::{RenameCandidate, renames};
 pub use sql::{literal, quote};
 pub use text::TextError;
 pub use three_way::{Conflict, ThreeWay, three_way};

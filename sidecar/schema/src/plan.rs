@@ -9,7 +9,9 @@ mod graph;
 mod hazard;
 mod implied;
 mod nodes;
+mod online;
 mod order;
+mod partition;
 mod view;
 
 use serde::{Deserialize, Serialize};

@@ -5,8 +5,8 @@ mod error;
 mod parts;
 mod queries;
 mod relations;
-mod routines;
 mod rest;
+mod routines;
 mod row;
 
 pub use error::ReadError;

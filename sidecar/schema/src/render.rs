@@ -60,8 +60,8 @@ pub(crate) fn notes(id: &FactId, fact: &Fact) -> Vec<String> {
 
 /// `ALTER … OWNER TO`.
 pub(crate) fn set_owner(id: &FactId, fact: &Fact, owner: &str) -> Option<String> {
-    let owned = id.kind.is_top() && !matches!(id.kind, Kind::Extension | Kind::Cast | Kind::Transform);
-    owned.then(|| format!("ALTER {} OWNER TO {}", name::of(id, fact), sql::quote(owner)))
+    let has_owner = id.kind.is_top() && !matches!(id.kind, Kind::Extension | Kind::Cast | Kind::Transform);
+    has_owner.then(|| format!("ALTER {} OWNER TO {}", name::of(id, fact), sql::quote(owner)))
 }
 
 /// The statement that sets a comment or security label, or takes it away where `fact` has none. `None` if
@@ -86,7 +86,10 @@ pub(crate) fn drop(facts: &Facts, id: &FactId) -> Vec<String> {
     let Some(fact) = facts.get(id) else { return Vec::new() };
     match id.kind {
         Kind::Grant => grant::drop(facts, id, fact),
-        Kind::DefaultPrivilege => Vec::new(),
+        Kind::DefaultPrivilege => {
+            let grants = facts.parts_of_kind(id, Kind::Grant);
+            grants.into_iter().flat_map(|(id, fact)| grant::drop(facts, id, fact)).collect()
+        }
         kind if kind.is_top() => vec![format!("DROP {}", name::of(id, fact))],
         _ => part::drop(facts, id, fact),
     }
@@ -95,11 +98,19 @@ pub(crate) fn drop(facts: &Facts, id: &FactId) -> Vec<String> {
 /// The whole text of an object; see [`Facts::definition`].
 pub(crate) fn definition(facts: &Facts, id: &FactId) -> Option<String> {
     facts.get(id)?;
-    let inline =
-        |part: &FactId| matches!(part.kind, Kind::Default | Kind::Constraint | Kind::Inheritance | Kind::Column);
+    let inline = |part: &FactId| match part.kind {
+        Kind::Default => part.root().kind != Kind::View,
+        kind => matches!(kind, Kind::Constraint | Kind::Inheritance | Kind::Column),
+    };
     let mut statements = create(facts, id, &inline);
     append_parts(facts, id, &inline, &mut statements);
-    Some(statements.iter().map(|statement| format!("{};\n", statement.trim_end())).collect::<Vec<_>>().join("\n"))
+    Some(
+        statements
+            .iter()
+            .map(|statement| format!("{};\n", statement.trim_end()))
+            .collect::<Vec<_>>()
+            .join("\n"),
+    )
 }
 
 fn append_parts(facts: &Facts, id: &FactId, inline: Inline<'_>, statements: &mut Vec<String>) {

@@ -83,7 +83,8 @@ fn path(id: &FactId) -> String {
 }
 
 fn id(text: &str) -> Result<Arc<FactId>, String> {
-    let parts: Vec<(Kind, Option<String>, String)> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let parts: Vec<(Kind, Option<String>, String)> =
+        serde_json::from_str(text).map_err(|error| error.to_string())?;
     let mut id: Option<Arc<FactId>> = None;
     for (kind, schema, name) in parts {
         id = Some(Arc::new(FactId { of: id, kind, schema, name }));
@@ -155,7 +156,8 @@ impl Reader {
             }
             (Some("unreadable"), Some(_)) => {
                 let rest = line.trim_start_matches("unreadable ");
-                let [kind, why]: [String; 2] = serde_json::from_str(rest).map_err(|error| error.to_string())?;
+                let [kind, why]: [String; 2] =
+                    serde_json::from_str(rest).map_err(|error| error.to_string())?;
                 self.facts.unreadable.insert(kind, why);
             }
             _ => return Err(format!("not understood: {line}")),

@@ -73,7 +73,10 @@ pub fn three_way(fork: &Facts, mine: &Facts, theirs: &Facts) -> ThreeWay {
     };
     let (left, right) = (side(&ours, mine), side(&others, theirs));
     let is_both = |change: &&Change| {
-        left.contains(change) && right.contains(change) && same(&ours, &change.object) && same(&others, &change.object)
+        left.contains(change)
+            && right.contains(change)
+            && same(&ours, &change.object)
+            && same(&others, &change.object)
     };
     ThreeWay {
         both: left.iter().filter(is_both).cloned().collect(),
@@ -102,13 +105,17 @@ fn collision(id: &FactId, mine: &Facts, theirs: &Facts, ours: &Delta, others: &D
                 let value = |facts: &Facts| facts.get(id).and_then(|fact| fact.attributes.get(name).cloned());
                 name == "position" || value(mine) == value(theirs)
             };
-            let names = [mine, theirs].into_iter().filter_map(|facts| facts.get(id)).flat_map(|fact| fact.attributes.keys());
+            let names = [mine, theirs]
+                .into_iter()
+                .filter_map(|facts| facts.get(id))
+                .flat_map(|fact| fact.attributes.keys());
             let differ = names.filter(|name| !same(name)).count() > 0;
             differ.then(|| format!("both add {id}, each another"))
         }
         (Delta::Changed(ours), Delta::Changed(others)) => {
             let differs = |name: &&String| {
-                let value = |facts: &Facts| facts.get(id).and_then(|fact| fact.attributes.get(*name).cloned());
+                let value =
+                    |facts: &Facts| facts.get(id).and_then(|fact| fact.attributes.get(*name).cloned());
                 value(mine) != value(theirs)
             };
             let names: Vec<&str> = ours.intersection(others).filter(differs).map(String::as_str).collect();
@@ -130,7 +137,9 @@ fn undercut(
     for (id, delta) in ours {
         match delta {
             Delta::Removed => touched.insert(Arc::clone(id), "drops"),
-            Delta::Changed(names) if names.contains("type") => touched.insert(Arc::clone(id), "changes the type of"),
+            Delta::Changed(names) if names.contains("type") => {
+                touched.insert(Arc::clone(id), "changes the type of")
+            }
             _ => None,
         };
     }

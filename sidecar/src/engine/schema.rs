@@ -178,7 +178,7 @@ async fn look(
                     Ok(Some(current))
                 }
                 Err(failure) => {
-                    engine.schemas.doubt(id);
+                    engine.schemas.fail(id);
                     Err(failure)
                 }
             }

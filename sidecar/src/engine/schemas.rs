@@ -67,6 +67,8 @@ struct Known {
     checked: Option<Instant>,
     /// Statements may have changed the schema since the last look.
     doubted: bool,
+    /// The last look failed, and somebody may have been told so.
+    failed: bool,
     used: Instant,
 }
 
@@ -129,6 +131,13 @@ impl Schemas {
         self.lock().known.contains_key(&id)
     }
 
+    /// A look at `id` failed.
+    pub(super) fn fail(&self, id: BranchId) {
+        if let Some(known) = self.lock().known.get_mut(&id) {
+            (known.doubted, known.failed) = (true, true);
+        }
+    }
+
     /// Statements ended in `id`.
     pub(super) fn doubt(&self, id: BranchId) {
         if let Some(known) = self.lock().known.get_mut(&id) {
@@ -147,6 +156,7 @@ impl Schemas {
             since: now,
             checked: None,
             doubted: false,
+            failed: false,
             used: now,
         });
         known.doubted = false;
@@ -162,12 +172,13 @@ impl Schemas {
         if known.fingerprint.as_ref() != Some(&seen.fingerprint) {
             known.since = seen.at;
         }
-        let mut changed = false;
+        // Whoever was told of a failure has to hear that it is over.
+        let mut changed = std::mem::take(&mut known.failed);
         if let Some(fresh) = fresh {
             let same = known.schema.as_ref().is_some_and(|schema| Arc::ptr_eq(&schema.facts, &fresh.facts));
             if !same {
                 known.revision = self.revision.fetch_add(1, Ordering::Relaxed) + 1;
-                changed = had_one;
+                changed |= had_one;
             }
             known.schema = Some(fresh);
         }
@@ -215,6 +226,7 @@ impl Schemas {
             since: now,
             checked: Some(now),
             doubted: false,
+            failed: false,
             used: now,
         };
         let current = known.current();
@@ -324,6 +336,17 @@ mod tests {
         assert!(changed && other.revision > first.revision);
         let (child, _) = look(&schemas, B, seen("3", Some(2)));
         assert!(Arc::ptr_eq(&child.facts, &other.facts), "equal schemas are kept once");
+    }
+
+    #[test]
+    fn the_end_of_a_failure_is_a_change() {
+        let schemas = Schemas::default();
+        schemas.begin(A);
+        schemas.fail(A);
+        let (_, changed) = look(&schemas, A, seen("1", Some(1)));
+        assert!(changed);
+        let (_, changed) = look(&schemas, A, seen("1", None));
+        assert!(!changed, "once");
     }
 
     #[test]

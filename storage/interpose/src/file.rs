@@ -7,6 +7,7 @@ use offshoot_pages::{PAGE_SIZE, sys};
 use crate::local::{active, complain, die, layer_path, local};
 use crate::namespace;
 use crate::paths::RelationPath;
+use crate::power;
 
 /// The file's part in one layer.
 pub(crate) struct Part {
@@ -300,7 +301,9 @@ impl File {
                     return Err(sys::errno());
                 }
                 let (layer, folder) = (self.parts[part].layer, self.path.folder());
+                let mark = power::mark();
                 self.parts[part].map.sync(Some(data), || namespace::sync_folder(layer, folder))?;
+                power::synced(data, mark);
             }
             part += 1;
         }

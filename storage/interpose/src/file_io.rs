@@ -5,6 +5,7 @@ use offshoot_pages::{PAGE_SIZE, SEGMENT_PAGES, sys};
 
 use crate::file::File;
 use crate::local::{fail, layer_path, local};
+use crate::power;
 
 const PAGE: usize = PAGE_SIZE as usize;
 /// Most pieces that one system call gets.
@@ -149,12 +150,14 @@ impl File {
     }
 
     fn write_pages(&mut self, fd: c_int, vectors: &[iovec], offset: u64, length: usize) -> ssize_t {
+        let before = power::before(fd, Some(offset as i64), length);
         let written = unsafe {
             match vectors {
                 [one] => sys::pwrite(fd, one.iov_base, length, offset as i64),
                 _ => sys::pwritev(fd, vectors.as_ptr(), vectors.len() as c_int, offset as i64),
             }
         };
+        power::wrote(before);
         if written <= 0 {
             return written;
         }

@@ -29,4 +29,5 @@ mod gate;
 mod local;
 mod namespace;
 mod paths;
+mod power;
 mod table;

@@ -110,6 +110,8 @@ extern "C" fn init() {
     let Ok(control) = control::open(&beside("control")) else {
         die("the branch's control file is missing or of another version");
     };
+    #[cfg(debug_assertions)]
+    crate::power::start(&beside("power-journal"));
     let setup = Setup {
         control,
         control_file: beside("pg_control"),

@@ -65,7 +65,11 @@ struct Header {
     /// equal when nobody is publishing; a publisher that died keeps them apart, which costs later ones an `msync`.
     publications_begun: AtomicU32,
     publications_ended: AtomicU32,
-    reserved: [u64; 2],
+    /// Working copy: the count of truncations of which the durable copy is known to be on the disk. A truncation changes
+    /// both copies in memory, so that only this says that it still has to get there.
+    truncations_synced: AtomicU32,
+    unused: u32,
+    reserved: u64,
 }
 const _: () = assert!(size_of::<Header>() == 64);
 
@@ -331,6 +335,7 @@ impl Map {
     pub fn is_synced(&self) -> bool {
         let (working, durable) = (self.working(), self.durable());
         if working.publications_begun.load(Acquire) != working.publications_ended.load(Acquire)
+            || working.truncations.load(Acquire) != working.truncations_synced.load(Acquire)
             || working.length.load(Acquire) != durable.length.load(Acquire)
             || working.base_limit.load(Acquire) != durable.base_limit.load(Acquire)
             || working.flags.load(Acquire) & (LASTING | ENTRY_SYNCED)
@@ -393,6 +398,9 @@ impl Map {
             return Err(sys::errno());
         }
         working.publications_ended.fetch_add(1, SeqCst);
+        if truncations.is_multiple_of(2) {
+            working.truncations_synced.fetch_max(truncations, AcqRel);
+        }
         Ok(())
     }
 
@@ -426,6 +434,7 @@ impl Map {
         working.base_limit.store(durable.base_limit.load(Relaxed), Relaxed);
         working.incarnation.store(durable.incarnation.load(Relaxed), Relaxed);
         working.truncations.store(0, Relaxed);
+        working.truncations_synced.store(0, Relaxed);
         working.publications_begun.store(0, Relaxed);
         working.publications_ended.store(0, Relaxed);
         let kept = if reserved { RESERVED } else { 0 };

@@ -189,7 +189,11 @@ fn copy_live(
     if done == 0 && !begins_live(from, start)? {
         return Ok(0);
     }
-    let source = File::open(from).context("open", from)?;
+    let source = match File::open(from) {
+        // A checkpoint removed it since it was looked at: the image will have a later one.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        other => other.context("open", from)?,
+    };
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(0o600).custom_flags(libc::O_NOFOLLOW);
     let target = options.open(to).context("create", to)?;

@@ -38,6 +38,11 @@ pub fn frozen(store: &Path) -> BTreeSet<String> {
     )
 }
 
+/// The folders of all layers that are known to be on the disk.
+pub fn durable_layers(store: &Path) -> BTreeSet<String> {
+    folders(store, "SELECT id FROM layers WHERE volatile_boot IS NULL")
+}
+
 fn files(layer: &Path) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
     let mut open = vec![layer.to_owned()];
@@ -257,4 +262,9 @@ fn view_file(stack: &[PathBuf], name: &Path) -> Option<u64> {
         unsafe { map.unmap() };
     }
     exists.then_some(all)
+}
+
+/// Layers in the stack of a branch.
+pub fn depth(store: &Path, branch: u64) -> usize {
+    column(store, &format!("SELECT layer FROM stacks WHERE branch = {branch}")).len()
 }

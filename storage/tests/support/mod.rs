@@ -5,6 +5,7 @@
 pub mod check;
 pub mod layers;
 pub mod load;
+pub mod power;
 pub mod processes;
 
 use std::fs::{self, File};
@@ -324,6 +325,11 @@ impl Random {
             now.as_nanos() as u64
         });
         eprintln!("OFFSHOOT_TEST_SEED={seed}");
+        Self(seed)
+    }
+
+    /// Numbers from this seed.
+    pub fn from_seed(seed: u64) -> Self {
         Self(seed)
     }
 

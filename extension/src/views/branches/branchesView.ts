@@ -1,37 +1,18 @@
 import * as vscode from 'vscode';
-import { detach } from '../../detach.js';
 import type { Surroundings } from '../../surroundings.js';
 import { changedNodes } from './changes.js';
 import { drawn, treeItem } from './item.js';
-import { buildNodes, childrenOf, type Node, nodeHere, nodesById } from './nodes.js';
+import { buildNodes, childrenOf, type Node, nodesById } from './nodes.js';
 
 /** The tree *Database Branches*. */
 export function registerBranchesView({ server }: Surroundings): vscode.Disposable {
   const tree = new BranchTree();
   const view = vscode.window.createTreeView<Row>('offshoot.branches', { treeDataProvider: tree, showCollapseAll: true });
-  let hereBefore: string | undefined;
-  const toExpand = new Set<string>();
   const update = (): void => {
-    tree.show(buildNodes(server.status)).forEach((id) => toExpand.add(id));
-    if (view.visible) {
-      expand(view, [...toExpand].map((id) => tree.row(id)).filter((row) => row !== undefined));
-      toExpand.clear();
-    }
-    const here = tree.here();
-    if (here !== undefined && here.id !== hereBefore && view.visible) {
-      detach(view.reveal(here, { select: false, focus: false, expand: false }));
-      hereBefore = here.id;
-    }
+    tree.show(buildNodes(server.status));
   };
   update();
-  return vscode.Disposable.from(view, tree, server.onDidChangeStatus(update), server.onDidChangeState(update), view.onDidChangeVisibility(update));
-}
-
-/** The editor leaves a row that gets its first child collapsed, whatever the row says. */
-function expand(view: vscode.TreeView<Row>, rows: readonly Row[]): void {
-  for (const row of rows) {
-    detach(view.reveal(row, { select: false, focus: false, expand: true }));
-  }
+  return vscode.Disposable.from(view, tree, server.onDidChangeStatus(update), server.onDidChangeState(update));
 }
 
 /** What the editor holds for a row: the same object as long as the row exists, with its facts as they are now. */
@@ -68,39 +49,28 @@ class BranchTree implements vscode.TreeDataProvider<Row>, vscode.Disposable {
   private rows = new Map<string, LiveRow>();
   private parents = new Map<string, string>();
 
-  /** Draws what differs from what is shown; returns the ids of rows that had no child and have one now. */
-  show(roots: readonly Node[]): string[] {
+  /** Draws what differs from what is shown. Never reveals a row: that would show the view instead of another one. */
+  show(roots: readonly Node[]): void {
     const now = Date.now() / 1000;
     const different = changedNodes(this.roots, roots, (node) => drawn(node, now));
     this.roots = roots;
     this.parents = new Map();
     const rows = new Map<string, LiveRow>();
-    const parents: string[] = [];
+    let firstChild = false;
     for (const [id, node] of nodesById(roots)) {
       const row = this.rows.get(id) ?? new LiveRow(node);
-      if (childrenOf(row.node).length === 0 && childrenOf(node).length > 0) {
-        parents.push(id);
-      }
+      firstChild ||= childrenOf(row.node).length === 0 && childrenOf(node).length > 0;
       row.node = node;
       rows.set(id, row);
       childrenOf(node).forEach((child) => this.parents.set(child.id, id));
     }
     this.rows = rows;
-    if (different === undefined) {
+    // A row that gets its first child becomes another row for the editor (see `branchItem`), which only its parent can draw.
+    if (different === undefined || firstChild) {
       this.changed.fire(undefined);
     } else if (different.length > 0) {
       this.changed.fire(different.map((id) => rows.get(id)).filter((row) => row !== undefined));
     }
-    return parents;
-  }
-
-  row(id: string): Row | undefined {
-    return this.rows.get(id);
-  }
-
-  here(): Row | undefined {
-    const node = nodeHere(this.roots);
-    return node === undefined ? undefined : this.rows.get(node.id);
   }
 
   getTreeItem(row: Row): vscode.TreeItem {

@@ -29,7 +29,8 @@ export function drawn(node: Node, now: number): string {
 function branchItem(node: BranchNode, now: number): vscode.TreeItem {
   const state = node.children.length === 0 ? vscode.TreeItemCollapsibleState.None : vscode.TreeItemCollapsibleState.Expanded;
   const item = new vscode.TreeItem(node.branch, state);
-  item.id = node.id;
+  // The editor leaves a row that gets its first child collapsed, whatever the row says; under another id it is a new row.
+  item.id = node.children.length === 0 ? node.id : `${node.id}+`;
   item.description = branchDescription(node, now);
   item.iconPath = themeIcon(branchIcon(node));
   item.contextValue = branchContext(node);

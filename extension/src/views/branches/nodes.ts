@@ -119,13 +119,3 @@ export function nodesById(roots: readonly Node[]): Map<string, Node> {
   roots.forEach(add);
   return found;
 }
-
-/** The first row of a branch that this window uses. */
-export function nodeHere(roots: readonly Node[]): BranchNode | undefined {
-  for (const node of nodesById(roots).values()) {
-    if (node.kind === 'branch' && node.here) {
-      return node;
-    }
-  }
-  return undefined;
-}

@@ -21,7 +21,9 @@ pub(super) fn is_possible(fates: &Fates<'_>, id: &FactId, attributes: &BTreeSet<
         Kind::Column => column::is_possible(fates, id, attributes),
         Kind::Table | Kind::ForeignTable => !inward.contains(&"partition_key") && !inward.contains(&"server"),
         Kind::View => view::is_replaceable(fates, id),
-        Kind::MaterializedView => only(&["options", "toast_options", "tablespace", "unpopulated", "access_method"]),
+        Kind::MaterializedView => {
+            only(&["options", "toast_options", "tablespace", "unpopulated", "access_method"])
+        }
         Kind::Sequence | Kind::Default | Kind::SequenceOwner | Kind::Grant | Kind::TableIndexRole => true,
         Kind::Function | Kind::Procedure => is_replaceable(old, new),
         Kind::Type => {
@@ -31,15 +33,16 @@ pub(super) fn is_possible(fates: &Fates<'_>, id: &FactId, attributes: &BTreeSet<
         Kind::Extension => only(&["in_schema", "version"]) && extra::is_upgrade(old, new),
         Kind::Constraint => only(&["inherited", "local", "columns"]) || is_validation(old, new),
         Kind::Index => only(&["tablespace", "statistics"]),
-        Kind::Trigger | Kind::Rule => only(&["enabled"]),
+        Kind::Trigger | Kind::Rule | Kind::EventTrigger => only(&["enabled"]),
         Kind::Policy => {
             let goes = |name: &str| old.text(name).is_some() && new.text(name).is_none();
             only(&["roles", "using", "check"]) && !goes("using") && !goes("check")
         }
         Kind::Statistics => only(&["statistics"]),
         Kind::Inheritance => only(&["position"]),
-        Kind::EventTrigger => only(&["enabled"]),
-        Kind::Server | Kind::ForeignDataWrapper | Kind::UserMapping => only(&["foreign_options", "definition"]),
+        Kind::Server | Kind::ForeignDataWrapper | Kind::UserMapping => {
+            only(&["foreign_options", "definition"])
+        }
         Kind::Collation => only(&["version"]),
         _ => false,
     }
@@ -98,14 +101,19 @@ fn inward(fates: &Fates<'_>, id: &FactId, old: &Fact, new: &Fact, names: &BTreeS
             render::create(fates.to, id, &|_| false)
         }
         Kind::Grant => privileges(fates, id, old, new),
-        Kind::Statistics => vec![format!("{alter} SET STATISTICS {}", new.text("statistics").unwrap_or("-1"))],
+        Kind::Statistics => {
+            vec![format!("{alter} SET STATISTICS {}", new.text("statistics").unwrap_or("-1"))]
+        }
         Kind::Server | Kind::ForeignDataWrapper => {
             vec![format!("{alter} OPTIONS ({})", foreign_options(old, new))]
         }
         Kind::UserMapping => {
             let user = new.text("user").unwrap_or_default();
             let server = id.owner().sql();
-            vec![format!("ALTER USER MAPPING FOR {user} SERVER {server} OPTIONS ({})", foreign_options(old, new))]
+            vec![format!(
+                "ALTER USER MAPPING FOR {user} SERVER {server} OPTIONS ({})",
+                foreign_options(old, new)
+            )]
         }
         _ => Vec::new(),
     }
@@ -118,7 +126,8 @@ fn relation(id: &FactId, old: &Fact, new: &Fact, names: &BTreeSet<String>) -> Ve
     for name in names {
         match name.as_str() {
             "unlogged" => {
-                statements.push(format!("{alter} SET {}", if new.is("unlogged") { "UNLOGGED" } else { "LOGGED" }));
+                statements
+                    .push(format!("{alter} SET {}", if new.is("unlogged") { "UNLOGGED" } else { "LOGGED" }));
             }
             "options" => statements.extend(options(&only, old.list("options"), new.list("options"))),
             "toast_options" => {
@@ -145,7 +154,10 @@ fn relation(id: &FactId, old: &Fact, new: &Fact, names: &BTreeSet<String>) -> Ve
                 statements.push(format!("{alter} SET TABLESPACE {space}"));
             }
             "access_method" => {
-                statements.push(format!("{alter} SET ACCESS METHOD {}", sql::quote(new.text(name).unwrap_or("heap"))));
+                statements.push(format!(
+                    "{alter} SET ACCESS METHOD {}",
+                    sql::quote(new.text(name).unwrap_or("heap"))
+                ));
             }
             "of_type" => statements.push(match new.text(name) {
                 Some(of_type) => format!("{alter} OF {of_type}"),
@@ -252,10 +264,14 @@ fn privileges(fates: &Fates<'_>, id: &FactId, old: &Fact, new: &Fact) -> Vec<Str
     let gone: Vec<String> = had.iter().map(bare).filter(|privilege| !kept.contains(privilege)).collect();
     let gone: Vec<&str> = gone.iter().map(String::as_str).collect();
     let mut statements: Vec<String> = grant::take(fates.to, id, new, &gone).into_iter().collect();
-    let lost: Vec<String> = has.iter().filter(|privilege| had.contains(&format!("{privilege}*"))).cloned().collect();
+    let lost: Vec<String> =
+        has.iter().filter(|privilege| had.contains(&format!("{privilege}*"))).cloned().collect();
     statements.extend(grant::take_option(fates.to, id, new, &lost));
-    let added: Vec<String> =
-        has.iter().filter(|privilege| !had.contains(privilege) && !lost.contains(privilege)).cloned().collect();
+    let added: Vec<String> = has
+        .iter()
+        .filter(|privilege| !had.contains(privilege) && !lost.contains(privilege))
+        .cloned()
+        .collect();
     statements.extend(grant::give(fates.to, id, new, &added));
     statements
 }

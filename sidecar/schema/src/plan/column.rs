@@ -99,7 +99,8 @@ pub(super) fn anew(fates: &Fates<'_>, id: &FactId, other: &str) -> Vec<String> {
     let added = table::column(fates.to, id, &bare, &|_| false);
     let (was, is) = (old.text("type").unwrap_or_default(), new.text("type").unwrap_or_default());
     let other = sql::quote(other);
-    let value = if was == is { other } else { using(&other, was, is).unwrap_or_else(|| format!("{other}::{is}")) };
+    let value =
+        if was == is { other } else { using(&other, was, is).unwrap_or_else(|| format!("{other}::{is}")) };
     let collation = new.text("collation").map(|name| format!(" COLLATE {name}")).unwrap_or_default();
     let mut statements = vec![
         format!("{} ADD COLUMN {added}", name::alter(owner)),
@@ -109,10 +110,14 @@ pub(super) fn anew(fates: &Fates<'_>, id: &FactId, other: &str) -> Vec<String> {
         statements.extend(not_null(id, new, &alter));
     }
     if let (Some(identity), Some(sequence)) = (new.text("identity"), new.text("sequence_name")) {
-        statements.push(format!("{alter} ADD GENERATED {identity} AS IDENTITY{}", sequence::identity_options(new)));
+        statements
+            .push(format!("{alter} ADD GENERATED {identity} AS IDENTITY{}", sequence::identity_options(new)));
         let (column, table) = (sql::quote(&id.name), owner.sql());
         let last = format!("(SELECT max({column}) FROM {table})");
-        statements.push(format!("SELECT pg_catalog.setval({}, {last}) WHERE {last} IS NOT NULL", sql::literal(sequence)));
+        statements.push(format!(
+            "SELECT pg_catalog.setval({}, {last}) WHERE {last} IS NOT NULL",
+            sql::literal(sequence)
+        ));
     }
     statements.extend(table::late_column(owner, id, new));
     statements.extend(render::notes(id, new));
@@ -143,7 +148,12 @@ pub(super) fn statements(fates: &Fates<'_>, id: &FactId, names: &BTreeSet<String
         statements.extend(not_null(id, new, &alter));
     } else if names.contains("not_null_name") && old.is("not_null") {
         let quoted = |fact: &Fact| fact.text("not_null_name").map(sql::quote).unwrap_or_default();
-        statements.push(format!("{} RENAME CONSTRAINT {} TO {}", name::alter(owner), quoted(old), quoted(new)));
+        statements.push(format!(
+            "{} RENAME CONSTRAINT {} TO {}",
+            name::alter(owner),
+            quoted(old),
+            quoted(new)
+        ));
     }
     statements.extend(identity(fates, id, old, new, names, &alter));
     statements.extend(storage(new, names, &only));
@@ -165,7 +175,8 @@ fn of_composite(id: &FactId, new: &Fact, names: &BTreeSet<String>) -> Vec<String
         let collation = new.text("collation").map(|name| format!(" COLLATE {name}")).unwrap_or_default();
         let new_type = new.text("type").unwrap_or_default();
         let column = sql::quote(&id.name);
-        statements.push(format!("{} ALTER ATTRIBUTE {column} TYPE {new_type}{collation}", name::alter(id.owner())));
+        statements
+            .push(format!("{} ALTER ATTRIBUTE {column} TYPE {new_type}{collation}", name::alter(id.owner())));
     }
     let notes = names.iter().filter(|name| is_note(name));
     statements.extend(notes.filter_map(|name| render::annotate(id, new, name)));
@@ -246,7 +257,8 @@ fn bare_name(fates: &Fates<'_>, id: &FactId, qualified: &str) -> Option<String> 
 fn storage(new: &Fact, names: &BTreeSet<String>, only: &str) -> Vec<String> {
     let mut statements = Vec::new();
     if names.contains("storage") {
-        let storage = new.text("storage").unwrap_or_else(|| usual_storage(new.text("type").unwrap_or_default()));
+        let storage =
+            new.text("storage").unwrap_or_else(|| usual_storage(new.text("type").unwrap_or_default()));
         statements.push(format!("{only} SET STORAGE {storage}"));
     }
     if names.contains("compression") {

@@ -35,11 +35,8 @@ fn limits(fact: &Fact) -> (i64, i64) {
 
 /// `ALTER SEQUENCE` with all options; where the new limits are narrower, the position is moved between them if need be.
 pub(super) fn alter_sequence(sequence: &str, old: &Fact, new: &Fact, retype: bool) -> String {
-    let as_type = if retype {
-        format!(" AS {}", new.text("sequence_type").unwrap_or("bigint"))
-    } else {
-        String::new()
-    };
+    let as_type =
+        if retype { format!(" AS {}", new.text("sequence_type").unwrap_or("bigint")) } else { String::new() };
     let text = format!("ALTER SEQUENCE {sequence}{as_type} {}", render::options(new).join(" "));
     let (old_least, old_most) = limits(old);
     let (least, most) = limits(new);

@@ -23,7 +23,7 @@ pub(super) enum Fate {
 pub(super) struct Fates<'a> {
     pub(super) from: &'a Facts,
     pub(super) to: &'a Facts,
-    pub(super) fates: BTreeMap<Arc<FactId>, Fate>,
+    pub(super) decided: BTreeMap<Arc<FactId>, Fate>,
     /// Types, and columns that change their place, which are renamed away, made anew, taken over by the columns and only
     /// then dropped.
     pub(super) swapped: BTreeSet<Arc<FactId>>,
@@ -53,7 +53,7 @@ impl<'a> Fates<'a> {
             }
         }
         let mut fates =
-            Self { from, to, fates: BTreeMap::new(), swapped: BTreeSet::new(), users, work: Vec::new() };
+            Self { from, to, decided: BTreeMap::new(), swapped: BTreeSet::new(), users, work: Vec::new() };
         for difference in diff(from, to, &options.noise) {
             match difference.delta {
                 Delta::Added => fates.begin(&difference.id, Fate::Create),
@@ -71,7 +71,8 @@ impl<'a> Fates<'a> {
 
     /// The first fate of a fact that differs.
     fn begin(&mut self, id: &Arc<FactId>, fate: Fate) {
-        let of_view = id.kind == Kind::Column && matches!(id.owner().kind, Kind::View | Kind::MaterializedView);
+        let of_view =
+            id.kind == Kind::Column && matches!(id.owner().kind, Kind::View | Kind::MaterializedView);
         let only_notes = matches!(&fate, Fate::Alter(names) if names.iter().all(|name| is_outward(name)));
         if of_view && !only_notes {
             // A view's columns are as its definition makes them.
@@ -83,11 +84,21 @@ impl<'a> Fates<'a> {
             }
             return;
         }
+        if id.kind == Kind::Attachment && !id.owner().kind.is_relation() && fate == Fate::Drop {
+            // An index cannot be detached: the one that it is attached to is made anew without it.
+            let parent = self.from.get(id).and_then(|link| link.references.iter().next().cloned());
+            let stays = !matches!(self.get(&attachment_of_table(id)), Some(Fate::Drop | Fate::Replace));
+            if let Some(parent) = parent
+                .filter(|parent| stays && self.to.get(parent).is_some() && self.to.get(id.owner()).is_some())
+            {
+                self.set(&parent, Fate::Replace);
+            }
+        }
         self.set(id, fate);
     }
 
     pub(super) fn get(&self, id: &FactId) -> Option<&Fate> {
-        self.fates.get(id)
+        self.decided.get(id)
     }
 
     /// Makes a column anew in another place, with its values.
@@ -99,13 +110,13 @@ impl<'a> Fates<'a> {
         if !generated {
             self.swapped.insert(Arc::clone(id));
         }
-        self.fates.insert(Arc::clone(id), Fate::Replace);
+        self.decided.insert(Arc::clone(id), Fate::Replace);
         self.work.push(Arc::clone(id));
     }
 
     /// Gives a fact a fate, on top of the one that it has.
     pub(super) fn set(&mut self, id: &Arc<FactId>, fate: Fate) {
-        let merged = match (self.fates.get(id), fate) {
+        let merged = match (self.decided.get(id), fate) {
             (Some(Fate::Replace | Fate::Create | Fate::Drop), _) => return,
             (Some(Fate::Alter(old)), Fate::Alter(new)) if new.is_subset(old) => return,
             (Some(Fate::Alter(old)), Fate::Alter(new)) => Fate::Alter(old.union(&new).cloned().collect()),
@@ -115,7 +126,7 @@ impl<'a> Fates<'a> {
             Fate::Alter(attributes) if !alter::is_possible(self, id, &attributes) => Fate::Replace,
             merged => merged,
         };
-        self.fates.insert(Arc::clone(id), merged);
+        self.decided.insert(Arc::clone(id), merged);
         self.work.push(Arc::clone(id));
     }
 
@@ -151,6 +162,13 @@ impl<'a> Fates<'a> {
             let users: Vec<Arc<FactId>> =
                 self.users.get(&*part).into_iter().flatten().map(|user| Arc::clone(user)).collect();
             for user in users {
+                let indexes = user.kind == Kind::Attachment && !user.owner().kind.is_relation();
+                if let Some(index) = user.of.clone().filter(|index| indexes && self.to.get(index).is_some()) {
+                    // It goes with the one that it is attached to.
+                    if !self.is_dropped(&index) {
+                        self.set(&index, Fate::Replace);
+                    }
+                }
                 if !id.contains(&user) && !self.is_dropped(&user) {
                     self.let_go(&user, &part);
                 }
@@ -162,7 +180,8 @@ impl<'a> Fates<'a> {
     /// `user` refers to `gone`, which is dropped.
     fn let_go(&mut self, user: &Arc<FactId>, gone: &Arc<FactId>) {
         let Some(new) = self.to.get(user) else { return };
-        let changes = matches!(self.get(user), Some(Fate::Alter(names)) if names.iter().any(|name| !is_outward(name)));
+        let changes =
+            matches!(self.get(user), Some(Fate::Alter(names)) if names.iter().any(|name| !is_outward(name)));
         if changes && self.to.get(gone).is_none() && !new.references.contains(gone) {
             // Changing it in place lets go of it.
             return;
@@ -187,7 +206,8 @@ impl<'a> Fates<'a> {
 
     /// What a change in place does to those who use the fact, and to its parts.
     fn altered(&mut self, id: &Arc<FactId>, attributes: &BTreeSet<String>) {
-        let retyped = ["type", "collation", "generated", "expression"].iter().any(|name| attributes.contains(*name));
+        let retyped =
+            ["type", "collation", "generated", "expression"].iter().any(|name| attributes.contains(*name));
         if id.kind != Kind::Column || !retyped {
             return;
         }
@@ -218,8 +238,14 @@ impl<'a> Fates<'a> {
 
     /// Makes everything else of the plan drop and make again, too: the way out of a circle.
     pub(super) fn replace(&mut self, id: &Arc<FactId>) {
-        self.fates.insert(Arc::clone(id), Fate::Replace);
+        self.decided.insert(Arc::clone(id), Fate::Replace);
         self.work.push(Arc::clone(id));
         self.propagate();
     }
+}
+
+/// The link of the table that an attached index belongs to.
+fn attachment_of_table(link: &FactId) -> FactId {
+    let table = link.owner().of.clone().unwrap_or_else(|| Arc::new(link.clone()));
+    FactId::part(table, Kind::Attachment, "")
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::fate::Fate;
 use super::nodes::{Act, Node, Nodes};
-use super::{Action, Part, Plan, PlanOptions, Step, alter, column, hazard, implied};
-use crate::fact::FactId;
+use super::{Action, Part, Plan, PlanOptions, Step, alter, column, hazard, implied, online};
+use crate::fact::{Fact, FactId};
 use crate::kind::Kind;
 use crate::object::Object;
 use crate::render::{self, grant, name, part};
@@ -16,18 +16,28 @@ use crate::sql;
 pub(super) fn plan(nodes: &Nodes<'_>, order: &[usize], options: &PlanOptions) -> Plan {
     let folded = folded(nodes, order);
     let mut first = Vec::new();
-    let mut steps = Vec::new();
+    let mut parts: Vec<Part> = Vec::new();
+    let mut last = Vec::new();
     for at in order {
-        let node = &nodes.nodes[*at];
+        let node = &nodes.steps[*at];
         let Some(step) = step(nodes, node, &folded) else { continue };
         // A new label can only be used once the transaction that made it is over.
-        let labels = matches!((node.act, nodes.fates.get(&node.id)), (Act::Alter, Some(Fate::Alter(names))) if names.contains("labels"));
-        if labels { first.push(step) } else { steps.push(step) }
+        let names = nodes.fates.get(&node.id);
+        if matches!((node.act, names), (Act::Alter, Some(Fate::Alter(names))) if names.contains("labels")) {
+            first.push(step);
+            continue;
+        }
+        let (transactional, step, later) =
+            if options.online { online::form(&nodes.fates, node, step) } else { (true, step, None) };
+        last.extend(later);
+        match parts.last_mut().filter(|part| part.transactional == transactional) {
+            Some(part) => part.steps.push(step),
+            None => parts.push(Part { transactional, steps: vec![step] }),
+        }
     }
-    let _ = options;
-    let parts = [(false, first), (true, steps)];
-    let parts = parts.into_iter().filter(|(_, steps)| !steps.is_empty());
-    let parts = parts.map(|(transactional, steps)| Part { transactional, steps }).collect();
+    parts.insert(0, Part { transactional: false, steps: first });
+    parts.push(Part { transactional: false, steps: last });
+    parts.retain(|part| !part.steps.is_empty());
     Plan { parts, unplanned: Vec::new() }
 }
 
@@ -37,19 +47,19 @@ fn folded(nodes: &Nodes<'_>, order: &[usize]) -> BTreeSet<Arc<FactId>> {
     let mut folded = BTreeSet::new();
     let mut folded_nodes = BTreeSet::new();
     for at in order {
-        let node = &nodes.nodes[*at];
+        let node = &nodes.steps[*at];
         let Some(of) = node.id.of.as_ref().filter(|_| node.act == Act::Create) else { continue };
         let can = match node.id.kind {
-            Kind::Default => !nodes.fates.swapped.contains(of),
+            Kind::Default => !nodes.fates.swapped.contains(of) && of.owner().kind != Kind::View,
             Kind::Inheritance => true,
             Kind::Constraint => {
                 let fact = nodes.fates.to.get(&node.id);
-                !fact.is_some_and(|fact| part::is_late(fact)) && nodes.fates.is_created(of)
+                !fact.is_some_and(part::is_late) && nodes.fates.is_created(of) && !has_double(nodes, &node.id)
             }
             _ => false,
         };
         let Some(whole) = nodes.create_of(of).filter(|_| can) else { continue };
-        let sequel = nodes.nodes[whole].id.root() == node.id.root();
+        let sequel = nodes.steps[whole].id.root() == node.id.root();
         let early = |before: &usize| {
             *before == whole || position[before] < position[&whole] || folded_nodes.contains(before)
         };
@@ -59,6 +69,14 @@ fn folded(nodes: &Nodes<'_>, order: &[usize]) -> BTreeSet<Arc<FactId>> {
         }
     }
     folded
+}
+
+/// Whether another constraint of the table is unique over the same columns: `CREATE TABLE` makes one of two such.
+fn has_double(nodes: &Nodes<'_>, id: &FactId) -> bool {
+    let columns = |fact: &Fact| fact.list("columns").to_vec();
+    let Some(own) = nodes.fates.to.get(id).map(columns).filter(|own| !own.is_empty()) else { return false };
+    let constraints = nodes.fates.to.parts_of_kind(id.owner(), Kind::Constraint);
+    constraints.iter().any(|(other, fact)| ***other != *id && columns(fact) == own)
 }
 
 fn step(nodes: &Nodes<'_>, node: &Node, folded: &BTreeSet<Arc<FactId>>) -> Option<Step> {
@@ -86,6 +104,11 @@ fn step(nodes: &Nodes<'_>, node: &Node, folded: &BTreeSet<Arc<FactId>>) -> Optio
     if statements.is_empty() {
         return None;
     }
+    let statements = if id.kind.is_routine() {
+        statements
+    } else {
+        statements.iter().map(|statement| sql::keep_array_casts(statement)).collect()
+    };
     let (hazards, lock) = hazard::of(fates, node, &statements);
     let what = id.to_string();
     Some(Step { object: Object::of(id), what, action, statements, hazards, lock })
@@ -105,28 +128,45 @@ fn create(nodes: &Nodes<'_>, id: &FactId, folded: &BTreeSet<Arc<FactId>>) -> Vec
     if id.kind == Kind::Column && fates.swapped.contains(id) && !fates.is_created(id.owner()) {
         return column::anew(fates, id, &old_name(&id.name));
     }
+    let twins = implied::twins(fates, fates.to, id);
+    if twins.iter().any(|twin| fates.is_created(twin) && implied::is_validated(fates, id, twin)) {
+        return vec![format!("{} VALIDATE CONSTRAINT {}", name::alter(id.owner()), sql::quote(&id.name))];
+    }
     let inline = |part: &FactId| folded.contains(part);
     let mut statements = render::create(fates.to, id, &inline);
-    if id.kind == Kind::Column && id.owner().kind == Kind::Table {
-        alone_if_new(nodes, id, &mut statements);
-    }
     if id.kind == Kind::Default && id.of.as_ref().is_some_and(|column| fates.is_created(column)) {
         // Columns of partitions that came with this one take the default, too.
         for statement in &mut statements {
             *statement = statement.replacen("ALTER TABLE ONLY ", "ALTER TABLE ", 1);
         }
     }
-    statements.splice(0..0, undo_defaults(nodes, id));
+    statements.extend(undo_defaults(nodes, id));
     statements
 }
 
-/// A column that children have already, and keep, joins them.
-fn alone_if_new(_nodes: &Nodes<'_>, _id: &FactId, _statements: &mut Vec<String>) {}
-
 /// New objects get what default privileges say; what they shall not have is taken away again.
 fn undo_defaults(nodes: &Nodes<'_>, id: &FactId) -> Vec<String> {
-    let _ = (nodes, id);
-    Vec::new()
+    let objects = match id.kind {
+        Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView => "TABLES",
+        Kind::Sequence => "SEQUENCES",
+        Kind::Function | Kind::Procedure | Kind::Aggregate => "FUNCTIONS",
+        Kind::Type | Kind::Domain => "TYPES",
+        Kind::Schema => "SCHEMAS",
+        _ => return Vec::new(),
+    };
+    let (from, to) = (nodes.fates.from, nodes.fates.to);
+    let applies = |(default, fact): &(&Arc<FactId>, &Fact)| {
+        default.kind == Kind::DefaultPrivilege
+            && fact.text("objects") == Some(objects)
+            && fact.text("in_schema").is_none_or(|schema| id.schema.as_deref() == Some(schema))
+    };
+    let grants =
+        from.facts.iter().filter(applies).flat_map(|(default, _)| from.parts_of_kind(default, Kind::Grant));
+    grants
+        .flat_map(|(given, fact)| {
+            grant::drop(to, &FactId::part(Arc::new(id.clone()), Kind::Grant, &given.name), fact)
+        })
+        .collect()
 }
 
 /// Comments of a part that came with the whole.
@@ -143,11 +183,30 @@ fn change(nodes: &Nodes<'_>, id: &FactId) -> Vec<String> {
 fn drop(nodes: &Nodes<'_>, id: &FactId) -> Vec<String> {
     let fates = &nodes.fates;
     let mut statements = render::drop(fates.from, id);
+    if id.kind == Kind::Table {
+        // Foreign keys hold on to a partition until it is detached.
+        let link = FactId::part(Arc::new(id.clone()), Kind::Attachment, "");
+        let parent = fates.from.get(&link).and_then(|fact| fact.references.iter().next());
+        if parent.is_some_and(|parent| !fates.is_dropped(parent)) {
+            statements.splice(0..0, render::drop(fates.from, &link));
+        }
+    }
+    if id.kind == Kind::Index && holds_constraint(nodes, id) {
+        for statement in &mut statements {
+            statement.push_str(" CASCADE");
+        }
+    }
     if matches!(id.kind, Kind::Column | Kind::Constraint) && implied::leaves_children(fates, id) {
         for statement in &mut statements {
             *statement = statement.replacen("ALTER TABLE ", "ALTER TABLE ONLY ", 1);
         }
     }
-    let _ = grant::give;
     statements
+}
+
+/// Whether an index of a constraint is attached to this one; it goes, too, which has to be said.
+fn holds_constraint(nodes: &Nodes<'_>, id: &FactId) -> bool {
+    let links = nodes.fates.from.facts.iter().filter(|(link, _)| link.kind == Kind::Attachment);
+    let mut links = links.filter(|(_, fact)| fact.references.iter().any(|parent| **parent == *id));
+    links.any(|(link, _)| link.owner().kind == Kind::Constraint || holds_constraint(nodes, link.owner()))
 }

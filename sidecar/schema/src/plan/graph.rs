@@ -37,7 +37,8 @@ impl Graph {
     pub(super) fn sort<K: Ord + Clone>(&self, keys: &[K]) -> Result<Vec<usize>, Vec<usize>> {
         let mut waiting: Vec<usize> = self.before.iter().map(BTreeSet::len).collect();
         let entry = |node: usize| Reverse((keys[node].clone(), node));
-        let mut ready: BinaryHeap<_> = (0..waiting.len()).filter(|node| waiting[*node] == 0).map(entry).collect();
+        let mut ready: BinaryHeap<_> =
+            (0..waiting.len()).filter(|node| waiting[*node] == 0).map(entry).collect();
         let mut order = Vec::with_capacity(waiting.len());
         while let Some(Reverse((_, node))) = ready.pop() {
             order.push(node);
@@ -60,7 +61,9 @@ impl Graph {
                 return path.split_off(at);
             }
             path.push(node);
-            let Some(next) = self.before[node].iter().find(|before| waiting[**before] > 0) else { return path };
+            let Some(next) = self.before[node].iter().find(|before| waiting[**before] > 0) else {
+                return path;
+            };
             node = *next;
         }
     }

@@ -102,7 +102,8 @@ fn loss(fates: &Fates<'_>, id: &FactId) -> Option<String> {
         Kind::Table => Some(format!("all rows of {} are lost", id.sql())),
         Kind::Column if id.owner().kind == Kind::Table => {
             let generated = fates.from.get(id).is_some_and(|column| column.text("generated").is_some());
-            (!generated).then(|| format!("all values of column {} of {} are lost", id.sql(), id.owner().sql()))
+            (!generated)
+                .then(|| format!("all values of column {} of {} are lost", id.sql(), id.owner().sql()))
         }
         Kind::Sequence => Some(format!("the position of {} is lost", id.sql())),
         Kind::Extension | Kind::Schema => Some(format!("everything that {} holds is lost", id.sql())),
@@ -127,15 +128,26 @@ fn creating(fates: &Fates<'_>, id: &FactId, add: &mut dyn FnMut(HazardKind, Stri
             if fact.text("generated") == Some("STORED") || fact.text("identity").is_some() {
                 add(HazardKind::RewritesTable, format!("{table} is written anew to fill {}", id.sql()));
             } else if default.is_some_and(|default| default.contains('(') && !default.starts_with("now()")) {
-                add(HazardKind::RewritesTable, format!("{table} is written anew if the default of {} changes from row to row", id.sql()));
+                add(
+                    HazardKind::RewritesTable,
+                    format!("{table} is written anew if the default of {} changes from row to row", id.sql()),
+                );
             } else if fact.is("not_null") && default.is_none() {
-                add(HazardKind::MayFail, format!("it fails if {table} has rows: {} has neither default nor null", id.sql()));
+                add(
+                    HazardKind::MayFail,
+                    format!("it fails if {table} has rows: {} has neither default nor null", id.sql()),
+                );
             }
         }
-        Kind::Index => add(HazardKind::BuildsIndex, format!("{} is built while nobody can write to {table}", id.sql())),
+        Kind::Index => {
+            add(HazardKind::BuildsIndex, format!("{} is built while nobody can write to {table}", id.sql()));
+        }
         Kind::Constraint => match fact.text("form") {
             Some("primaryKey" | "unique" | "exclusion") => {
-                add(HazardKind::BuildsIndex, format!("{} is built while nobody can read or write {table}", id.sql()));
+                add(
+                    HazardKind::BuildsIndex,
+                    format!("{} is built while nobody can read or write {table}", id.sql()),
+                );
                 add(HazardKind::MayFail, format!("it fails if rows of {table} break {}", id.sql()));
             }
             _ if fact.text("definition").is_some_and(|text| text.ends_with("NOT VALID")) => {}
@@ -155,8 +167,14 @@ fn altering(fates: &Fates<'_>, id: &FactId, statements: &[String], add: &mut dyn
     match id.kind {
         Kind::Column if !statements.is_empty() => {
             if names.contains("type") && !is_relabel(old.text("type"), new.text("type")) {
-                add(HazardKind::RewritesTable, format!("{table} is written anew for the new type of {}", id.sql()));
-                add(HazardKind::MayFail, format!("it fails if a value of {} does not fit the new type", id.sql()));
+                add(
+                    HazardKind::RewritesTable,
+                    format!("{table} is written anew for the new type of {}", id.sql()),
+                );
+                add(
+                    HazardKind::MayFail,
+                    format!("it fails if a value of {} does not fit the new type", id.sql()),
+                );
             }
             if names.contains("not_null") && new.is("not_null") {
                 add(HazardKind::ScansTable, format!("all rows of {table} are looked through for nulls"));
@@ -167,7 +185,9 @@ fn altering(fates: &Fates<'_>, id: &FactId, statements: &[String], add: &mut dyn
             add(HazardKind::ScansTable, format!("all rows of {table} are checked against {}", id.sql()));
             add(HazardKind::MayFail, format!("it fails if rows of {table} break {}", id.sql()));
         }
-        Kind::Table if ["unlogged", "tablespace", "access_method"].iter().any(|name| names.contains(*name)) => {
+        Kind::Table
+            if ["unlogged", "tablespace", "access_method"].iter().any(|name| names.contains(*name)) =>
+        {
             add(HazardKind::RewritesTable, format!("{} is written anew", id.sql()));
         }
         _ => {}
@@ -176,7 +196,10 @@ fn altering(fates: &Fates<'_>, id: &FactId, statements: &[String], add: &mut dyn
 
 /// Whether the bytes of the old type are those of the new one.
 fn is_relabel(old: Option<&str>, new: Option<&str>) -> bool {
-    let length = |name: &str| name.strip_prefix("character varying(").and_then(|rest| rest.trim_end_matches(')').parse::<u32>().ok());
+    let length = |name: &str| {
+        name.strip_prefix("character varying(")
+            .and_then(|rest| rest.trim_end_matches(')').parse::<u32>().ok())
+    };
     let (Some(old), Some(new)) = (old, new) else { return false };
     let varying = old.starts_with("character varying") || old == "text";
     match (length(old), length(new)) {
@@ -197,7 +220,9 @@ fn lock_level(fates: &Fates<'_>, node: &Node, statements: &[String]) -> Option<L
             LockLevel::ShareUpdateExclusive
         } else if statement.starts_with("CREATE INDEX") || statement.starts_with("CREATE UNIQUE INDEX") {
             LockLevel::Share
-        } else if statement.starts_with("CREATE TRIGGER") || statement.contains(" ADD CONSTRAINT ") && statement.contains(" FOREIGN KEY ") {
+        } else if statement.starts_with("CREATE TRIGGER")
+            || statement.contains(" ADD CONSTRAINT ") && statement.contains(" FOREIGN KEY ")
+        {
             LockLevel::ShareRowExclusive
         } else if statement.starts_with("COMMENT ") || statement.contains(" SET STATISTICS ") {
             LockLevel::ShareUpdateExclusive

@@ -46,7 +46,17 @@ pub(super) fn creator(fates: &Fates<'_>, id: &FactId) -> Option<Arc<FactId>> {
         let same = fates.to.get(&twin)?.attributes == fates.to.get(id)?.attributes;
         return same.then_some(twin);
     }
-    twins(fates, fates.to, id).into_iter().find(|twin| fates.is_created(twin))
+    twins(fates, fates.to, id)
+        .into_iter()
+        .find(|twin| fates.is_created(twin) && !is_validated(fates, id, twin))
+}
+
+/// Whether a constraint comes from a parent's that is not valid, and is valid itself.
+pub(super) fn is_validated(fates: &Fates<'_>, id: &FactId, twin: &FactId) -> bool {
+    match (fates.to.get(twin), fates.to.get(id)) {
+        (Some(theirs), Some(own)) => id.kind == Kind::Constraint && super::alter::is_validation(theirs, own),
+        _ => false,
+    }
 }
 
 /// The object whose dropping drops `id`, other than the one that it is a part of.
@@ -54,6 +64,11 @@ pub(super) fn dropper(fates: &Fates<'_>, id: &FactId) -> Option<Arc<FactId>> {
     let local = fates.from.get(id).is_some_and(|fact| fact.is("local"));
     if let Some(twin) = twins(fates, fates.from, id).into_iter().find(|twin| fates.is_dropped(twin)) {
         return (!local && !leaves_children(fates, &twin)).then_some(twin);
+    }
+    if id.kind == Kind::Sequence {
+        let owner = FactId::part(Arc::new(id.clone()), Kind::SequenceOwner, "");
+        let column = fates.from.get(&owner)?.references.iter().next()?;
+        return fates.is_dropped(column).then(|| Arc::clone(column));
     }
     // An index that is attached goes with the one that it is attached to, unless its table was detached before.
     let table = id.of.as_ref()?;
@@ -79,7 +94,7 @@ pub(super) fn leaves_children(fates: &Fates<'_>, parent_part: &FactId) -> bool {
             && !fates.is_dropped(id)
             && twins(fates, fates.from, id).iter().any(|twin| **twin == *parent_part)
     };
-    fates.from.facts.keys().any(|id| stays(id))
+    fates.from.facts.keys().any(stays)
 }
 
 /// The attributes that do not change by themselves with the parent's.

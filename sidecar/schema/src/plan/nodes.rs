@@ -36,7 +36,7 @@ pub(super) struct Node {
 /// All steps and what has to come before what.
 pub(super) struct Nodes<'a> {
     pub(super) fates: Fates<'a>,
-    pub(super) nodes: Vec<Node>,
+    pub(super) steps: Vec<Node>,
     index: HashMap<(Act, Arc<FactId>), usize>,
     pub(super) graph: Graph,
     /// Parts that are dropped by a step of their own although their table goes, too.
@@ -56,7 +56,7 @@ pub(super) fn build(fates: Fates<'_>, options: &PlanOptions) -> Plan {
             Ok(order) => return fold::plan(&nodes, &order, options),
             Err(circle) => circle,
         };
-        let circle: Vec<Node> = circle.into_iter().map(|at| nodes.nodes[at].clone()).collect();
+        let circle: Vec<Node> = circle.into_iter().map(|at| nodes.steps[at].clone()).collect();
         let Nodes { fates: back, explicit: more, .. } = nodes;
         (fates, explicit) = (back, more);
         if !break_circle(&circle, &mut fates, &mut explicit) {
@@ -77,7 +77,8 @@ fn break_circle(circle: &[Node], fates: &mut Fates<'_>, explicit: &mut BTreeSet<
     if explicit.len() > count {
         return true;
     }
-    let is_data = |id: &FactId| matches!(id.kind, Kind::Table | Kind::ForeignTable | Kind::Column | Kind::Sequence);
+    let is_data =
+        |id: &FactId| matches!(id.kind, Kind::Table | Kind::ForeignTable | Kind::Column | Kind::Sequence);
     let alter = circle.iter().find(|node| node.act == Act::Alter && !is_data(&node.id));
     if let Some(node) = alter {
         let id = Arc::clone(&node.id);
@@ -91,7 +92,9 @@ fn loose_parts(facts: &Facts, id: &FactId) -> Vec<Arc<FactId>> {
     let mut found = Vec::new();
     for (part, fact) in facts.parts(id) {
         let loose = match part.kind {
-            Kind::Constraint => matches!(fact.text("form"), Some("foreignKey" | "check")),
+            Kind::Constraint => {
+                matches!(fact.text("form"), Some("foreignKey" | "check")) && !fact.is("inherited")
+            }
             Kind::Default | Kind::Policy | Kind::Trigger | Kind::Rule => true,
             _ => false,
         };
@@ -107,16 +110,16 @@ fn loose_parts(facts: &Facts, id: &FactId) -> Vec<Arc<FactId>> {
 impl<'a> Nodes<'a> {
     fn new(fates: Fates<'a>, explicit: BTreeSet<Arc<FactId>>) -> Self {
         let mut nodes =
-            Self { fates, nodes: Vec::new(), index: HashMap::new(), graph: Graph::default(), explicit };
+            Self { fates, steps: Vec::new(), index: HashMap::new(), graph: Graph::default(), explicit };
         nodes.add_nodes();
-        nodes.graph = Graph::new(nodes.nodes.len());
+        nodes.graph = Graph::new(nodes.steps.len());
         nodes.add_edges();
         nodes
     }
 
     fn add(&mut self, act: Act, id: &Arc<FactId>) {
-        self.index.insert((act, Arc::clone(id)), self.nodes.len());
-        self.nodes.push(Node { act, id: Arc::clone(id) });
+        self.index.insert((act, Arc::clone(id)), self.steps.len());
+        self.steps.push(Node { act, id: Arc::clone(id) });
     }
 
     pub(super) fn node(&self, act: Act, id: &FactId) -> Option<usize> {
@@ -139,13 +142,16 @@ impl<'a> Nodes<'a> {
                 }
                 continue;
             }
-            if (!with_owner || self.explicit.contains(id)) && !implied {
+            // A server does not take its user mappings along.
+            let alone = !with_owner || id.kind == Kind::UserMapping || self.explicit.contains(id);
+            if alone && !implied {
                 self.add(Act::Drop, id);
             }
         }
         for id in to.facts.keys() {
             if self.fates.is_created(id) {
-                let folded = id.kind.rank() == Rank::Folded && id.of.as_ref().is_some_and(|of| self.comes_with(of));
+                let folded =
+                    id.kind.rank() == Rank::Folded && id.of.as_ref().is_some_and(|of| self.comes_with(of));
                 if !folded && implied::creator(&self.fates, id).is_none() {
                     self.add(Act::Create, id);
                 }
@@ -195,66 +201,77 @@ impl<'a> Nodes<'a> {
     }
 
     fn add_edges(&mut self) {
-        for at in 0..self.nodes.len() {
-            let Node { act, id } = self.nodes[at].clone();
-            match act {
-                Act::Create => {
-                    self.after_needs(at, &id);
-                    let gone = self.node(Act::Away, &id).or_else(|| self.drop_of(&id));
-                    self.graph.edge(gone, Some(at));
+        let (from, to) = (self.fates.from, self.fates.to);
+        for at in 0..self.steps.len() {
+            let Node { act, id } = self.steps[at].clone();
+            if act == Act::Alter {
+                self.after_needs(at, &id);
+                self.before_left(at, &id);
+            } else if act == Act::Create {
+                let gone = self.node(Act::Away, &id).or_else(|| self.drop_of(&id));
+                self.graph.edge(gone, Some(at));
+            }
+        }
+        for id in to.facts.keys().filter(|id| self.fates.is_created(id)).collect::<Vec<_>>() {
+            if let Some(at) = self.create_of(id) {
+                self.after_needs(at, id);
+                if id.kind == Kind::Inheritance {
+                    self.after_needs_of_whole(at, id);
                 }
-                Act::Alter => {
-                    self.after_needs(at, &id);
-                    self.before_left(at, &id);
+                for twin in implied::twins(&self.fates, to, id) {
+                    let theirs = self.create_of(&twin);
+                    self.graph.edge(theirs, Some(at));
                 }
-                Act::Drop | Act::Sweep => self.before_used(at, &id),
-                Act::Away => {}
+            }
+        }
+        for id in from.facts.keys().filter(|id| self.fates.is_dropped(id)).collect::<Vec<_>>() {
+            if let Some(at) = self.drop_of(id) {
+                self.before_used(at, id);
             }
         }
         self.sweep_edges();
         self.column_edges();
         self.partition_edges();
+        self.foreign_key_edges();
         self.name_edges();
     }
 
     /// A step comes after everything that its object refers to in the end.
-    fn after_needs(&mut self, at: usize, id: &Arc<FactId>) {
+    fn after_needs(&mut self, at: usize, id: &FactId) {
         for need in needs(self.fates.to, id) {
             for before in self.settled(&need) {
                 self.graph.edge(before, Some(at));
             }
         }
-        let parts: Vec<_> = self.fates.to.parts(id).into_iter().map(|(part, _)| Arc::clone(part)).collect();
-        for part in parts {
-            let folded = part.kind.rank() == Rank::Folded && self.create_of(&part) == Some(at);
-            if folded || part.kind == Kind::Inheritance && self.fates.is_created(id) {
-                self.after_needs(at, &part);
+    }
+
+    /// A table that inherits is made after what it inherits from.
+    fn after_needs_of_whole(&mut self, at: usize, id: &FactId) {
+        let whole = self.create_of(id.owner());
+        if whole.is_some_and(|whole| whole != at) {
+            for need in needs(self.fates.to, id) {
+                if need.as_ref() != id.owner() {
+                    let before = self.create_of(&need);
+                    self.graph.edge(before, whole);
+                }
             }
         }
     }
 
     /// A change in place comes before what it lets go of is dropped.
-    fn before_left(&mut self, at: usize, id: &Arc<FactId>) {
-        let old = needs(self.fates.from, id);
-        for need in old {
+    fn before_left(&mut self, at: usize, id: &FactId) {
+        for need in needs(self.fates.from, id) {
             let drop = self.drop_of(&need);
             self.graph.edge(Some(at), drop);
         }
     }
 
-    /// Dropping comes before what the object, with its parts, refers to is dropped or changed.
-    fn before_used(&mut self, at: usize, id: &Arc<FactId>) {
+    /// Dropping comes before what the object refers to is dropped or changed.
+    fn before_used(&mut self, at: usize, id: &FactId) {
         for need in needs(self.fates.from, id) {
             let (drop, alter) = (self.drop_of(&need), self.node(Act::Alter, &need));
-            // What is changed waits; a swapped type is changed by its columns.
             self.graph.edge(Some(at), drop);
             self.graph.edge(Some(at), alter);
-        }
-        let parts: Vec<_> = self.fates.from.parts(id).into_iter().map(|(part, _)| Arc::clone(part)).collect();
-        for part in parts {
-            if self.drop_of(&part) == Some(at) {
-                self.before_used(at, &part);
-            }
         }
     }
 
@@ -270,7 +287,8 @@ impl<'a> Nodes<'a> {
 
     /// New columns come in the order in which they shall stand.
     fn column_edges(&mut self) {
-        let tables: Vec<Arc<FactId>> = self.fates.to.facts.keys().filter(|id| id.kind == Kind::Table).cloned().collect();
+        let tables: Vec<Arc<FactId>> =
+            self.fates.to.facts.keys().filter(|id| id.kind == Kind::Table).cloned().collect();
         for table in tables {
             if self.create_of(&table).is_some() || self.fates.from.get(&table).is_none() {
                 continue;
@@ -287,82 +305,16 @@ impl<'a> Nodes<'a> {
         }
     }
 
-    fn partition_edges(&mut self) {
-        let links: Vec<Arc<FactId>> =
-            self.fates.to.facts.keys().filter(|id| id.kind == Kind::Attachment).cloned().collect();
-        for link in links {
-            let Some(child) = link.of.clone() else { continue };
-            if !matches!(child.kind, Kind::Table | Kind::ForeignTable) {
-                // An index is attached after its table is.
-                let table = child.of.as_ref().map(|table| FactId::part(Arc::clone(table), Kind::Attachment, ""));
-                let attach = table.and_then(|table| self.create_of(&table));
-                let index = self.create_of(&link);
-                self.graph.edge(attach, index);
-                continue;
-            }
-            let attach = self.create_of(&link);
-            let Some(parent) = self.fates.to.get(&link).and_then(|fact| fact.references.iter().next().cloned()) else {
-                continue;
-            };
-            let parts: Vec<_> = self.fates.to.parts(&parent).into_iter().map(|(id, _)| Arc::clone(id)).collect();
-            for part in parts {
-                let of_child = matches!(part.kind, Kind::Index | Kind::Trigger)
-                    || part.kind == Kind::Constraint && self.form(&part) != Some("check");
-                let made = self.create_of(&part);
-                if of_child && made != self.create_of(&parent) {
-                    self.graph.edge(attach, made);
-                }
-            }
-            self.child_index_edges(&child, attach);
-        }
-        self.detach_edges();
-    }
-
-    fn form(&self, id: &FactId) -> Option<&str> {
-        self.fates.to.get(id).and_then(|fact| fact.text("form"))
-    }
-
-    /// Where the parent has an index already, the partition brings its own along, lest attaching makes another.
-    fn child_index_edges(&mut self, child: &Arc<FactId>, attach: Option<usize>) {
-        let parts: Vec<_> = self.fates.to.parts(child).into_iter().map(|(id, _)| Arc::clone(id)).collect();
-        for part in parts {
-            let link = FactId::part(Arc::clone(&part), Kind::Attachment, "");
-            let parent = self.fates.to.get(&link).and_then(|fact| fact.references.iter().next().cloned());
-            let kept = parent.is_some_and(|parent| !self.fates.is_created(&parent));
-            let check = part.kind == Kind::Constraint && self.form(&part) == Some("check");
-            if kept || check {
-                let made = self.create_of(&part);
-                self.graph.edge(made, attach);
-            }
-        }
-    }
-
-    /// What a partition has from its parent can only be dropped once it is detached.
-    fn detach_edges(&mut self) {
-        let links: Vec<Arc<FactId>> =
-            self.fates.from.facts.keys().filter(|id| id.kind == Kind::Attachment).cloned().collect();
-        for link in links {
-            let (Some(detach), Some(child)) = (self.node(Act::Drop, &link), link.of.clone()) else { continue };
-            let parts: Vec<_> = self.fates.from.parts(&child).into_iter().map(|(id, _)| Arc::clone(id)).collect();
-            for part in parts {
-                let inherited = self.fates.from.get(&part).is_some_and(|fact| fact.is("inherited"));
-                let attached = FactId::part(Arc::clone(&part), Kind::Attachment, "");
-                if inherited || self.fates.from.get(&attached).is_some() {
-                    let drop = self.node(Act::Drop, &part);
-                    self.graph.edge(Some(detach), drop);
-                    let alter = self.node(Act::Alter, &part);
-                    self.graph.edge(Some(detach), alter);
-                }
-            }
-        }
-    }
-
     /// A name has to be free before something new takes it.
     fn name_edges(&mut self) {
         let mut taken: HashMap<String, Vec<usize>> = HashMap::new();
         for id in self.fates.from.facts.keys() {
             let names = names(self.fates.from, id);
             if names.is_empty() || !self.fates.is_dropped(id) {
+                let identity = if id.kind == Kind::Column { self.node(Act::Alter, id) } else { None };
+                for name in names.into_iter().filter(|_| identity.is_some()) {
+                    taken.entry(name).or_default().extend(identity);
+                }
                 continue;
             }
             let gone = self.node(Act::Away, id).or_else(|| self.drop_of(id));
@@ -371,10 +323,11 @@ impl<'a> Nodes<'a> {
             }
         }
         for id in self.fates.to.facts.keys() {
-            if taken.is_empty() || !self.fates.is_created(id) {
+            let changed = if id.kind == Kind::Column { self.node(Act::Alter, id) } else { None };
+            if taken.is_empty() || changed.is_none() && !self.fates.is_created(id) {
                 continue;
             }
-            let made = self.create_of(id);
+            let made = changed.or_else(|| self.create_of(id));
             for name in names(self.fates.to, id) {
                 for gone in taken.get(&name).into_iter().flatten() {
                     self.graph.edge(Some(*gone), made);
@@ -396,7 +349,7 @@ impl<'a> Nodes<'a> {
             };
             (phase, rank, root, u8::from(node.id.of.is_some()), Arc::clone(&node.id))
         };
-        self.nodes.iter().map(key).collect()
+        self.steps.iter().map(key).collect()
     }
 }
 
@@ -420,7 +373,9 @@ fn names(facts: &Facts, id: &FactId) -> Vec<String> {
         }
         Kind::Type | Kind::Domain => {
             let mut names = vec![format!("type {}", id.sql())];
-            names.extend(fact.and_then(|fact| fact.text("range_multirange")).map(|name| format!("type {name}")));
+            names.extend(
+                fact.and_then(|fact| fact.text("range_multirange")).map(|name| format!("type {name}")),
+            );
             if fact.and_then(|fact| fact.text("form")) == Some("composite") {
                 names.push(relation(id.sql()));
             }
@@ -432,9 +387,11 @@ fn names(facts: &Facts, id: &FactId) -> Vec<String> {
             vec![relation(name::beside(id.owner(), &id.name)), constraint(id)]
         }
         Kind::Constraint => vec![constraint(id)],
-        Kind::Column => {
-            fact.and_then(|fact| fact.text("sequence_name")).map(|name| relation(name.to_owned())).into_iter().collect()
-        }
+        Kind::Column => fact
+            .and_then(|fact| fact.text("sequence_name"))
+            .map(|name| relation(name.to_owned()))
+            .into_iter()
+            .collect(),
         kind if kind.is_routine() => vec![format!("routine {}", id.sql())],
         _ => Vec::new(),
     }

@@ -13,8 +13,19 @@ type Key = (u32, u32, i32);
 
 /// Columns that are no attributes.
 const CONTROL: &[&str] = &[
-    "oid", "sub", "kind", "schema", "name", "of_class", "of_oid", "of_sub", "also_class", "also_oid", "to_class",
-    "to_oid", "to_sub",
+    "oid",
+    "sub",
+    "kind",
+    "schema",
+    "name",
+    "of_class",
+    "of_oid",
+    "of_sub",
+    "also_class",
+    "also_oid",
+    "to_class",
+    "to_oid",
+    "to_sub",
 ];
 
 pub(super) struct Assembly {

@@ -160,13 +160,20 @@ fn grants() -> String {
              GROUP BY x.grantor, x.grantee)"
         )
     };
-    let source = |class: u32, catalog: &str, alias: &str, acl: &str, owner: &str, default: &str, more: &str| {
+    let source = |class: u32,
+                  catalog: &str,
+                  alias: &str,
+                  acl: &str,
+                  owner: &str,
+                  default: &str,
+                  more: &str| {
         format!(
             "SELECT {class} AS class, {alias}.oid, 0 AS sub, {acl} AS acl, {alias}.{owner} AS owner, {default} AS def \
              FROM pg_catalog.{catalog} {alias} WHERE {acl} IS NOT NULL{more}"
         )
     };
-    let default = |kind: &str, alias: &str, owner: &str| format!("pg_catalog.acldefault({kind}, {alias}.{owner})");
+    let default =
+        |kind: &str, alias: &str, owner: &str| format!("pg_catalog.acldefault({kind}, {alias}.{owner})");
     let sources = [
         source(class::NAMESPACE, "pg_namespace", "a", "a.nspacl", "nspowner", &default("'n'", "a", "nspowner"), ""),
         source(

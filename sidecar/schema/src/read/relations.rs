@@ -26,7 +26,8 @@ fn relations() -> String {
          s.spcname AS tablespace, \
          CASE WHEN c.relrowsecurity THEN 'true' END AS row_security, \
          CASE WHEN c.relforcerowsecurity THEN 'true' END AS force_row_security, \
-         CASE c.relreplident WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING' END AS replica_identity, \
+         CASE WHEN c.relkind NOT IN ('r', 'p', 'm') THEN NULL WHEN c.relreplident = 'f' THEN 'FULL' \
+           WHEN c.relreplident = 'n' THEN 'NOTHING' END AS replica_identity, \
          CASE WHEN c.relkind = 'p' THEN pg_catalog.pg_get_partkeydef(c.oid) END AS partition_key, \
          CASE WHEN c.reloftype <> 0 THEN pg_catalog.format_type(c.reloftype, NULL) END AS of_type, \
          CASE WHEN c.relkind IN ('v', 'm') THEN pg_catalog.pg_get_viewdef(c.oid) END AS definition, \
@@ -47,9 +48,9 @@ fn relations() -> String {
 /// Options of foreign things, `name 'value'` each.
 pub(super) fn options(column: &str) -> String {
     format!(
-        "(SELECT pg_catalog.json_agg(pg_catalog.quote_ident(option_name) || ' ' || \
+        "(CASE WHEN {column} IS NOT NULL THEN (SELECT pg_catalog.json_agg(pg_catalog.quote_ident(option_name) || ' ' || \
          pg_catalog.quote_literal(option_value) ORDER BY option_name) \
-         FROM pg_catalog.pg_options_to_table({column}))"
+         FROM pg_catalog.pg_options_to_table({column})) END)"
     )
 }
 
@@ -96,7 +97,7 @@ fn columns(major: u32) -> String {
         "SELECT a.attrelid AS oid, a.attnum AS sub, 'column' AS kind, a.attname AS name, \
          CASE WHEN c.relkind = 'c' THEN 1247 ELSE 1259 END AS of_class, \
          CASE WHEN c.relkind = 'c' THEN c.reltype ELSE a.attrelid END AS of_oid, \
-         a.attnum AS position, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type, \
+         pg_catalog.row_number() OVER (PARTITION BY a.attrelid ORDER BY a.attnum) AS position, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type, \
          CASE WHEN a.attnotnull AND c.relkind <> 'c' THEN 'true' END AS not_null{not_null_columns}, \
          CASE WHEN a.attcollation <> t.typcollation THEN pg_catalog.format('%I.%I', cn.nspname, co.collname) END AS collation, \
          CASE WHEN a.attinhcount > 0 THEN 'true' END AS inherited, \
@@ -145,7 +146,8 @@ const ALIASES: &str = "\
       WHERE c.relkind = 'c' AND c.oid >= 16384";
 
 fn types(major: u32) -> String {
-    let subscript = "CASE WHEN t.typsubscript <> 0 THEN t.typsubscript::pg_catalog.regproc END AS base_subscript";
+    let subscript =
+        "CASE WHEN t.typsubscript <> 0 THEN t.typsubscript::pg_catalog.regproc END AS base_subscript";
     let _ = major;
     format!(
         "SELECT t.oid, CASE t.typtype WHEN 'd' THEN 'domain' ELSE 'type' END AS kind, \

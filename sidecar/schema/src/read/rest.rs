@@ -23,7 +23,11 @@ pub(super) fn queries(major: u32) -> Vec<Query> {
         Query::new("user mappings", Shape::Facts(class::USER_MAPPING), user_mappings()),
         Query::new("publications", Shape::Facts(class::PUBLICATION), publications(major)),
         Query::new("publication tables", Shape::Facts(class::PUBLICATION_REL), publication_tables(major)),
-        Query::new("publication schemas", Shape::Facts(class::PUBLICATION_NAMESPACE), publication_schemas(major)),
+        Query::new(
+            "publication schemas",
+            Shape::Facts(class::PUBLICATION_NAMESPACE),
+            publication_schemas(major),
+        ),
         Query::new("subscriptions", Shape::Facts(class::SUBSCRIPTION), SUBSCRIPTIONS),
         Query::new("default privileges", Shape::Facts(class::DEFAULT_ACL), DEFAULT_PRIVILEGES),
         Query::new("roles", Shape::Facts(0), ROLES),
@@ -77,7 +81,8 @@ const CASTS: &str = "\
         WHEN 'i' THEN 'WITH INOUT' ELSE 'WITHOUT FUNCTION' END, \
       CASE c.castcontext WHEN 'a' THEN ' AS ASSIGNMENT' WHEN 'i' THEN ' AS IMPLICIT' ELSE '' END) AS definition \
     FROM pg_catalog.pg_cast c, LATERAL (SELECT pg_catalog.format('(%s AS %s)', pg_catalog.format_type(c.castsource, NULL), \
-      pg_catalog.format_type(c.casttarget, NULL)) AS name) x WHERE c.oid >= 16384";
+      pg_catalog.format_type(c.casttarget, NULL)) AS name) x WHERE c.oid >= 16384 \
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 2605 AND d.objid = c.oid AND d.deptype = 'i')";
 
 const TRANSFORMS: &str = "\
     SELECT t.oid, 'transform' AS kind, x.name, pg_catalog.format('CREATE TRANSFORM %s (%s)', x.name, pg_catalog.concat_ws(', ', \

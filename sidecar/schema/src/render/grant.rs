@@ -13,8 +13,10 @@ fn target(facts: &Facts, grant: &FactId) -> String {
             format!("SEQUENCE {}", fact.and_then(|fact| fact.text("sequence_name")).unwrap_or_default())
         }
         Kind::Column => format!("TABLE {}", id.owner().sql()),
-        Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView => format!("TABLE {}", id.sql()),
-        Kind::Aggregate => format!("FUNCTION {}", fact.map(|fact| super::name::aggregate(id, fact)).unwrap_or_default()),
+        Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView => {
+            format!("TABLE {}", id.sql())
+        }
+        Kind::Aggregate => format!("FUNCTION {}", id.sql()),
         Kind::Server => format!("FOREIGN SERVER {}", id.sql()),
         Kind::Domain => format!("TYPE {}", id.sql()),
         _ => format!("{} {}", id.kind.sql(), id.sql()),
@@ -25,7 +27,11 @@ fn grantee(grant: &FactId, fact: &Fact) -> String {
     if fact.is("public") {
         return "PUBLIC".to_owned();
     }
-    let name = grant.name.strip_prefix("sequence ").filter(|_| grant.owner().kind == Kind::Column).unwrap_or(&grant.name);
+    let name = grant
+        .name
+        .strip_prefix("sequence ")
+        .filter(|_| grant.owner().kind == Kind::Column)
+        .unwrap_or(&grant.name);
     sql::quote(fact.text("grantee").unwrap_or(name))
 }
 
@@ -34,7 +40,6 @@ fn every(facts: &Facts, grant: &FactId) -> &'static [&'static str] {
     let id = grant.owner();
     match id.kind {
         Kind::Column if grant.name.starts_with("sequence ") => &["SELECT", "UPDATE", "USAGE"],
-        Kind::Column => &[],
         Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView if facts.major >= 17 => {
             &["DELETE", "INSERT", "MAINTAIN", "REFERENCES", "SELECT", "TRIGGER", "TRUNCATE", "UPDATE"]
         }
@@ -67,7 +72,8 @@ fn frame(facts: &Facts, grant: &FactId) -> (String, String) {
         return (String::new(), format!(" ON {}", target(facts, grant)));
     }
     let Some(fact) = facts.get(id) else { return (String::new(), String::new()) };
-    let mut head = format!("ALTER DEFAULT PRIVILEGES FOR ROLE {}", sql::quote(fact.text("role").unwrap_or_default()));
+    let mut head =
+        format!("ALTER DEFAULT PRIVILEGES FOR ROLE {}", sql::quote(fact.text("role").unwrap_or_default()));
     if let Some(schema) = fact.text("in_schema") {
         head.push_str(&format!(" IN SCHEMA {}", sql::quote(schema)));
     }
@@ -100,7 +106,8 @@ fn has_default(facts: &Facts, id: &FactId, fact: &Fact) -> bool {
 pub(crate) fn give(facts: &Facts, id: &FactId, fact: &Fact, privileges: &[String]) -> Vec<String> {
     let (head, on) = frame(facts, id);
     let to = grantee(id, fact);
-    let plain: Vec<&str> = privileges.iter().map(String::as_str).filter(|text| !text.ends_with('*')).collect();
+    let plain: Vec<&str> =
+        privileges.iter().map(String::as_str).filter(|text| !text.ends_with('*')).collect();
     let starred: Vec<&str> = privileges.iter().filter_map(|text| text.strip_suffix('*')).collect();
     let mut statements = Vec::new();
     if !plain.is_empty() {
@@ -124,7 +131,8 @@ pub(crate) fn take_option(facts: &Facts, id: &FactId, fact: &Fact, privileges: &
     let (head, on) = frame(facts, id);
     let bare: Vec<&str> = privileges.iter().map(String::as_str).collect();
     let words = words(facts, id, &bare);
-    (!bare.is_empty()).then(|| format!("{head}REVOKE GRANT OPTION FOR {words}{on} FROM {}", grantee(id, fact)))
+    (!bare.is_empty())
+        .then(|| format!("{head}REVOKE GRANT OPTION FOR {words}{on} FROM {}", grantee(id, fact)))
 }
 
 /// `REVOKE ALL`.
@@ -137,7 +145,7 @@ pub(crate) fn revoke_all(facts: &Facts, id: &FactId, fact: &Fact) -> String {
 }
 
 /// Back to what the grantee has by default.
-pub(super) fn drop(facts: &Facts, id: &FactId, fact: &Fact) -> Vec<String> {
+pub(crate) fn drop(facts: &Facts, id: &FactId, fact: &Fact) -> Vec<String> {
     let mut statements = Vec::new();
     if !fact.list("privileges").is_empty() {
         statements.push(revoke_all(facts, id, fact));

@@ -43,14 +43,21 @@ pub(super) fn create(_facts: &Facts, id: &FactId, fact: &Fact) -> Vec<String> {
         Kind::Extension => {
             let schema = fact.text("in_schema").map(|schema| format!(" WITH SCHEMA {}", sql::quote(schema)));
             let version = fact.text("version").map(|version| format!(" VERSION {}", sql::literal(version)));
-            vec![format!("CREATE EXTENSION {name}{}{}", schema.unwrap_or_default(), version.unwrap_or_default())]
+            vec![format!(
+                "CREATE EXTENSION {name}{}{}",
+                schema.unwrap_or_default(),
+                version.unwrap_or_default()
+            )]
         }
         // Each of these has its whole statement in its fact.
         _ if fact.text("definition").is_some() => {
             let options = super::table::foreign_options(fact);
             let mut statements = vec![format!("{}{options}", text("definition").trim_end_matches(';'))];
             statements.extend(fact.list("more").iter().cloned());
-            statements.extend(fact.text("statistics").map(|target| format!("ALTER STATISTICS {name} SET STATISTICS {target}")));
+            statements.extend(
+                fact.text("statistics")
+                    .map(|target| format!("ALTER STATISTICS {name} SET STATISTICS {target}")),
+            );
             statements.extend(fact.text("enabled").map(|word| format!("ALTER EVENT TRIGGER {name} {word}")));
             statements
         }

@@ -25,11 +25,20 @@ pub(super) fn create(facts: &Facts, id: &FactId, fact: &Fact) -> Vec<String> {
             if is_inherited(facts, id, fact) {
                 return Vec::new();
             }
-            vec![format!("{} ADD CONSTRAINT {} {}", on(owner, fact), sql::quote(&id.name), text("definition"))]
+            vec![format!(
+                "{} ADD CONSTRAINT {} {}",
+                on(owner, fact),
+                sql::quote(&id.name),
+                text("definition")
+            )]
         }
         Kind::Default => {
             let column = sql::quote(&owner.name);
-            vec![format!("{} ALTER COLUMN {column} SET DEFAULT {}", name::alter_only(owner.owner()), text("expression"))]
+            vec![format!(
+                "{} ALTER COLUMN {column} SET DEFAULT {}",
+                name::alter_only(owner.owner()),
+                text("expression")
+            )]
         }
         Kind::SequenceOwner => vec![format!("ALTER SEQUENCE {} OWNED BY {}", owner.sql(), text("owned_by"))],
         Kind::Index => index(id, fact),
@@ -54,7 +63,9 @@ pub(super) fn create(facts: &Facts, id: &FactId, fact: &Fact) -> Vec<String> {
             let options = super::table::foreign_options(fact);
             vec![format!("CREATE USER MAPPING FOR {} SERVER {}{options}", text("user"), owner.sql())]
         }
-        Kind::Membership => vec![format!("GRANT {} TO {}{}", owner.sql(), sql::quote(&id.name), text("options"))],
+        Kind::Membership => {
+            vec![format!("GRANT {} TO {}{}", owner.sql(), sql::quote(&id.name), text("options"))]
+        }
         _ => Vec::new(),
     }
 }
@@ -93,7 +104,10 @@ fn attach(_facts: &Facts, id: &FactId, fact: &Fact) -> Vec<String> {
     let parent = fact.text("parent").unwrap_or_default();
     match fact.text("bound") {
         Some(bound) => vec![format!("ALTER TABLE ONLY {parent} ATTACH PARTITION {} {bound}", child.sql())],
-        None => vec![format!("ALTER INDEX {parent} ATTACH PARTITION {}", name::beside(child.owner(), &child.name))],
+        None => vec![format!(
+            "ALTER INDEX {parent} ATTACH PARTITION {}",
+            name::beside(child.owner(), &child.name)
+        )],
     }
 }
 
@@ -136,7 +150,9 @@ pub(super) fn drop(facts: &Facts, id: &FactId, fact: &Fact) -> Vec<String> {
     let owner = id.owner();
     let quoted = sql::quote(&id.name);
     match id.kind {
-        Kind::Column if owner.kind == Kind::Type => vec![format!("{} DROP ATTRIBUTE {quoted}", name::alter(owner))],
+        Kind::Column if owner.kind == Kind::Type => {
+            vec![format!("{} DROP ATTRIBUTE {quoted}", name::alter(owner))]
+        }
         Kind::Column => vec![format!("{} DROP COLUMN {quoted}", name::alter(owner))],
         Kind::Constraint => vec![format!("{} DROP CONSTRAINT {quoted}", name::alter(owner))],
         Kind::Default => {
@@ -145,7 +161,11 @@ pub(super) fn drop(facts: &Facts, id: &FactId, fact: &Fact) -> Vec<String> {
         }
         Kind::SequenceOwner => vec![format!("ALTER SEQUENCE {} OWNED BY NONE", owner.sql())],
         Kind::Attachment if fact.text("bound").is_some() => {
-            vec![format!("ALTER TABLE {} DETACH PARTITION {}", fact.text("parent").unwrap_or_default(), owner.sql())]
+            vec![format!(
+                "ALTER TABLE {} DETACH PARTITION {}",
+                fact.text("parent").unwrap_or_default(),
+                owner.sql()
+            )]
         }
         Kind::Inheritance => {
             vec![format!("{} NO INHERIT {}", name::alter(owner), fact.text("parent").unwrap_or_default())]
@@ -154,16 +174,27 @@ pub(super) fn drop(facts: &Facts, id: &FactId, fact: &Fact) -> Vec<String> {
             vec![format!("ALTER TABLE {} SET WITHOUT CLUSTER", owner.sql())]
         }
         Kind::TableIndexRole => {
-            let identity = facts.get(owner).and_then(|table| table.text("replica_identity")).unwrap_or("DEFAULT");
+            let identity =
+                facts.get(owner).and_then(|table| table.text("replica_identity")).unwrap_or("DEFAULT");
             vec![format!("{} REPLICA IDENTITY {identity}", name::alter_only(owner))]
         }
         Kind::Trigger if fact.is("inherited") => Vec::new(),
-        Kind::Index | Kind::Trigger | Kind::Rule | Kind::Policy => vec![format!("DROP {}", name::of(id, fact))],
+        Kind::Index | Kind::Trigger | Kind::Rule | Kind::Policy => {
+            vec![format!("DROP {}", name::of(id, fact))]
+        }
         Kind::PublicationMember => {
-            vec![format!("ALTER PUBLICATION {} DROP {}", owner.sql(), fact.text("target").unwrap_or_default())]
+            vec![format!(
+                "ALTER PUBLICATION {} DROP {}",
+                owner.sql(),
+                fact.text("target").unwrap_or_default()
+            )]
         }
         Kind::UserMapping => {
-            vec![format!("DROP USER MAPPING FOR {} SERVER {}", fact.text("user").unwrap_or_default(), owner.sql())]
+            vec![format!(
+                "DROP USER MAPPING FOR {} SERVER {}",
+                fact.text("user").unwrap_or_default(),
+                owner.sql()
+            )]
         }
         Kind::Membership => vec![format!("REVOKE {} FROM {quoted}", owner.sql())],
         _ => Vec::new(),

@@ -38,11 +38,13 @@ pub(super) fn aggregate(id: &FactId, fact: &Fact) -> String {
         }
     };
     let initial = |lines: &mut Vec<String>, attribute: &str, word: &str| {
-        lines.extend(fact.text(attribute).map(|value| format!("    {word} = {}", crate::sql::literal(value))));
+        lines
+            .extend(fact.text(attribute).map(|value| format!("    {word} = {}", crate::sql::literal(value))));
     };
     flag(&mut lines, "agg_final_extra", "FINALFUNC_EXTRA");
     modify(&mut lines, "agg_final_modify", "agg_final", "FINALFUNC_MODIFY");
-    let combine = [("agg_combine", "COMBINEFUNC"), ("agg_serial", "SERIALFUNC"), ("agg_deserial", "DESERIALFUNC")];
+    let combine =
+        [("agg_combine", "COMBINEFUNC"), ("agg_serial", "SERIALFUNC"), ("agg_deserial", "DESERIALFUNC")];
     lines.extend(super::types::pairs(fact, &combine));
     initial(&mut lines, "agg_initial", "INITCOND");
     lines.extend(super::types::pairs(

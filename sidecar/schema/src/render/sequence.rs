@@ -38,9 +38,7 @@ pub(crate) fn identity_options(fact: &Fact) -> String {
     if let Some(name) = fact.text("sequence_name") {
         options.push(format!("SEQUENCE NAME {name}"));
     }
-    let usual = |word: &str, value: &str| {
-        matches!((word, value), ("START WITH" | "INCREMENT BY", "1"))
-    };
+    let usual = |word: &str, value: &str| matches!((word, value), ("START WITH" | "INCREMENT BY", "1"));
     for (name, word) in [
         ("sequence_start", "START WITH"),
         ("sequence_increment", "INCREMENT BY"),

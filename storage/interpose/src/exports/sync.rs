@@ -6,7 +6,7 @@ use offshoot_pages::{PAGE_SIZE, sys};
 use crate::local::{active, fail, local};
 use crate::paths::{Place, classify};
 use crate::table::{self, Entry};
-use crate::{gate, namespace};
+use crate::{gate, namespace, power};
 
 unsafe fn set_length(fd: c_int, length: off_t) -> c_int {
     unsafe {
@@ -101,7 +101,14 @@ unsafe fn make_durable(fd: c_int, call: c_long) -> c_int {
                 }
                 libc::syscall(call, fd) as c_int
             }
-            _ => libc::syscall(call, fd) as c_int,
+            _ => {
+                let mark = power::mark();
+                let result = libc::syscall(call, fd) as c_int;
+                if result == 0 {
+                    power::synced(fd, mark);
+                }
+                result
+            }
         }
     }
 }
@@ -193,7 +200,12 @@ pub unsafe extern "C" fn fdatasync(fd: c_int) -> c_int {
 /// directory is on the file system that `fd` names, as always.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn syncfs(fd: c_int) -> c_int {
-    unsafe { libc::syscall(libc::SYS_syncfs, fd) as c_int }
+    let mark = power::mark();
+    let result = unsafe { libc::syscall(libc::SYS_syncfs, fd) as c_int };
+    if result == 0 {
+        power::synced_all(mark);
+    }
+    result
 }
 
 #[unsafe(no_mangle)]

@@ -161,3 +161,15 @@ fn bits_that_are_older_than_the_length_are_dropped_when_the_map_is_rebuilt() {
     file.map.rebuild();
     assert!(file.map.owns(3) && !file.map.owns(4) && !file.map.owns(9));
 }
+
+#[test]
+fn a_truncation_alone_has_to_be_synced() {
+    let file = fixture(NewMap::default());
+    file.write(0, 10);
+    file.sync();
+    assert!(file.map.is_synced());
+    file.map.truncate(4 * PAGE_SIZE);
+    assert!(!file.map.is_synced());
+    file.sync();
+    assert!(file.map.is_synced());
+}
