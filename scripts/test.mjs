@@ -120,6 +120,29 @@ async function grammarTests() {
   return testGrammars();
 }
 
+/** The journeys in a real VS Code, from the source tree, and the main one once more from the package that users install. */
+async function journeys() {
+  const { ensureWorkbenches } = await import('../extension/e2e/install.mjs');
+  const { makePackage } = await import('./package.mjs');
+  await ensureWorkbenches();
+  const folder = join('extension', 'e2e', 'journeys');
+  const files = (await readdir(join(root, folder))).filter((name) => name.endsWith('.test.mjs')).sort();
+  const built = join(await targetFolder(), 'debug');
+  const tools = { OFFSHOOT_TEST_BIN: join(built, 'offshoot') };
+  const { code } = await teed('npm', ['run', '--silent', 'build:extension']);
+  if (code !== 0) return failed();
+  // One after the other: each has a browser and two servers, and what they wait for is to be drawn in time.
+  const fromSource = await nodeRunner(['--test-concurrency=1', ...files.map((name) => join(folder, name))], tools);
+  const out = await mkdtemp(join(tmpdir(), 'offshoot-test-'));
+  try {
+    const { file } = await makePackage({ built, out });
+    const asInstalled = await nodeRunner([join(folder, 'branches.test.mjs')], { ...tools, OFFSHOOT_TEST_VSIX: file, OFFSHOOT_E2E_ONLY: 'floor' });
+    return sum([fromSource, asInstalled]);
+  } finally {
+    await rm(out, { recursive: true, force: true });
+  }
+}
+
 async function main() {
   const started = performance.now();
   await part('Packages and Postgres', setUp);
@@ -134,6 +157,7 @@ async function main() {
   await part('Extension: unit tests', extensionTests);
   await part('Grammars', grammarTests);
   await part('Node tests', nodeTests);
+  if (built) await part('Journeys in a real VS Code', journeys);
 
   console.log('\n=== Summary');
   for (const { title, counts, seconds } of results) {

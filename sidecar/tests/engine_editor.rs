@@ -8,12 +8,12 @@ use std::fs;
 use std::time::Duration;
 
 use offshoot_protocol::method::{
-    BranchGetList, BranchSleep, BranchWake, ChangedNotification, SchemaGetChanges, SchemaGetDefinition,
-    Subscribe, WorktreeAnswer, WorktreeGetStatus,
+    BranchGetList, BranchSleep, BranchUndo, BranchWake, ChangedNotification, SchemaGetChanges,
+    SchemaGetDefinition, Subscribe, WorktreeAnswer, WorktreeGetStatus,
 };
 use offshoot_protocol::types::{
     Answer, AnswerParams, Branch, BranchList, BranchParams, ChangeKind, ComputeState, DefinitionParams,
-    NoteKind, Nothing, SchemaChanges, SchemaChangesParams, SchemaObject, Subject, WorktreeParams,
+    NoteKind, Nothing, SchemaChanges, SchemaChangesParams, SchemaObject, Subject, UndoParams, WorktreeParams,
     WorktreeStatus,
 };
 use offshoot_protocol::{Client, ClientError, Method};
@@ -326,6 +326,22 @@ fn a_protected_branch_keeps_what_it_has() {
     test.run(&["branch", "rename", "keep", "loose"]).ok();
     test.run(&["branch", "delete", "loose"]).ok();
     test.run(&["branch", "protect", "loose"]).fails(128);
+}
+
+#[test]
+fn an_undo_that_comes_late_brings_no_other_branch_back() {
+    let test = TestRepo::with_database();
+    let mut window = Window::open(&test);
+    for name in ["one", "two"] {
+        test.run(&["branch", "create", name]).ok();
+        test.run(&["branch", "delete", name]).ok();
+    }
+    let late = window.call::<BranchUndo>(&UndoParams { name: Some("one".into()) });
+    let Err(ClientError::Rpc(error)) = late else { panic!("{late:?}") };
+    assert!(error.message.contains("`two` was deleted or reset after `one`"), "{error}");
+    assert_eq!(window.list().branches.len(), 1, "nothing happened");
+    let undone = window.call::<BranchUndo>(&UndoParams { name: Some("two".into()) }).unwrap();
+    assert_eq!(undone.branch.name, "two");
 }
 
 #[test]

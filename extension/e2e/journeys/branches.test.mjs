@@ -71,17 +71,17 @@ for (const name of workbenchNames) {
       await window.until(async () => (await window.diffTexts()).modified, /serial_number text/, 'the next column, in the open editor');
     });
 
-    journey('an_open_diff_survives_a_reload', async () => {
-      await window.reload();
-      await window.until(async () => (await window.diffTexts()).modified, /serial_number text/, 'the diff after a reload', 60_000);
-      await window.command('View: Close All Editors');
-    });
-
     journey('review_all_opens_every_change_in_one_editor', async () => {
       await window.command('Offshoot: Review All Schema Changes');
       await window.until(() => window.multiDiffTitles(), /items\.sql/, 'the first');
       assert.match((await window.multiDiffTitles()).join('\n'), /lots\.sql/);
       await window.shot(`review ${name}`);
+    });
+
+    journey('open_documents_survive_a_reload', async () => {
+      await window.reload();
+      await window.until(() => window.multiDiffTitles(), /items\.sql/, 'the titles', 60_000);
+      await window.until(async () => (await window.diffTexts()).modified, /serial_number text/, 'the text', 60_000);
       await window.command('View: Close All Editors');
     });
 

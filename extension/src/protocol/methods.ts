@@ -14,6 +14,7 @@ import type {
   EditorProtectParams,
   EditorRenameParams,
   EditorStatus,
+  EditorUndoParams,
   EditorUrl,
   EditorUrlParams,
   FolderParams,
@@ -61,7 +62,7 @@ export class ServerRequests {
   }
 
   /** Brings the newest deleted or reset branch back. */
-  branchUndo(params: FolderParams, cancel?: CancellationToken): Promise<UndoResult> {
+  branchUndo(params: EditorUndoParams, cancel?: CancellationToken): Promise<UndoResult> {
     return this.send('offshoot/branch/undo', params, cancel);
   }
 

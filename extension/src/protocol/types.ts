@@ -274,6 +274,19 @@ version: string,
 folders: Array<FolderStatus>, };
 
 /**
+ * Asks for the newest deleted or reset branch back.
+ */
+export type EditorUndoParams = {
+/**
+ * URI of the folder.
+ */
+folder: string,
+/**
+ * Name of the branch that the person means; nothing happens if another one was deleted or reset since.
+ */
+name?: string, };
+
+/**
  * An address.
  */
 export type EditorUrl = {

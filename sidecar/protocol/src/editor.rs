@@ -223,6 +223,18 @@ pub struct EditorBranchParams {
     pub work_done_token: Option<ProgressToken>,
 }
 
+/// Asks for the newest deleted or reset branch back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
+#[serde(rename_all = "camelCase")]
+pub struct EditorUndoParams {
+    /// URI of the folder.
+    pub folder: String,
+    /// Name of the branch that the person means; nothing happens if another one was deleted or reset since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
 /// Another name for a branch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]

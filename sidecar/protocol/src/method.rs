@@ -90,7 +90,7 @@ methods! {
     /// Takes a branch to its parent's present; what it had goes to the trash.
     BranchReset = "branch/reset" (t::BranchParams) -> t::Branch;
     /// Brings the newest deleted or reset branch back.
-    BranchUndo = "branch/undo" (t::Nothing) -> t::UndoResult;
+    BranchUndo = "branch/undo" (t::UndoParams) -> t::UndoResult;
     /// A URL that always leads to this branch.
     BranchUrl = "branch/url" (t::BranchParams) -> t::UrlResult;
     /// Starts a branch's Postgres.
@@ -134,7 +134,7 @@ methods! {
     /// Takes a branch to its parent's present. Long.
     EditorReset = "offshoot/branch/reset" (e::EditorBranchParams) -> t::Branch;
     /// Brings the newest deleted or reset branch back.
-    EditorUndo = "offshoot/branch/undo" (e::FolderParams) -> t::UndoResult;
+    EditorUndo = "offshoot/branch/undo" (e::EditorUndoParams) -> t::UndoResult;
     /// Protects a branch from being deleted, reset or renamed, or no longer.
     EditorProtect = "offshoot/branch/protect" (e::EditorProtectParams) -> t::Branch;
     /// Starts a branch's Postgres. Long.

@@ -462,6 +462,16 @@ pub struct RenameParams {
     pub to: String,
 }
 
+/// Asks for the newest deleted or reset branch back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
+#[serde(rename_all = "camelCase", default)]
+pub struct UndoParams {
+    /// Name of the branch that the person means; nothing happens if another one was deleted or reset since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
 /// What `branch/undo` brought back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]

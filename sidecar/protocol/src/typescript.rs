@@ -60,6 +60,7 @@ fn types() -> String {
         e::EditorDefinitionParams,
         e::EditorUrlParams,
         e::EditorUrl,
+        e::EditorUndoParams,
         e::FolderParams,
         e::LogFiles,
         e::LogFilesParams,

@@ -6,7 +6,9 @@ use std::io::{BufRead, IsTerminal, Write};
 use offshoot_protocol::method::{
     BranchCreate, BranchDelete, BranchGetList, BranchProtect, BranchRename, BranchReset, BranchUndo,
 };
-use offshoot_protocol::types::{Branch, BranchParams, CreateParams, Nothing, ProtectParams, RenameParams};
+use offshoot_protocol::types::{
+    Branch, BranchParams, CreateParams, Nothing, ProtectParams, RenameParams, UndoParams,
+};
 use serde_json::json;
 use unicode_width::UnicodeWidthStr;
 
@@ -159,7 +161,7 @@ fn reset(name: &str, output: Output) -> Result<u8> {
 /// `offshoot undo`.
 pub(super) fn undo(output: Output) -> Result<u8> {
     let mut session = Session::open(output)?;
-    let undone = session.call::<BranchUndo>(&Nothing {})?;
+    let undone = session.call::<BranchUndo>(&UndoParams::default())?;
     if output.json {
         output.value(&undone)?;
     } else if undone.replaced {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use offshoot_git::Head;
 use offshoot_protocol::types::{
     Branch, BranchList, BranchParams, ComputeState, CreateParams, Nothing, ProtectParams, RenameParams,
-    Subject, UndoResult, UrlResult,
+    Subject, UndoParams, UndoResult, UrlResult,
 };
 use offshoot_storage::{BranchId, BranchSize, StorageError};
 
@@ -261,9 +261,19 @@ pub(super) async fn reset(engine: &Arc<Engine>, params: BranchParams, call: &Cal
 }
 
 /// `branch/undo`.
-pub(super) async fn undo(engine: &Arc<Engine>) -> Result<UndoResult> {
+pub(super) async fn undo(engine: &Arc<Engine>, params: UndoParams) -> Result<UndoResult> {
     let _structure = engine.structure.lock().await;
     let undoable = engine.blocking(|engine| Ok(engine.store.undoable()?)).await?;
+    if let (Some(meant), Some(newest)) = (&params.name, &undoable)
+        && *meant != newest.name
+    {
+        let text = format!(
+            "`{}` was deleted or reset after `{meant}`, and the last one is undone first",
+            newest.name
+        );
+        return Err(Failure::user(text)
+            .hint("`offshoot undo` brings that one back; then `undo` again, if it is meant."));
+    }
     if let Some((id, name)) = undoable.and_then(|undoable| Some((undoable.replaces?, undoable.name))) {
         unguarded(engine, id, &name).await?;
     }

@@ -77,7 +77,11 @@ const CATALOGS: &[&str] = &[
 ];
 
 /// Looks at the schema of the branch that listens at `socket`; reads it only if its fingerprint is not `known`.
-pub(super) fn look(store: &Store, socket: &Path, known: Option<&Fingerprint>) -> crate::failure::Result<Seen> {
+pub(super) fn look(
+    store: &Store,
+    socket: &Path,
+    known: Option<&Fingerprint>,
+) -> crate::failure::Result<Seen> {
     let at = Instant::now();
     let mut client = connect(store, socket)?;
     let row = client

@@ -42,7 +42,7 @@ pub(super) async fn dispatch(
         m::BranchReset::NAME => {
             answer::<m::BranchReset, _>(params, |p| branches::reset(engine, p, call)).await
         }
-        m::BranchUndo::NAME => answer::<m::BranchUndo, _>(params, |_| branches::undo(engine)).await,
+        m::BranchUndo::NAME => answer::<m::BranchUndo, _>(params, |p| branches::undo(engine, p)).await,
         m::BranchUrl::NAME => answer::<m::BranchUrl, _>(params, |p| branches::url(engine, p)).await,
         m::BranchWake::NAME => answer::<m::BranchWake, _>(params, |p| branches::wake(engine, p, call)).await,
         m::BranchSleep::NAME => answer::<m::BranchSleep, _>(params, |p| branches::sleep(engine, p)).await,

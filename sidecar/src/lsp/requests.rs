@@ -7,13 +7,13 @@ use std::sync::{Mutex, PoisonError};
 use offshoot_git::Environment;
 use offshoot_protocol::editor::{
     Diagnostics, EditorAnswerParams, EditorBranchParams, EditorCreateParams, EditorDefinitionParams,
-    EditorInitParams, EditorInitResult, EditorProtectParams, EditorRenameParams, EditorUrl, EditorUrlParams,
-    FolderParams, InitSource, LogFiles, LogFilesParams,
+    EditorInitParams, EditorInitResult, EditorProtectParams, EditorRenameParams, EditorUndoParams, EditorUrl,
+    EditorUrlParams, FolderParams, InitSource, LogFiles, LogFilesParams,
 };
 use offshoot_protocol::method as m;
 use offshoot_protocol::types::{
     AnswerParams, Branch, BranchParams, CreateParams, Definition, DefinitionParams, Nothing, ProtectParams,
-    RenameParams, UndoResult, WorktreeUrlParams,
+    RenameParams, UndoParams, UndoResult, WorktreeUrlParams,
 };
 use tokio::sync::oneshot;
 use tower_lsp_server::jsonrpc;
@@ -92,8 +92,10 @@ impl Backend {
             .await
     }
 
-    pub(super) async fn undo(&self, params: FolderParams) -> Answer<UndoResult> {
-        job::run(&self.shared, short(&params.folder), |work| work.call::<m::BranchUndo>(&Nothing {})).await
+    pub(super) async fn undo(&self, params: EditorUndoParams) -> Answer<UndoResult> {
+        let EditorUndoParams { folder, name } = params;
+        let undo = UndoParams { name };
+        job::run(&self.shared, short(&folder), move |work| work.call::<m::BranchUndo>(&undo)).await
     }
 
     pub(super) async fn protect(&self, params: EditorProtectParams) -> Answer<Branch> {

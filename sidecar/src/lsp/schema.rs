@@ -137,8 +137,8 @@ mod tests {
         }
     }
 
-    fn read(name: &str, revision: u64) -> Result<SchemaChanges, RpcError> {
-        Ok(SchemaChanges { branch: name.into(), base: Some("main".into()), revision, changes: vec![] })
+    fn read(name: &str, revision: u64) -> SchemaChanges {
+        SchemaChanges { branch: name.into(), base: Some("main".into()), revision, changes: vec![] }
     }
 
     #[test]
@@ -151,10 +151,10 @@ mod tests {
         assert_eq!(schemas.next(), Some((2, "feature".to_owned())));
         assert_eq!(schemas.next(), None, "one at a time");
         schemas.touch();
-        schemas.done(2, read("feature", 1));
+        schemas.done(2, Ok(read("feature", 1)));
         assert_eq!(schemas.next(), Some((2, "feature".to_owned())), "it changed while it was read");
         assert!(matches!(schemas.status(Some(&all[1])), SchemaStatus::Ready { revision: 1, .. }));
-        schemas.done(2, read("feature", 2));
+        schemas.done(2, Ok(read("feature", 2)));
         schemas.observe(&all, all.iter());
         assert_eq!(schemas.next(), None, "nothing happened");
     }
@@ -165,7 +165,7 @@ mod tests {
         let mut all = [branch(1, "main", None), branch(2, "feature", Some("main"))];
         schemas.observe(&all, all.iter());
         schemas.next();
-        schemas.done(2, read("feature", 1));
+        schemas.done(2, Ok(read("feature", 1)));
         all[1].fork_lsn = Some("0/1".into());
         schemas.observe(&all, all.iter());
         assert!(matches!(schemas.status(Some(&all[1])), SchemaStatus::Ready { .. }), "the former value");
@@ -173,7 +173,7 @@ mod tests {
         all[1].name = "other".into();
         schemas.observe(&all, all.iter());
         assert_eq!(schemas.status(Some(&all[1])), SchemaStatus::Reading, "not with the former name");
-        schemas.done(2, read("feature", 2));
+        schemas.done(2, Ok(read("feature", 2)));
         assert_eq!(schemas.status(Some(&all[1])), SchemaStatus::Reading, "an answer of before");
         assert_eq!(schemas.next(), Some((2, "other".to_owned())));
     }
