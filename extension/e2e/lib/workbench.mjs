@@ -47,9 +47,11 @@ export class Workbench {
     await this.page.locator('.part.activitybar .action-item').first().waitFor({ timeout: DRAWN_MS });
   }
 
-  /** Loads the window again, as a person does with F5 in a browser. */
+  /** Loads the window again. By its own command, so that it keeps what is open before it goes. */
   async reload() {
-    await this.page.reload();
+    const loaded = this.page.waitForEvent('load', { timeout: DRAWN_MS });
+    await this.command('Developer: Reload Window');
+    await loaded;
     await this.drawn();
   }
 

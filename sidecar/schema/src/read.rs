@@ -8,6 +8,8 @@ mod relations;
 mod rest;
 mod routines;
 mod row;
+#[cfg(test)]
+mod speed;
 
 pub use error::ReadError;
 
