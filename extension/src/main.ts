@@ -6,6 +6,7 @@ import { registerScm } from './scm/scm.js';
 import { Server } from './server/server.js';
 import { registerStatusBar } from './status/statusBar.js';
 import type { Surroundings } from './surroundings.js';
+import { registerTerminal } from './terminal/terminal.js';
 import { registerBranchesView } from './views/branches/branchesView.js';
 import { registerContextKeys } from './views/contextKeys.js';
 import { registerWalkthrough } from './walkthrough/walkthrough.js';
@@ -29,6 +30,7 @@ export function activate(context: vscode.ExtensionContext): void {
     registerDocuments(around),
     registerCheckout(around),
     registerWalkthrough(around),
+    registerTerminal(around),
   );
   // After this function has returned, so that the editor does not wait for a program to be found and started.
   setImmediate(() => {

@@ -15,6 +15,7 @@ class World {
   text = 'create table items ();';
   reads = 0;
   readonly changed: string[] = [];
+  fails = false;
   /** Runs while the object is read. */
   meanwhile: (() => void) | undefined;
   readonly store = new DocumentStore(
@@ -26,7 +27,7 @@ class World {
         await Promise.resolve();
         this.meanwhile?.();
         this.meanwhile = undefined;
-        return text;
+        return { text, failed: this.fails };
       },
       placeholder: placeholderText,
     },
@@ -76,6 +77,17 @@ test('the_database_is_asked_once_a_revision', async () => {
   await Promise.all([world.store.get(items), world.store.get(items), world.store.refreshAll()]);
   await world.store.get(items);
   assert.equal(world.reads, 1);
+});
+
+test('a_failed_reading_is_tried_again', async () => {
+  const world = new World();
+  world.become(1, 'no');
+  world.fails = true;
+  assert.equal((await world.store.get(items)).text, 'no');
+  world.fails = false;
+  world.text = 'A';
+  assert.equal((await world.store.get(items)).text, 'A');
+  assert.deepEqual(world.changed, [refKey(items)], 'whoever shows it is told');
 });
 
 test('a_change_during_the_reading_is_not_missed', async () => {

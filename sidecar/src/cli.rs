@@ -4,6 +4,7 @@ mod answer;
 mod args;
 mod branch;
 mod connect;
+mod diff;
 mod doctor;
 mod engine;
 mod exec;
@@ -68,8 +69,10 @@ fn run(args: Args, output: Output) -> Result<u8> {
         Command::Url { branch, new_port } => url::run(branch.as_deref(), new_port, output),
         Command::Branch { command } => branch::run(command, output),
         Command::Answer { answer } => answer::run(answer, output),
-        Command::Undo => branch::undo(output),
+        Command::Undo { name } => branch::undo(name, output),
         Command::Sql(arguments) => sql::run(&arguments, output),
+        Command::Diff(arguments) => diff::run(&arguments, output),
+        Command::Schema { command } => diff::schema(command, output),
         Command::Exec { branch, command } => exec::run(branch.as_deref(), &command),
         Command::Engine { command } => engine::run(command, output),
         Command::Doctor => doctor::run(output),

@@ -254,8 +254,12 @@ fn connect(shared: &Shared, socket: &Path, database: &str) -> Result<postgres::C
         .dbname(database)
         .application_name("offshoot")
         .connect_timeout(CHECKPOINT_PATIENCE)
-        // Whatever the role is set to: long enough for a checkpoint, and not for ever.
-        .options(&format!("-c statement_timeout={}", CHECKPOINT_PATIENCE.as_millis()))
+        // Whatever database and role are set to: long enough for a checkpoint, not for ever, and nobody's code on the way.
+        .options(&format!(
+            "-c statement_timeout={} -c search_path=pg_catalog -c role=none{}",
+            CHECKPOINT_PATIENCE.as_millis(),
+            if shared.info.postgres.version.major >= 17 { " -c event_triggers=off" } else { "" }
+        ))
         .connect(postgres::NoTls)
 }
 

@@ -34,5 +34,5 @@ pub use id::{BranchId, LayerId};
 pub use merge::{MAX_DEPTH, Merged};
 pub use purge::{Purged, Trashed};
 pub use store::{Branch, BranchSize, ComputeState, OpenStore, Store, StoreInfo};
-pub use trash::{Undoable, Undone};
+pub use trash::{Former, Undoable, Undone};
 pub use usage::{BranchUsage, Share, Usage};

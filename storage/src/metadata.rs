@@ -60,7 +60,9 @@ pub(crate) struct BranchRow {
     pub(crate) unsettled_boot: Option<String>,
     pub(crate) trashed_ms: Option<u64>,
     pub(crate) trashed_hours: Option<u64>,
-    pub(crate) trash_order: Option<u64>,
+    /// Grows with every branch that goes to the trash; negative for what an undo put there, which no other undo brings back
+    /// unless it is named.
+    pub(crate) trash_order: Option<i64>,
     pub(crate) replaced_by: Option<BranchId>,
 }
 
@@ -77,7 +79,7 @@ impl BranchRow {
             unsettled_boot: row.get("unsettled_boot")?,
             trashed_ms: number("trashed_ms")?,
             trashed_hours: number("trashed_hours")?,
-            trash_order: number("trash_order")?,
+            trash_order: row.get("trash_order")?,
             replaced_by: number("replaced_by")?.map(BranchId),
         })
     }

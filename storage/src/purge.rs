@@ -49,7 +49,7 @@ impl Store {
         let usage = self.usage()?;
         let mut rows: Vec<BranchRow> =
             self.shared.metadata.branches()?.into_iter().filter(|row| row.trashed_ms.is_some()).collect();
-        rows.sort_by_key(|row| std::cmp::Reverse(row.trash_order));
+        rows.sort_by_key(|row| std::cmp::Reverse(row.trash_order.map(i64::abs)));
         let describe = |row: BranchRow| Trashed {
             id: row.id,
             trashed_at: UNIX_EPOCH + Duration::from_millis(row.trashed_ms.unwrap_or(0)),

@@ -17,6 +17,17 @@ pub struct Undone {
     pub replaced: bool,
 }
 
+/// Which branch [`Store::undo`] brings back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Former {
+    /// The one that was deleted or reset last; not what an undo put into the trash.
+    Last,
+    /// The newest former state of the branch with this name.
+    Named(String),
+    /// The one with this id, which it had before it was deleted or reset.
+    Id(BranchId),
+}
+
 /// What [`Store::undo`] would do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undoable {
@@ -24,6 +35,14 @@ pub struct Undoable {
     pub name: String,
     /// The live branch in whose place it would come.
     pub replaces: Option<BranchId>,
+}
+
+/// Moves a branch to the trash. What an undo displaces comes back only when it is named.
+fn displace(transaction: &Transaction<'_>, id: BranchId, by: BranchId) -> Result<(), StorageError> {
+    put_in(transaction, id, Some(by))?;
+    transaction
+        .execute("UPDATE branches SET trash_order = -trash_order WHERE id = ?1", params![id.0 as i64])?;
+    Ok(())
 }
 
 /// Moves a branch to the trash.
@@ -35,7 +54,7 @@ pub(crate) fn put_in(
     transaction.execute(
         "UPDATE branches SET trashed_ms = ?2, replaced_by = ?3,
             trashed_hours = (SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM properties WHERE key = 'hours'),
-            trash_order = (SELECT coalesce(max(trash_order), 0) + 1 FROM branches) WHERE id = ?1",
+            trash_order = (SELECT coalesce(max(abs(trash_order)), 0) + 1 FROM branches) WHERE id = ?1",
         params![id.0 as i64, now_ms() as i64, replaced_by.map(|id| id.0 as i64)],
     )?;
     Ok(())
@@ -87,8 +106,8 @@ impl Store {
     ///
     /// # Errors
     /// Only if the metadata cannot be read.
-    pub fn undoable(&self) -> Result<Option<Undoable>, StorageError> {
-        let Some((row, present)) = self.newest_in_trash()? else { return Ok(None) };
+    pub fn undoable(&self, which: &Former) -> Result<Option<Undoable>, StorageError> {
+        let Some((row, present)) = self.newest_in_trash(which)? else { return Ok(None) };
         if let Some(present) = present {
             return Ok(Some(Undoable { name: present.name, replaces: Some(present.id) }));
         }
@@ -96,26 +115,44 @@ impl Store {
         Ok((!taken).then_some(Undoable { name: row.name, replaces: None }))
     }
 
-    /// The branch that went to the trash last, and the live one that took its place when it was reset.
-    fn newest_in_trash(&self) -> Result<Option<(BranchRow, Option<BranchRow>)>, StorageError> {
+    /// The branch that is meant, and the live one that took its place when it was reset.
+    fn newest_in_trash(
+        &self,
+        which: &Former,
+    ) -> Result<Option<(BranchRow, Option<BranchRow>)>, StorageError> {
         let metadata = &self.shared.metadata;
-        let trashed = metadata.branches()?.into_iter().filter(|row| row.trashed_ms.is_some());
-        let Some(row) = trashed.max_by_key(|row| row.trash_order) else { return Ok(None) };
-        let present = match row.replaced_by {
-            Some(id) => metadata.branch(id)?.filter(|present| present.trashed_ms.is_none()),
-            None => None,
-        };
-        Ok(Some((row, present)))
+        let mut rows = metadata.branches()?;
+        rows.retain(|row| row.trashed_ms.is_some());
+        rows.sort_by_key(|row| std::cmp::Reverse(row.trash_order.map(i64::abs)));
+        for row in rows {
+            let present = match row.replaced_by {
+                Some(id) => metadata.branch(id)?.filter(|present| present.trashed_ms.is_none()),
+                None => None,
+            };
+            let known_as = present.as_ref().map_or(&row.name, |present| &present.name);
+            let meant = match which {
+                Former::Last => row.trash_order > Some(0),
+                Former::Named(name) => name == known_as,
+                Former::Id(id) => *id == row.id,
+            };
+            if meant {
+                return Ok(Some((row, present)));
+            }
+        }
+        Ok(None)
     }
 
-    /// Brings the branch that was deleted or reset last back.
+    /// Brings back a branch that was deleted or reset.
     ///
-    /// After a reset, the present state goes to the trash in its stead, so that undoing twice changes nothing.
+    /// After a reset, the present state goes to the trash in its stead. No further undo brings it back but one with the
+    /// branch's name, which swaps the two: so undoing goes further back each time and buries nothing.
     ///
     /// # Errors
     /// [`StorageError::NothingToUndo`]; [`StorageError::BranchExists`] when another branch has its name by now.
-    pub fn undo(&self) -> Result<Undone, StorageError> {
-        let Some((row, present)) = self.newest_in_trash()? else { return Err(StorageError::NothingToUndo) };
+    pub fn undo(&self, which: &Former) -> Result<Undone, StorageError> {
+        let Some((row, present)) = self.newest_in_trash(which)? else {
+            return Err(StorageError::NothingToUndo);
+        };
         match &present {
             Some(present) => {
                 let cell = self.shared.cell(present.id);
@@ -137,7 +174,7 @@ impl Store {
         let parent = self.living_ancestor(row.parent)?;
         self.shared.metadata.transaction(|transaction| {
             if let Some(present) = present {
-                put_in(transaction, present.id, Some(row.id))?;
+                displace(transaction, present.id, row.id)?;
                 adopt_children(transaction, present.id, row.id)?;
             }
             transaction

@@ -2,7 +2,7 @@
 
 mod support;
 
-use offshoot_storage::{ComputeState, StorageError, Undoable};
+use offshoot_storage::{ComputeState, Former, StorageError, Undoable};
 use support::TestStore;
 
 const MAJOR: u32 = 18;
@@ -64,11 +64,35 @@ fn a_reset_goes_to_the_parents_present_and_undo_brings_the_old_state_back() {
     test.run("main", "INSERT INTO t VALUES (7)");
     test.store().reset_branch(test.id("feature")).unwrap();
     assert_eq!(test.text("feature", "SELECT string_agg(id::text, ',') FROM t"), "7");
-    let undone = test.store().undo().unwrap();
+    let undone = test.store().undo(&Former::Last).unwrap();
     assert!(undone.replaced);
     assert_eq!(test.text("feature", "SELECT string_agg(id::text, ',') FROM t"), "1");
-    test.store().undo().unwrap();
-    assert_eq!(test.text("feature", "SELECT string_agg(id::text, ',') FROM t"), "7");
+    assert!(matches!(test.store().undo(&Former::Last), Err(StorageError::NothingToUndo)));
+    for has in ["7", "1", "7"] {
+        assert!(test.store().undo(&Former::Named("feature".into())).unwrap().replaced);
+        assert_eq!(test.text("feature", "SELECT string_agg(id::text, ',') FROM t"), has);
+    }
+}
+
+#[test]
+fn undo_goes_further_back_each_time_and_a_name_brings_back_any_branch() {
+    let Some(test) = TestStore::new(MAJOR) else { return };
+    for name in ["one", "two", "three"] {
+        test.create(name, "main");
+    }
+    test.store().delete_branch(test.id("one")).unwrap();
+    test.store().delete_branch(test.id("two")).unwrap();
+    test.store().reset_branch(test.id("three")).unwrap();
+    let back = |name: Option<&str>| {
+        let which = name.map_or(Former::Last, |name| Former::Named(name.into()));
+        test.store().undo(&which).map(|undone| undone.branch.name)
+    };
+    assert_eq!(back(None).unwrap(), "three");
+    assert_eq!(back(Some("one")).unwrap(), "one", "though it was not the last");
+    assert_eq!(back(None).unwrap(), "two", "the reset that was undone hides nothing");
+    assert!(matches!(back(None), Err(StorageError::NothingToUndo)));
+    assert!(matches!(back(Some("two")), Err(StorageError::NothingToUndo)), "it is there");
+    assert_eq!(back(Some("three")).unwrap(), "three", "what the undo displaced");
 }
 
 #[test]
@@ -82,9 +106,9 @@ fn children_of_a_deleted_branch_keep_working_and_undo_brings_it_back() {
     assert!(test.store().branch_named("a").unwrap().is_none());
     assert_eq!(test.text("b", "SELECT count(*) FROM t"), "1");
     assert_eq!(test.store().branch(test.id("b")).unwrap().parent_name.as_deref(), Some("main"));
-    test.store().undo().unwrap();
+    test.store().undo(&Former::Last).unwrap();
     assert_eq!(test.text("a", "SELECT count(*) FROM t"), "1");
-    assert!(matches!(test.store().undo(), Err(StorageError::NothingToUndo)));
+    assert!(matches!(test.store().undo(&Former::Last), Err(StorageError::NothingToUndo)));
 }
 
 #[test]
@@ -188,29 +212,41 @@ fn a_clock_that_jumps_ahead_empties_no_trash_and_a_week_of_work_does() {
     for _ in 0..3 {
         test.store().purge_trash(ahead).unwrap();
     }
-    test.store().undo().unwrap();
+    test.store().undo(&Former::Last).unwrap();
     test.store().delete_branch(test.id("a")).unwrap();
     // As many calls as an engine makes in a day of running.
     for _ in 0..24 {
         test.store().purge_trash(ahead).unwrap();
     }
-    assert!(matches!(test.store().undo(), Err(StorageError::NothingToUndo)));
+    assert!(matches!(test.store().undo(&Former::Last), Err(StorageError::NothingToUndo)));
     assert_eq!(std::fs::read_dir(test.dir().join("branches")).unwrap().count(), 1);
 }
 
 #[test]
 fn what_undo_would_bring_back_is_told_without_doing_it() {
     let Some(test) = TestStore::new(MAJOR) else { return };
-    assert_eq!(test.store().undoable().unwrap(), None);
+    assert_eq!(test.store().undoable(&Former::Last).unwrap(), None);
     test.create("a", "main");
     test.store().delete_branch(test.id("a")).unwrap();
     let told = |replaces| Some(Undoable { name: "a".into(), replaces });
-    assert_eq!(test.store().undoable().unwrap(), told(None));
-    assert_eq!(test.store().undoable().unwrap(), told(None), "nothing was done");
+    assert_eq!(test.store().undoable(&Former::Last).unwrap(), told(None));
+    assert_eq!(test.store().undoable(&Former::Last).unwrap(), told(None), "nothing was done");
     test.create("a", "main");
-    assert_eq!(test.store().undoable().unwrap(), None, "the name is taken");
-    assert!(matches!(test.store().undo(), Err(StorageError::BranchExists { .. })));
+    assert_eq!(test.store().undoable(&Former::Last).unwrap(), None, "the name is taken");
+    assert!(matches!(test.store().undo(&Former::Last), Err(StorageError::BranchExists { .. })));
     let new = test.store().reset_branch(test.id("a")).unwrap().id;
-    assert_eq!(test.store().undoable().unwrap(), told(Some(new)));
-    assert!(test.store().undo().unwrap().replaced);
+    assert_eq!(test.store().undoable(&Former::Last).unwrap(), told(Some(new)));
+    assert!(test.store().undo(&Former::Last).unwrap().replaced);
+}
+
+#[test]
+fn undo_by_id_brings_back_that_very_state_or_nothing() {
+    let Some(test) = TestStore::new(MAJOR) else { return };
+    test.create("a", "main");
+    let first = test.id("a");
+    let second = test.store().reset_branch(first).unwrap().id;
+    test.store().undo(&Former::Last).unwrap();
+    let late = test.store().undo(&Former::Id(first));
+    assert!(matches!(late, Err(StorageError::NothingToUndo)), "it is there, and nothing else is meant");
+    assert_eq!(test.store().undo(&Former::Id(second)).unwrap().branch.id, second);
 }

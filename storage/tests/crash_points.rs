@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use offshoot_storage::{CrashPoint, OpenStore, Operation, Store, die_at};
+use offshoot_storage::{CrashPoint, Former, OpenStore, Operation, Store, die_at};
 use support::layers::assert_tidy;
 use support::{TestStore, processes};
 
@@ -127,7 +127,7 @@ fn kill_at_each_point_of(operation: Operation) {
         let found = found(&test, &old, &new);
         assert!(found == old || found == new, "{point:?}: found {found:#?}, not {old:#?} nor {new:#?}");
         if operation == Operation::Reset && found == new {
-            test.store().undo().unwrap();
+            test.store().undo(&Former::Last).unwrap();
             assert_eq!(test.text("feature", CONTENT), content("201", &acknowledged), "{point:?}");
         }
         assert_eq!(test.text("main", FEW), "2000:6:2000", "{point:?}");
@@ -204,7 +204,7 @@ fn engine_process() {
         Operation::Undo => {
             acknowledge(&store, "redone", &[]);
             die_at(point);
-            store.undo().unwrap();
+            store.undo(&Former::Last).unwrap();
         }
         Operation::Purge => {
             acknowledge(&store, "main", &[]);

@@ -35,7 +35,7 @@ async function deleteBranch(server: Server, argument: unknown): Promise<void> {
     async (workDoneToken, cancel) => server.requests.branchDelete({ folder: ready.folder.uri, name: branch.name, workDoneToken }, cancel),
     vscode.ProgressLocation.Window,
   );
-  await offerUndo(server, ready, branch.name, vscode.l10n.t('Database branch {0} was deleted. It can be brought back for seven days.', branch.name));
+  await offerUndo(server, ready, branch.id, vscode.l10n.t('Database branch {0} was deleted. It can be brought back for seven days.', branch.name));
 }
 
 async function resetBranch(server: Server, argument: unknown): Promise<void> {
@@ -52,7 +52,7 @@ async function resetBranch(server: Server, argument: unknown): Promise<void> {
     server.requests.branchReset({ folder: ready.folder.uri, name: branch.name, workDoneToken }, cancel),
   );
   const done = vscode.l10n.t('Database branch {0} is what {1} is now.', branch.name, branch.parent ?? '');
-  await offerUndo(server, ready, branch.name, done);
+  await offerUndo(server, ready, branch.id, done);
 }
 
 /** Open connections are the one thing that undo does not bring back: whoever uses the branch now is asked about. */
@@ -70,19 +70,19 @@ async function allowed(branch: Branch, button: string): Promise<boolean> {
 }
 
 /** The notification may be answered late: it undoes what it tells of, or nothing. */
-async function offerUndo(server: Server, ready: ReadyFolder, name: string, text: string): Promise<void> {
+async function offerUndo(server: Server, ready: ReadyFolder, id: number, text: string): Promise<void> {
   const button = vscode.l10n.t('Undo');
   const choice = await vscode.window.showInformationMessage(text, button);
   if (choice === button) {
-    await undo(server, ready, name);
+    await undo(server, ready, id);
   }
 }
 
-async function undo(server: Server, ready: ReadyFolder, meant?: string): Promise<void> {
+async function undo(server: Server, ready: ReadyFolder, id?: number): Promise<void> {
   const result = await vscode.window.withProgress({ location: vscode.ProgressLocation.Window, title: vscode.l10n.t('Bringing a database branch back') }, async () =>
-    server.requests.branchUndo({ folder: ready.folder.uri, ...(meant === undefined ? {} : { name: meant }) }),
+    server.requests.branchUndo({ folder: ready.folder.uri, ...(id === undefined ? {} : { id }) }),
   );
   const { name } = result.branch;
-  const text = result.replaced ? vscode.l10n.t('Database branch {0} is as it was before the reset.', name) : vscode.l10n.t('Database branch {0} is back.', name);
+  const text = result.replaced ? vscode.l10n.t('Database branch {0} has again what it had before.', name) : vscode.l10n.t('Database branch {0} is back.', name);
   vscode.window.setStatusBarMessage(`$(check) ${text}`, 5_000);
 }

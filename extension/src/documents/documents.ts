@@ -5,19 +5,19 @@ import type { Surroundings } from '../surroundings.js';
 import { registerDocumentCommands } from './commands.js';
 import { currencyOf } from './currency.js';
 import { SchemaFiles } from './files.js';
-import { DocumentStore } from './store.js';
+import { DocumentStore, type Read } from './store.js';
 import { failureText, placeholderText } from './texts.js';
 import { refKey, refOf, SCHEME, type DocumentRef } from './uri.js';
 
 /** Shows objects of a branch's schema as documents that follow the database, and opens them. */
 export function registerDocuments(around: Surroundings): vscode.Disposable {
   const { server, log } = around;
-  const read = async (ref: DocumentRef): Promise<string> => {
+  const read = async (ref: DocumentRef): Promise<Read> => {
     try {
-      return (await server.requests.schemaDefinition(ref)).text ?? '';
+      return { text: (await server.requests.schemaDefinition(ref)).text ?? '', failed: false };
     } catch (error) {
       log.warn(`Read ${ref.object.kind} ${ref.object.name} of branch ${ref.branch}: ${describeError(error)}`);
-      return failureText(ref, describeError(error));
+      return { text: failureText(ref, describeError(error)), failed: true };
     }
   };
   const store = new DocumentStore(

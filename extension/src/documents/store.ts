@@ -1,11 +1,18 @@
 import { isCurrent, type Currency } from './currency.js';
 import { refKey, type DocumentRef } from './uri.js';
 
+/** What came of reading a document. */
+export interface Read {
+  readonly text: string;
+  /** The text says why there is none; it is read again at the next opportunity. */
+  readonly failed: boolean;
+}
+
 /** Where documents come from. */
 export interface Source {
   currency(ref: DocumentRef): Currency;
   /** The text of a document that is ready. Never rejects: a failure is a text too. */
-  read(ref: DocumentRef): Promise<string>;
+  read(ref: DocumentRef): Promise<Read>;
   /** What is shown instead of one that is not. */
   placeholder(ref: DocumentRef, why: Currency): string;
 }
@@ -77,13 +84,16 @@ export class DocumentStore {
       if (isCurrent(entry.readAt, now)) {
         return;
       }
-      const text = now.kind === 'ready' ? await this.source.read(entry.ref) : this.source.placeholder(entry.ref, now);
-      this.take(entry, text, now);
+      const read = now.kind === 'ready' ? await this.source.read(entry.ref) : { text: this.source.placeholder(entry.ref, now), failed: false };
+      this.take(entry, read.text, read.failed ? undefined : now);
+      if (read.failed) {
+        return;
+      }
     }
   }
 
-  private take(entry: Entry, text: string, now: Currency): void {
-    const first = entry.readAt === undefined;
+  private take(entry: Entry, text: string, now: Currency | undefined): void {
+    const first = entry.changedAt === 0;
     entry.readAt = now;
     if (first || text !== entry.text) {
       entry.text = text;

@@ -274,7 +274,7 @@ version: string,
 folders: Array<FolderStatus>, };
 
 /**
- * Asks for the newest deleted or reset branch back.
+ * Asks for a deleted or reset branch back.
  */
 export type EditorUndoParams = {
 /**
@@ -282,9 +282,9 @@ export type EditorUndoParams = {
  */
 folder: string,
 /**
- * Name of the branch that the person means; nothing happens if another one was deleted or reset since.
+ * Id that the branch had before it was deleted or reset; absent means the one that was deleted or reset last.
  */
-name?: string, };
+id?: number, };
 
 /**
  * An address.
@@ -517,7 +517,7 @@ jobs: Array<Job>, };
 /**
  * Situations that a client acts on by itself.
  */
-export type Reason = "copiedRepository" | "cancelled" | "unknownMethod" | "stopping";
+export type Reason = "copiedRepository" | "cancelled" | "unknownMethod" | "stopping" | "stopped";
 
 /**
  * A failure as a person reads it: what happened, and what to do next.

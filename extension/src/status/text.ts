@@ -2,6 +2,7 @@ import { l10n } from 'vscode';
 import { gitHeadName, type ReadyFolder } from '../model.js';
 import type { FolderState, NoteKind } from '../protocol/types.js';
 import { computeWord, escapeMarkdown, formatBytes, sentences } from '../views/words.js';
+import { wasStopped } from '../views/welcome.js';
 import type { ServerState } from '../server/state.js';
 
 /** What the status bar shows. */
@@ -51,6 +52,9 @@ export function readyText(ready: ReadyFolder): StatusText {
 export function otherText(state: FolderState): StatusText | undefined {
   switch (state.kind) {
     case 'failed':
+      if (wasStopped(state)) {
+        return simple('$(debug-stop)', l10n.t('database engine'), 'none', [state.error.message, state.error.hint ?? ''].join('\n\n'));
+      }
       return simple('$(error)', l10n.t('database engine'), 'error', sentences(state.error.message, state.error.hint));
     case 'starting':
       return simple('$(loading~spin)', l10n.t('database'), 'none', l10n.t('The database engine is starting.'));

@@ -3,7 +3,7 @@ import type { EditorStatus, FolderState } from '../protocol/types.js';
 import type { ServerState } from '../server/state.js';
 
 /** What the view has to say when it has no branches to show: the context key `offshoot.state`. */
-export type WelcomeState = 'noFolder' | 'noGit' | 'notInitialised' | 'missing' | 'starting' | 'failed' | 'untrusted' | 'ready' | 'empty';
+export type WelcomeState = 'noFolder' | 'noGit' | 'notInitialised' | 'missing' | 'starting' | 'stopped' | 'failed' | 'untrusted' | 'ready' | 'empty';
 
 /** What folders that are not ready have to say, the most pressing first. */
 const PRECEDENCE: readonly FolderState['kind'][] = ['failed', 'starting', 'notInitialised', 'untrusted', 'noGit'];
@@ -28,5 +28,13 @@ export function welcomeState(folders: number, trusted: boolean, server: ServerSt
   }
   const kinds = status.folders.map(({ state }) => state.kind);
   const first = PRECEDENCE.find((kind) => kinds.includes(kind));
+  if (first === 'failed' && status.folders.every(({ state }) => state.kind !== 'failed' || wasStopped(state))) {
+    return 'stopped';
+  }
   return first === undefined || first === 'ready' ? 'starting' : first;
+}
+
+/** Whether the engine does not answer because somebody stopped it. */
+export function wasStopped(state: FolderState): boolean {
+  return state.kind === 'failed' && state.error.reason === 'stopped';
 }

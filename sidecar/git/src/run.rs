@@ -108,6 +108,8 @@ pub(crate) fn git(folder: &Path, environment: &Environment, args: &[&OsStr]) -> 
         ("GIT_OPTIONAL_LOCKS", "0"),
         ("GIT_TERMINAL_PROMPT", "0"),
         ("GIT_PAGER", "cat"),
+        // A partial clone would fetch what is missing, with a program that its configuration names.
+        ("GIT_NO_LAZY_FETCH", "1"),
     ]);
     command.envs(environment.variables.iter().map(|(name, value)| (name, value)));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -223,16 +223,16 @@ pub struct EditorBranchParams {
     pub work_done_token: Option<ProgressToken>,
 }
 
-/// Asks for the newest deleted or reset branch back.
+/// Asks for a deleted or reset branch back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub struct EditorUndoParams {
     /// URI of the folder.
     pub folder: String,
-    /// Name of the branch that the person means; nothing happens if another one was deleted or reset since.
+    /// Id that the branch had before it was deleted or reset; absent means the one that was deleted or reset last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
+    pub id: Option<u64>,
 }
 
 /// Another name for a branch.

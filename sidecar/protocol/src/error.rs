@@ -62,6 +62,8 @@ pub enum Reason {
     UnknownMethod,
     /// The engine is on its way out.
     Stopping,
+    /// Somebody stopped the engine; it starts again when something is asked of it.
+    Stopped,
 }
 
 impl RpcError {

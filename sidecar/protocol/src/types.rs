@@ -462,14 +462,17 @@ pub struct RenameParams {
     pub to: String,
 }
 
-/// Asks for the newest deleted or reset branch back.
+/// Asks for a deleted or reset branch back.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase", default)]
 pub struct UndoParams {
-    /// Name of the branch that the person means; nothing happens if another one was deleted or reset since.
+    /// Name of the branch; absent means the one that was deleted or reset last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Id that the branch had before it was deleted or reset: that very state is meant, and nothing else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<u64>,
 }
 
 /// What `branch/undo` brought back.

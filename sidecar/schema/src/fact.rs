@@ -1,5 +1,6 @@
 //! Facts: one per object and part of an object, with attributes, and references as edges.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use crate::kind::Kind;
 use crate::sql;
 
 /// What a fact is about: the same in any database that has the same object.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FactId {
     /// The object that this is a part of, if it is a part.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -74,6 +75,26 @@ impl FactId {
             Some(schema) => format!("{}.{name}", sql::quote(schema)),
             None => name,
         }
+    }
+}
+
+/// By what it is a part of, kind, schema and name.
+impl Ord for FactId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // Parts of one object mostly share it, which spares most of the comparing.
+        let of = match (&self.of, &other.of) {
+            (Some(a), Some(b)) if Arc::ptr_eq(a, b) => Ordering::Equal,
+            (a, b) => a.cmp(b),
+        };
+        of.then_with(|| self.kind.cmp(&other.kind))
+            .then_with(|| self.schema.cmp(&other.schema))
+            .then_with(|| self.name.cmp(&other.name))
+    }
+}
+
+impl PartialOrd for FactId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

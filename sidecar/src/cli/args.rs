@@ -91,8 +91,12 @@ EXAMPLES:
     /// Bring back the branch that was deleted or reset last.
     #[command(after_help = "\
 EXAMPLES:
-    offshoot branch delete feature && offshoot undo")]
-    Undo,
+    offshoot branch delete feature && offshoot undo
+    offshoot undo feature       whatever was deleted or reset since; again: swaps the two states of a reset branch")]
+    Undo {
+        /// The branch to bring back; the one that was deleted or reset last if it is not named.
+        name: Option<String>,
+    },
     /// Run SQL, from the command line, a file or a prompt.
     #[command(after_help = "\
 EXAMPLES:
@@ -102,6 +106,24 @@ EXAMPLES:
     pg_dump other | offshoot sql -f -
     offshoot sql --json -c 'select * from item' | jq .results")]
     Sql(SqlArgs),
+    /// Show what the schema of branch B has that the one of A has not.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot diff                           this worktree's branch against its parent
+    offshoot diff main feature --stat       one line an object
+    offshoot diff --sql > migration.sql     what makes the parent's schema into this one
+    offshoot diff --markdown                a comment for a pull request
+    offshoot diff before.facts --exit-code && echo nothing changed
+    offshoot diff postgres://me@db.example.com/shop main --json")]
+    Diff(DiffArgs),
+    /// Write schemas to files.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot schema export -o schema.facts")]
+    Schema {
+        #[command(subcommand)]
+        command: SchemaCommand,
+    },
     /// Run a program with DATABASE_URL and the PG* variables set.
     #[command(after_help = "\
 EXAMPLES:
@@ -266,6 +288,51 @@ pub(super) struct SqlArgs {
     /// Run a script and exit; `-` reads standard input.
     #[arg(short, long, value_name = "FILE")]
     pub(super) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Group)]
+#[group(skip)]
+pub(super) struct DiffArgs {
+    /// What to compare with: a branch, a postgres:// URL or a file of `offshoot schema export`; the parent of this worktree's
+    /// branch otherwise.
+    #[arg(value_name = "A")]
+    pub(super) from: Option<String>,
+    /// What is compared, likewise; this worktree's branch otherwise.
+    #[arg(value_name = "B")]
+    pub(super) to: Option<String>,
+    /// Print the SQL that makes A's schema into B's.
+    #[arg(long, conflicts_with_all = ["json", "markdown", "stat"])]
+    pub(super) sql: bool,
+    /// Plan so that others go on reading and writing, where Postgres has such a form.
+    #[arg(long)]
+    pub(super) online: bool,
+    /// Print a comment for a pull request, of less than 65,536 characters.
+    #[arg(long, conflicts_with_all = ["json", "stat"])]
+    pub(super) markdown: bool,
+    /// Print one line an object.
+    #[arg(long, conflicts_with = "json")]
+    pub(super) stat: bool,
+    /// Exit with 1 if anything differs.
+    #[arg(long)]
+    pub(super) exit_code: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SchemaCommand {
+    /// Write a schema as text that git merges well and `offshoot diff` compares without a database.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot schema export -o schema.facts
+    offshoot schema export main > main.facts
+    offshoot schema export postgres://me@db.example.com/shop -o shop.facts")]
+    Export {
+        /// Whose schema: a branch or a postgres:// URL; this worktree's branch otherwise.
+        #[arg(value_name = "BRANCH|URL")]
+        source: Option<String>,
+        /// The file, whose name should end in .facts; standard output otherwise.
+        #[arg(short = 'o', long = "output", value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -159,13 +159,15 @@ fn reset(name: &str, output: Output) -> Result<u8> {
 }
 
 /// `offshoot undo`.
-pub(super) fn undo(output: Output) -> Result<u8> {
+pub(super) fn undo(name: Option<String>, output: Output) -> Result<u8> {
     let mut session = Session::open(output)?;
-    let undone = session.call::<BranchUndo>(&UndoParams::default())?;
+    let undone = session.call::<BranchUndo>(&UndoParams { name, id: None })?;
     if output.json {
         output.value(&undone)?;
     } else if undone.replaced {
-        output.line(format!("Branch {} has again what it had before its reset.", undone.branch.name));
+        let name = &undone.branch.name;
+        output
+            .line(format!("Branch {name} has again what it had before. `offshoot undo {name}` swaps back."));
     } else {
         output.line(format!("Brought back branch {}.", undone.branch.name));
     }

@@ -9,7 +9,7 @@ use offshoot_protocol::types::{
     Branch, BranchList, BranchParams, ComputeState, CreateParams, Nothing, ProtectParams, RenameParams,
     Subject, UndoParams, UndoResult, UrlResult,
 };
-use offshoot_storage::{BranchId, BranchSize, StorageError};
+use offshoot_storage::{BranchId, BranchSize, Former, StorageError};
 
 use super::binding::View;
 use super::book::Book;
@@ -31,7 +31,7 @@ pub(super) async fn list(engine: &Arc<Engine>) -> Result<BranchList> {
             let in_git = engine.repository.branches().unwrap_or_default();
             let branches = engine.store.branches()?;
             let protected = Book(&engine.store).protected()?;
-            let undo = engine.store.undoable()?.map(|undoable| undoable.name);
+            let undo = engine.store.undoable(&Former::Last)?.map(|undoable| undoable.name);
             let describe = |branch: offshoot_storage::Branch| {
                 let size =
                     engine.store.size(branch.id).unwrap_or(BranchSize { own_bytes: 0, shared_bytes: 0 });
@@ -263,24 +263,20 @@ pub(super) async fn reset(engine: &Arc<Engine>, params: BranchParams, call: &Cal
 /// `branch/undo`.
 pub(super) async fn undo(engine: &Arc<Engine>, params: UndoParams) -> Result<UndoResult> {
     let _structure = engine.structure.lock().await;
-    let undoable = engine.blocking(|engine| Ok(engine.store.undoable()?)).await?;
-    if let (Some(meant), Some(newest)) = (&params.name, &undoable)
-        && *meant != newest.name
-    {
-        let text = format!(
-            "`{}` was deleted or reset after `{meant}`, and the last one is undone first",
-            newest.name
-        );
-        return Err(Failure::user(text)
-            .hint("`offshoot undo` brings that one back; then `undo` again, if it is meant."));
-    }
+    let meant = match params {
+        UndoParams { id: Some(id), .. } => Former::Id(BranchId(id)),
+        UndoParams { name: Some(name), .. } => Former::Named(name),
+        UndoParams { .. } => Former::Last,
+    };
+    let asked = meant.clone();
+    let undoable = engine.blocking(move |engine| Ok(engine.store.undoable(&asked)?)).await?;
     if let Some((id, name)) = undoable.and_then(|undoable| Some((undoable.replaces?, undoable.name))) {
         unguarded(engine, id, &name).await?;
     }
     let (undone, before) = engine
-        .blocking(|engine| {
+        .blocking(move |engine| {
             let before = engine.store.branches()?;
-            let undone = engine.store.undo()?;
+            let undone = engine.store.undo(&meant)?;
             Book(&engine.store).set_parent(&undone.branch.name, None)?;
             Ok((undone, before))
         })

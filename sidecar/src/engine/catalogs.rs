@@ -131,8 +131,8 @@ fn fingerprint_sql(major: u32) -> String {
     // Others are busy if they have begun something that is not over, whether they are still connected or not.
     format!(
         "SELECT pg_catalog.string_agg(s, ' '),
-                EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend'
-                        AND pid <> pg_catalog.pg_backend_pid() AND state <> 'idle')
+                EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE backend_type OPERATOR(pg_catalog.=) 'client backend'
+                        AND pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid() AND state OPERATOR(pg_catalog.<>) 'idle')
          FROM ({}) AS sums",
         sums.join(" UNION ALL ")
     )
@@ -140,10 +140,17 @@ fn fingerprint_sql(major: u32) -> String {
 
 fn connect(store: &Store, socket: &Path) -> crate::failure::Result<Client> {
     let info = store.info();
+    // They outrank what the branch sets for its database and roles. Whoever may create objects there must not have them run by
+    // us: no function or operator is found but in `pg_catalog`, and no login trigger runs.
     let options = format!(
-        "-c statement_timeout={} -c lock_timeout={} -c default_transaction_read_only=on",
+        "-c statement_timeout={} -c lock_timeout={} -c default_transaction_read_only=on -c search_path=pg_catalog -c role=none{}",
         STATEMENT_PATIENCE.as_millis(),
-        LOCK_PATIENCE.as_millis()
+        LOCK_PATIENCE.as_millis(),
+        if info.postgres.version.major >= 17 {
+            " -c event_triggers=off -c transaction_timeout=0"
+        } else {
+            ""
+        }
     );
     let connected = Config::new()
         .host_path(socket.parent().unwrap_or(socket))

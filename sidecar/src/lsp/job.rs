@@ -1,7 +1,7 @@
 //! A request's work: on a thread of its own, with progress and a way to be cancelled.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use offshoot_postgres::Progress;
@@ -72,11 +72,43 @@ pub(super) struct Work {
     dropped: Arc<AtomicBool>,
 }
 
+/// Calls of this process under way; the engine serves few clients, and other windows and terminals are among them.
+static PLACES: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+const MOST_CALLS: usize = 8;
+/// How often one that waits looks whether it is still wanted.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// One of the [`MOST_CALLS`] calls.
+struct Place;
+
+impl Place {
+    /// Waits for its turn.
+    fn take(is_cancelled: &dyn Fn() -> bool) -> Result<Self> {
+        let mut taken = PLACES.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while *taken >= MOST_CALLS {
+            if is_cancelled() {
+                return Err(Failure::cancelled());
+            }
+            taken = PLACES.1.wait_timeout(taken, LOOK_INTERVAL).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        *taken += 1;
+        Ok(Self)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        *PLACES.0.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        PLACES.1.notify_one();
+    }
+}
+
 impl Work {
     /// Connects to the folder's engine, starting it if need be, and calls `M`.
     pub(super) fn call<M: Method>(&self, params: &M::Params) -> Result<M::Result> {
         let is_cancelled = || self.is_cancelled();
         let project = self.target.project()?;
+        let _place = Place::take(&is_cancelled)?;
         let host = Background { may_start: true, is_cancelled: &is_cancelled };
         let mut client = connect(project, &host)?;
         let mut progress = |p: &offshoot_protocol::types::Progress| self.step(&p.message, p.done, p.total);

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use offshoot_protocol::client::HangUp;
+use offshoot_protocol::error::Reason;
 use offshoot_protocol::method::{
     BranchGetList, ChangedNotification, EngineGetStatus, SchemaGetChanges, Subscribe, WorktreeGetStatus,
 };
@@ -124,5 +125,8 @@ pub(super) fn follow(
 /// The error of an engine that was stopped by somebody.
 pub(super) fn stopped() -> RpcError {
     let text = "the engine was stopped";
-    Failure::engine(text).hint("Restart the engine, or use any command: it starts by itself.").0
+    Failure::engine(text)
+        .reason(Reason::Stopped)
+        .hint("Start the engine, or use any command: it starts by itself.")
+        .0
 }

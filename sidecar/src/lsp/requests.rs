@@ -93,8 +93,8 @@ impl Backend {
     }
 
     pub(super) async fn undo(&self, params: EditorUndoParams) -> Answer<UndoResult> {
-        let EditorUndoParams { folder, name } = params;
-        let undo = UndoParams { name };
+        let EditorUndoParams { folder, id } = params;
+        let undo = UndoParams { name: None, id };
         job::run(&self.shared, short(&folder), move |work| work.call::<m::BranchUndo>(&undo)).await
     }
 

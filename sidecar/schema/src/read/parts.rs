@@ -15,6 +15,12 @@ pub(super) fn queries(major: u32) -> Vec<Query> {
         Query::new("inheritance", Shape::Facts(0), INHERITANCE),
         Query::new("sequence owners", Shape::Facts(0), SEQUENCE_OWNERS),
         Query::new("index roles", Shape::Facts(0), INDEX_ROLES),
+    ]
+}
+
+/// What is said of objects and parts that are known by then.
+pub(super) fn links() -> Vec<Query> {
+    vec![
         Query::new("comments", Shape::Attributes, COMMENTS),
         Query::new("grants", Shape::Grants, grants()),
         Query::new("dependencies", Shape::Edges, EDGES),

@@ -52,8 +52,10 @@ pub(super) enum Shape {
     Members,
     /// Other names for facts: rows of `class`, `oid` that stand for `of_class`, `of_oid`, `of_sub`.
     Aliases,
-    /// Attributes for facts that there are already.
+    /// Attributes for facts that there are already: `attribute` and `value`.
     Attributes,
+    /// The same, but each column is an attribute.
+    More,
     /// Grants.
     Grants,
     /// Edges.
@@ -79,18 +81,29 @@ impl Query {
 /// Leaves out what belongs to Postgres itself.
 pub(super) const USER_SCHEMA: &str = "n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'";
 
+/// Queries that share a round trip.
+pub(super) struct Batch {
+    /// What they read together, for people.
+    pub(super) what: &'static str,
+    pub(super) queries: Vec<Query>,
+}
+
 /// The queries in an order in which every object comes before its parts.
-pub(super) fn all(major: u32) -> Vec<Query> {
-    let mut queries = vec![
+pub(super) fn all(major: u32) -> Vec<Batch> {
+    let mut first = vec![
         Query::new("extension members", Shape::Members, MEMBERS),
         Query::new("schemas", Shape::Facts(class::NAMESPACE), SCHEMAS),
         Query::new("extensions", Shape::Facts(class::EXTENSION), EXTENSIONS),
     ];
-    queries.extend(relations::queries(major));
-    queries.extend(routines::queries(major));
-    queries.extend(rest::queries(major));
-    queries.extend(parts::queries(major));
-    queries
+    first.extend(relations::queries(major));
+    let mut rare = routines::queries(major);
+    rare.extend(rest::queries(major));
+    vec![
+        Batch { what: "tables, columns and types", queries: first },
+        Batch { what: "routines and rare objects", queries: rare },
+        Batch { what: "constraints, indexes and other parts", queries: parts::queries(major) },
+        Batch { what: "grants, comments and dependencies", queries: parts::links() },
+    ]
 }
 
 const MEMBERS: &str = "SELECT classid AS class, objid AS oid, refobjid AS of_oid \

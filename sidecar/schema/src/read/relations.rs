@@ -8,6 +8,8 @@ pub(super) fn queries(major: u32) -> Vec<Query> {
         Query::new("relations", Shape::Facts(class::CLASS), relations()),
         Query::new("sequences", Shape::Facts(class::CLASS), sequences()),
         Query::new("columns", Shape::Facts(class::CLASS), columns(major)),
+        Query::new("identity columns", Shape::More, identities()),
+        Query::new("not null constraints", Shape::More, not_null(major)),
         Query::new("aliases", Shape::Aliases, ALIASES),
     ]
 }
@@ -79,26 +81,13 @@ fn sequences() -> String {
 }
 
 fn columns(major: u32) -> String {
-    let not_null = if major >= 18 {
-        "LEFT JOIN pg_catalog.pg_constraint nn ON nn.conrelid = a.attrelid AND nn.contype = 'n' AND a.attnotnull \
-         AND nn.conkey = ARRAY[a.attnum]"
-    } else {
-        ""
-    };
-    let not_null_columns = if major >= 18 {
-        ", CASE WHEN NOT nn.convalidated THEN 'true' END AS not_null_not_valid, \
-         CASE WHEN nn.connoinherit THEN 'true' END AS not_null_no_inherit, \
-         nn.conname AS not_null_name"
-    } else {
-        ""
-    };
     let target = if major >= 17 { "a.attstattarget" } else { "nullif(a.attstattarget, -1)" };
     format!(
         "SELECT a.attrelid AS oid, a.attnum AS sub, 'column' AS kind, a.attname AS name, \
          CASE WHEN c.relkind = 'c' THEN 1247 ELSE 1259 END AS of_class, \
          CASE WHEN c.relkind = 'c' THEN c.reltype ELSE a.attrelid END AS of_oid, \
          pg_catalog.row_number() OVER (PARTITION BY a.attrelid ORDER BY a.attnum) AS position, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type, \
-         CASE WHEN a.attnotnull AND c.relkind <> 'c' THEN 'true' END AS not_null{not_null_columns}, \
+         CASE WHEN a.attnotnull AND c.relkind <> 'c' THEN 'true' END AS not_null, \
          CASE WHEN a.attcollation <> t.typcollation THEN pg_catalog.format('%I.%I', cn.nspname, co.collname) END AS collation, \
          CASE WHEN a.attinhcount > 0 THEN 'true' END AS inherited, \
          CASE WHEN a.attinhcount > 0 AND a.attislocal THEN 'true' END AS local, \
@@ -110,9 +99,7 @@ fn columns(major: u32) -> String {
            END AS storage, \
          CASE a.attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END AS compression, \
          {target} AS statistics, \
-         pg_catalog.array_to_json(a.attoptions) AS \"options[]\", {} AS \"foreign_options[]\", \
-         CASE WHEN sc.relname IS NOT NULL THEN pg_catalog.format('%I.%I', sn.nspname, sc.relname) END AS sequence_name, \
-         {SEQUENCE} \
+         pg_catalog.array_to_json(a.attoptions) AS \"options[]\", {} AS \"foreign_options[]\" \
          FROM pg_catalog.pg_attribute a \
          JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
@@ -120,14 +107,33 @@ fn columns(major: u32) -> String {
          LEFT JOIN pg_catalog.pg_collation co ON co.oid = a.attcollation \
          LEFT JOIN pg_catalog.pg_namespace cn ON cn.oid = co.collnamespace \
          LEFT JOIN pg_catalog.pg_attrdef ad ON ad.adrelid = a.attrelid AND ad.adnum = a.attnum AND a.attgenerated <> '' \
-         LEFT JOIN pg_catalog.pg_depend sd ON a.attidentity <> '' AND sd.refclassid = 1259 AND sd.refobjid = a.attrelid \
-           AND sd.refobjsubid = a.attnum AND sd.classid = 1259 AND sd.deptype = 'i' \
-         LEFT JOIN pg_catalog.pg_class sc ON sc.oid = sd.objid AND sc.relkind = 'S' \
-         LEFT JOIN pg_catalog.pg_namespace sn ON sn.oid = sc.relnamespace \
-         LEFT JOIN pg_catalog.pg_sequence q ON q.seqrelid = sc.oid {LIMITS} {not_null} \
          WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c') AND {USER_SCHEMA}",
         options("a.attfdwoptions")
     )
+}
+
+/// The sequences of identity columns. Apart from the columns, because the planner would take long ways to join them.
+fn identities() -> String {
+    format!(
+        "SELECT 1259 AS class, d.refobjid AS oid, d.refobjsubid AS sub, \
+         pg_catalog.format('%I.%I', n.nspname, c.relname) AS sequence_name, {SEQUENCE} \
+         FROM pg_catalog.pg_sequence q JOIN pg_catalog.pg_class c ON c.oid = q.seqrelid \
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         JOIN pg_catalog.pg_depend d ON d.classid = 1259 AND d.objid = q.seqrelid AND d.refclassid = 1259 AND d.deptype = 'i' \
+         JOIN pg_catalog.pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid AND a.attidentity <> '' {LIMITS}"
+    )
+}
+
+/// Names and validity of the constraints that Postgres 18 and later have for columns that are not null.
+fn not_null(major: u32) -> &'static str {
+    if major < 18 {
+        return "SELECT 1 WHERE false";
+    }
+    "SELECT 1259 AS class, a.attrelid AS oid, a.attnum AS sub, \
+     CASE WHEN NOT k.convalidated THEN 'true' END AS not_null_not_valid, \
+     CASE WHEN k.connoinherit THEN 'true' END AS not_null_no_inherit, k.conname AS not_null_name \
+     FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1] \
+     WHERE k.contype = 'n' AND a.attnotnull AND k.conrelid >= 16384"
 }
 
 /// Identity sequences stand for their columns, a view's rule for the view, array types for their elements,
@@ -192,7 +198,7 @@ fn types(major: u32) -> String {
            CASE WHEN t.typcollation <> 0 THEN 'true' END AS base_collatable) b ON t.typtype = 'b' \
          WHERE {USER_SCHEMA} AND (t.typtype IN ('e', 'd', 'r') OR t.typtype = 'c' AND c.relkind = 'c' \
            OR t.typtype = 'p' AND NOT t.typisdefined \
-           OR t.typtype = 'b' AND NOT EXISTS (SELECT FROM pg_catalog.pg_type e WHERE e.typarray = t.oid))"
+           OR t.typtype = 'b' AND NOT EXISTS (SELECT FROM pg_catalog.pg_type e WHERE e.oid = t.typelem AND e.typarray = t.oid))"
     )
     .replace("AS base_subscript", "AS base_subscript")
     .replace("CASE WHEN t.typsubscript <> 0 THEN", "CASE WHEN t.typtype = 'b' AND t.typsubscript <> 0 THEN")

@@ -40,8 +40,16 @@ pub(super) fn on_disk(cache: &Path, major: u32) -> Option<Installation> {
     let platform = platform()?;
     let cached = folder_of(cache, major);
     let beside = std::env::current_exe().ok();
-    let above = beside.iter().flat_map(|program| program.ancestors().skip(1));
+    let above =
+        beside.iter().flat_map(|program| program.ancestors().skip(1)).filter(|folder| is_ours(folder));
     std::iter::once(cached.as_path()).chain(above).find_map(|root| usable(root, platform, major))
+}
+
+/// Whether not everybody can put something into `folder`, as into `/tmp`: programs in it are run. Who owns it could change
+/// the program below it as well.
+fn is_ours(folder: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata(folder).is_ok_and(|facts| facts.mode() & 0o002 == 0)
 }
 
 fn folder_of(cache: &Path, major: u32) -> PathBuf {

@@ -1,0 +1,68 @@
+//! How long reading a big schema takes, by query.
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a measurement for people")]
+
+use std::time::{Duration, Instant};
+
+#[path = "../../tests/support/mod.rs"]
+mod support;
+
+use super::{assemble::Assembly, queries, row};
+
+/// Tables of ten columns with a key, a reference, an index, a check, a default and a comment each.
+fn schema(tables: usize) -> String {
+    format!(
+        "DO $$ BEGIN FOR i IN 1..{tables} LOOP \
+         EXECUTE format('CREATE TABLE t%s (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, parent bigint, \
+           name varchar(80) NOT NULL, state text DEFAULT ''new'', price numeric(12, 2) CHECK (price > 0), made timestamptz DEFAULT now(), \
+           seen date, data jsonb, flags int[], code char(3), FOREIGN KEY (parent) REFERENCES t%s)', i, i); \
+         EXECUTE format('CREATE INDEX t%s_name ON t%s (name, made)', i, i); \
+         EXECUTE format('COMMENT ON TABLE t%s IS ''table''', i); \
+         IF i % 200 = 0 THEN COMMIT; END IF; END LOOP; END $$"
+    )
+}
+
+#[test]
+#[ignore = "a measurement: run it by name, in a release build, with --nocapture"]
+fn time_of_each_query() {
+    let number =
+        |name: &str, or: usize| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(or);
+    let tables = number("OFFSHOOT_SPEED_TABLES", 5_000);
+    let Some(server) = support::Postgres::start(number("OFFSHOOT_SPEED_MAJOR", 15) as u32) else { return };
+    drop(server.database("big", &schema(tables)));
+    let mut client = server.connect("big");
+    if let Some(folder) = std::env::var_os("SPEED_DUMP") {
+        let folder = std::path::PathBuf::from(folder);
+        let shop = include_str!("../../tests/shop.sql");
+        let rare = include_str!("../../tests/rare.sql");
+        let mut other = server.database("shop", shop);
+        let mut third = server.database("rare", rare);
+        for (name, client) in [("big", &mut client), ("shop", &mut other), ("rare", &mut third)] {
+            let facts = super::read(client).unwrap();
+            std::fs::write(folder.join(name), serde_json::to_string_pretty(&facts).unwrap()).unwrap();
+        }
+    }
+    for _ in 0..3 {
+        let started = Instant::now();
+        let facts = super::read(&mut client).unwrap();
+        eprintln!("read {} facts of {tables} tables in {:?}", facts.facts.len(), started.elapsed());
+    }
+    client.batch_execute(super::BEGIN).unwrap();
+    let major = 15;
+    let mut assembly = Assembly::new(major);
+    let mut sum = Duration::ZERO;
+    for query in queries::all(major).into_iter().flat_map(|batch| batch.queries) {
+        let started = Instant::now();
+        let rows = row::fetch(&mut client, &query.sql).unwrap().pop().unwrap();
+        let fetched = started.elapsed();
+        let count = rows.len();
+        assembly.take(&query, &rows);
+        let taken = started.elapsed().saturating_sub(fetched);
+        sum += fetched + taken;
+        eprintln!("{:>9.1} ms {:>9.1} ms {count:>8} rows  {}", ms(fetched), ms(taken), query.what);
+    }
+    eprintln!("sum {sum:?}");
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}

@@ -1,0 +1,188 @@
+//! Reading the facts of a side.
+
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use offshoot_protocol::types::UrlResult;
+use offshoot_schema::{Facts, ReadError};
+use postgres::error::SqlState;
+use postgres::{Client, Config, NoTls};
+
+use super::side::{Side, shown};
+use crate::failure::{Failure, Result, chain};
+
+const CONNECT_PATIENCE: Duration = Duration::from_secs(15);
+/// Branches wake at their first connection, and may have to recover then.
+const WAKE_PATIENCE: Duration = Duration::from_mins(2);
+const READ_ATTEMPTS: u32 = 4;
+const READ_PAUSE: Duration = Duration::from_millis(50);
+/// An open transaction may have locked what has to be read.
+const LOCK_PATIENCE: &str = "SET lock_timeout = '10s'";
+
+/// Parameters of a URL that the client knows; libpq and poolers have others, which say nothing of the schema.
+const PARAMETERS: &[&str] =
+    &["user", "password", "dbname", "host", "hostaddr", "port", "options", "connect_timeout", "sslmode"];
+
+/// A side with its facts.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub(super) name: String,
+    pub(super) kind: &'static str,
+    pub(super) facts: Facts,
+}
+
+/// Reads both sides at once.
+pub(super) fn both(from: Side, to: Side) -> Result<(Read, Read)> {
+    thread::scope(|scope| {
+        let other = scope.spawn(|| one(from));
+        let to = one(to);
+        let from = other.join().map_err(|_| Failure::internal("reading a schema broke off"))?;
+        Ok((from?, to?))
+    })
+}
+
+/// Reads one side.
+pub(super) fn one(side: Side) -> Result<Read> {
+    let (name, kind) = (side.name(), side.kind());
+    let facts = match &side {
+        Side::Branch(address) => of_branch(address)?,
+        Side::Url(url) => of_url(url)?,
+        Side::File(path) => of_file(path)?,
+    };
+    Ok(Read { name, kind, facts })
+}
+
+fn of_branch(address: &UrlResult) -> Result<Facts> {
+    let place = format!("database branch {}", address.branch);
+    let mut config = Config::new();
+    config
+        .host(&address.host)
+        .port(address.port)
+        .user(&address.user)
+        .password(&address.password)
+        .dbname(&address.database)
+        .application_name("offshoot diff")
+        .connect_timeout(WAKE_PATIENCE);
+    let mut client = config.connect(NoTls).map_err(|e| unreachable(&place, &e))?;
+    client.batch_execute(LOCK_PATIENCE).map_err(|e| unreachable(&place, &e))?;
+    facts(&mut client, &place)
+}
+
+fn of_url(url: &str) -> Result<Facts> {
+    let place = shown(url);
+    // What the parser says may quote a part of the password.
+    let mut config = known(url).parse::<Config>().map_err(|_| {
+        Failure::user(format!("not a connection URL: {place}")).hint(
+            "It looks like postgres://user:password@host:5432/database. In a password, @ is written %40, / %2F, ? %3F, # %23 \
+             and % itself %25.",
+        )
+    })?;
+    if config.get_password().is_none()
+        && let Ok(password) = std::env::var("PGPASSWORD")
+    {
+        config.password(password);
+    }
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(CONNECT_PATIENCE);
+    }
+    config.application_name("offshoot diff");
+    let mut client = config.connect(NoTls).map_err(|e| unreachable(&place, &e))?;
+    facts(&mut client, &place)
+}
+
+/// The URL with only those parameters that the client knows.
+fn known(url: &str) -> String {
+    let Some((base, query)) = url.split_once('?') else { return url.to_owned() };
+    let is_known = |pair: &&str| pair.split_once('=').is_none_or(|(name, _)| PARAMETERS.contains(&name));
+    let lenient = |pair: &str| match pair {
+        // The client has no word for checking certificates; it says itself that it has no TLS.
+        "sslmode=verify-ca" | "sslmode=verify-full" => "sslmode=require".to_owned(),
+        "sslmode=allow" => "sslmode=prefer".to_owned(),
+        other => other.to_owned(),
+    };
+    let pairs: Vec<_> = query.split('&').filter(is_known).map(lenient).collect();
+    format!("{base}?{}", pairs.join("&"))
+}
+
+fn unreachable(place: &str, error: &postgres::Error) -> Failure {
+    let message = chain(error);
+    let failure = Failure::user(format!("cannot connect to {place}: {message}"));
+    let is_tls = ["TLS", "no encryption", "SSL off"].iter().any(|word| message.contains(word));
+    match error.code() {
+        _ if is_tls => {
+            failure.hint("Offshoot connects without TLS. Use a tunnel, or compare a file of facts.")
+        }
+        Some(code)
+            if [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION].contains(code) =>
+        {
+            failure.hint("Check user and password in the URL, or set PGPASSWORD.")
+        }
+        Some(_) => failure,
+        None if message.contains("password missing") => {
+            failure.hint("Put the password into the URL, or set PGPASSWORD.")
+        }
+        None => failure.hint("Check host and port, and that the server runs."),
+    }
+}
+
+/// Reads the whole schema, again if somebody changed it meanwhile: the functions of Postgres that write definitions look at
+/// the present, not at the snapshot, and miss what was dropped under them.
+fn facts(client: &mut Client, place: &str) -> Result<Facts> {
+    let mut attempt = 1;
+    loop {
+        match offshoot_schema::read(client) {
+            Ok(facts) => return Ok(facts),
+            Err(ReadError::Refused { code, .. }) if attempt < READ_ATTEMPTS && is_moving(&code) => {
+                thread::sleep(READ_PAUSE * attempt);
+                attempt += 1;
+            }
+            Err(ReadError::Refused { code, .. }) if code == SqlState::LOCK_NOT_AVAILABLE.code() => {
+                let message = format!("the schema of {place} cannot be read while a transaction changes it");
+                return Err(Failure::user(message).hint("Commit the transaction or roll it back."));
+            }
+            Err(error) => {
+                let message = format!("the schema of {place} cannot be read: {}", chain(&error));
+                return Err(Failure::user(message).hint(error.hint()));
+            }
+        }
+    }
+}
+
+fn is_moving(code: &str) -> bool {
+    let moving = [SqlState::INTERNAL_ERROR, SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_OBJECT];
+    moving.contains(&SqlState::from_code(code))
+}
+
+fn of_file(path: &Path) -> Result<Facts> {
+    let shown = path.display();
+    let bytes = std::fs::read(path).map_err(|e| Failure::user(format!("cannot read {shown}: {e}")))?;
+    let advice = "`offshoot schema export -o NAME.facts` writes such a file.";
+    let broken = |line: usize, what: &str| {
+        Failure::user(format!("{shown} is not a file of facts: line {line}: {what}")).hint(advice)
+    };
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let line = bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
+        broken(line, "it is not UTF-8")
+    })?;
+    let facts = Facts::from_text(text).map_err(|error| broken(error.line, &error.what))?;
+    if facts.major == 0 {
+        return Err(broken(2, "the line `server MAJOR` is missing"));
+    }
+    Ok(facts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::known;
+
+    #[test]
+    fn parameters_of_others_are_left_away() {
+        assert_eq!(
+            known("postgres://h/d?schema=x&sslmode=verify-full&user=u"),
+            "postgres://h/d?sslmode=require&user=u"
+        );
+        assert_eq!(known("postgres://h/d"), "postgres://h/d");
+        assert!(known("postgres://h/d?pgbouncer=true").parse::<postgres::Config>().is_ok());
+    }
+}

@@ -1,0 +1,140 @@
+//! The difference for people at a terminal: the diff document of the grammar `offshoot-diff`, and a line an object.
+
+use std::fmt::Write;
+
+use offshoot_schema::ChangeKind;
+
+use super::comparison::{Changed, Comparison, Danger, mode, one_line, sign, title};
+use super::lines::{self, Line};
+use crate::cli::output::Output;
+
+/// How wide the bar of `--stat` may become.
+const BAR_WIDTH: usize = 30;
+
+/// The diff document, coloured at a terminal.
+pub(super) fn document(comparison: &Comparison, output: Output) -> String {
+    let (from, to) = (one_line(&comparison.from.name), one_line(&comparison.to.name));
+    let mut blocks = vec![format!(
+        "{}\n# {}",
+        output.strong(&format!("# Database diff: {to} ← {from}")),
+        comparison.summary()
+    )];
+    let majors = (comparison.from.facts.major, comparison.to.facts.major);
+    if majors.0 != majors.1 {
+        blocks[0].push_str(&format!("\n# Postgres {} ← Postgres {}", majors.1, majors.0));
+    }
+    let hazards = comparison.hazards();
+    for changed in &comparison.changes {
+        let dangers = hazards.get(&changed.change.object).map_or(&[][..], Vec::as_slice);
+        blocks.push(object(changed, dangers, output));
+    }
+    let touched: Vec<_> = comparison
+        .also_touched()
+        .into_iter()
+        .map(|object| {
+            let remark = format!("# the plan touches {} on the way", title(object));
+            let dangers = hazards.get(object).map_or(&[][..], Vec::as_slice);
+            [vec![remark], hazard_lines(dangers, output)].concat().join("\n")
+        })
+        .collect();
+    let brief = comparison.brief_locks();
+    let locks: Vec<_> = brief
+        .iter()
+        .rev()
+        .map(|(level, names)| format!("# {} lock for a moment: {}", mode(*level), names.join(", ")))
+        .collect();
+    let unplanned: Vec<_> =
+        comparison.plan.unplanned.iter().map(|why| format!("# not planned: {}", one_line(why))).collect();
+    let blind: Vec<_> =
+        comparison.blind_spots().iter().map(|what| output.warn(&format!("? not modelled: {what}"))).collect();
+    let ends = [touched, locks, unplanned, blind];
+    blocks.extend(ends.iter().filter(|lines| !lines.is_empty()).map(|lines| lines.join("\n")));
+    blocks.join("\n\n")
+}
+
+fn object(changed: &Changed, dangers: &[Danger], output: Output) -> String {
+    let kind = changed.change.kind;
+    let head = format!("{} {}", sign(kind), title(&changed.change.object));
+    let mut text = vec![match kind {
+        ChangeKind::Added => output.good(&head),
+        ChangeKind::Removed => output.bad(&head),
+        ChangeKind::Changed => output.warn(&head),
+    }];
+    text.extend(hazard_lines(dangers, output));
+    let lines = compare(changed);
+    if lines::count(&lines) == (0, 0) {
+        text.extend(changed.beyond_sql.iter().map(|what| format!("      -- {what}")));
+    } else {
+        text.extend(lines::shorten(lines).into_iter().map(|line| paint(&line, output)));
+    }
+    text.join("\n")
+}
+
+fn hazard_lines(dangers: &[Danger], output: Output) -> Vec<String> {
+    dangers.iter().map(|danger| output.bad(&format!("! hazard: {}", danger.line()))).collect()
+}
+
+/// The lines of an object's two texts.
+pub(super) fn compare(changed: &Changed) -> Vec<Line> {
+    lines::compare(changed.from.as_deref().unwrap_or_default(), changed.to.as_deref().unwrap_or_default())
+}
+
+fn paint(line: &Line, output: Output) -> String {
+    match line {
+        Line::Both(text) => format!("      {text}").trim_end().to_owned(),
+        Line::New(text) => output.good(format!("    + {text}").trim_end()),
+        Line::Old(text) => output.bad(format!("    - {text}").trim_end()),
+        Line::Hidden(count) => output.faint(&format!("      -- {count} lines alike")),
+    }
+}
+
+/// A line an object, with how many lines of its text came and went.
+pub(super) fn stat(comparison: &Comparison, output: Output) -> String {
+    let rows: Vec<_> = comparison
+        .changes
+        .iter()
+        .map(|changed| {
+            let head = format!("{} {}", sign(changed.change.kind), title(&changed.change.object));
+            (head, lines::count(&compare(changed)))
+        })
+        .collect();
+    let width = |text: &str| unicode_width::UnicodeWidthStr::width(text);
+    let widest = rows.iter().map(|(head, _)| width(head)).max().unwrap_or(0);
+    let most = rows.iter().map(|(_, (new, old))| new + old).max().unwrap_or(0);
+    let digits = most.to_string().len();
+    let mut text = String::new();
+    for (head, (new, old)) in rows {
+        let bar = |count: usize| if most > BAR_WIDTH { (count * BAR_WIDTH).div_ceil(most) } else { count };
+        let (plus, minus) = ("+".repeat(bar(new)), "-".repeat(bar(old)));
+        let gap = " ".repeat(widest - width(&head));
+        let line = format!(
+            "{head}{gap} | {:>digits$} {}{}",
+            new + old,
+            paint_bar(&plus, output, true),
+            paint_bar(&minus, output, false)
+        );
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text + &comparison.summary()
+}
+
+fn paint_bar(bar: &str, output: Output, is_new: bool) -> String {
+    match (bar.is_empty(), is_new) {
+        (true, _) => String::new(),
+        (false, true) => output.good(bar),
+        (false, false) => output.bad(bar),
+    }
+}
+
+/// The plan as a script. What it leaves as it is stands in comments.
+pub(super) fn script(comparison: &Comparison) -> String {
+    let mut text = comparison.plan.sql();
+    for why in &comparison.plan.unplanned {
+        let _ = writeln!(text, "-- not planned: {}", one_line(why));
+    }
+    for (level, names) in comparison.brief_locks().iter().rev() {
+        let names: Vec<_> = names.iter().map(|name| one_line(name)).collect();
+        let _ = writeln!(text, "-- {} lock for a moment: {}", mode(*level), names.join(", "));
+    }
+    text
+}
