@@ -173,7 +173,7 @@ fn wrappers() -> String {
            CASE WHEN w.fdwhandler <> 0 THEN ' HANDLER ' || w.fdwhandler::pg_catalog.regproc::text ELSE '' END, \
            CASE WHEN w.fdwvalidator <> 0 THEN ' VALIDATOR ' || w.fdwvalidator::pg_catalog.regproc::text ELSE '' END) AS definition, \
          {} AS \"foreign_options[]\" FROM pg_catalog.pg_foreign_data_wrapper w",
-        options("w.fdwoptions")
+        shown("w.fdwoptions")
     )
 }
 
@@ -185,18 +185,25 @@ fn servers() -> String {
            CASE WHEN s.srvversion IS NOT NULL THEN pg_catalog.format(' VERSION %L', s.srvversion) ELSE '' END, w.fdwname) AS definition, \
          {} AS \"foreign_options[]\" FROM pg_catalog.pg_foreign_server s \
          JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw",
-        options("s.srvoptions")
+        shown("s.srvoptions")
     )
 }
 
-/// Secrets stay where they are.
+/// Those of the options in `column` that may be shown. Secrets stay where they are, whatever a wrapper calls them: a
+/// difference goes into pull requests.
+fn shown(column: &str) -> String {
+    options(&format!(
+        "(SELECT pg_catalog.array_agg(o) FROM pg_catalog.unnest({column}) o \
+         WHERE pg_catalog.split_part(o, '=', 1) !~* '(pass|secret|token|credential|key)')"
+    ))
+}
+
 fn user_mappings() -> String {
-    let shown = "(SELECT pg_catalog.array_agg(o) FROM pg_catalog.unnest(m.umoptions) o WHERE o !~ '^(password|passcode|secret|sslkey|sslpassword|token)')";
     format!(
         "SELECT m.umid AS oid, 'userMapping' AS kind, m.usename AS name, 1417 AS of_class, m.srvid AS of_oid, \
          CASE WHEN m.umuser = 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(m.usename) END AS \"user\", {} AS \"foreign_options[]\" \
          FROM pg_catalog.pg_user_mappings m",
-        options(shown)
+        shown("m.umoptions")
     )
 }
 

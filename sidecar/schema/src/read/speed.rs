@@ -27,27 +27,16 @@ fn time_of_each_query() {
     let number =
         |name: &str, or: usize| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(or);
     let tables = number("OFFSHOOT_SPEED_TABLES", 5_000);
-    let Some(server) = support::Postgres::start(number("OFFSHOOT_SPEED_MAJOR", 15) as u32) else { return };
+    let major = number("OFFSHOOT_SPEED_MAJOR", 15) as u32;
+    let Some(server) = support::Postgres::start(major) else { return };
     drop(server.database("big", &schema(tables)));
     let mut client = server.connect("big");
-    if let Some(folder) = std::env::var_os("SPEED_DUMP") {
-        let folder = std::path::PathBuf::from(folder);
-        let shop = include_str!("../../tests/shop.sql");
-        let rare = include_str!("../../tests/rare.sql");
-        let mut other = server.database("shop", shop);
-        let mut third = server.database("rare", rare);
-        for (name, client) in [("big", &mut client), ("shop", &mut other), ("rare", &mut third)] {
-            let facts = super::read(client).unwrap();
-            std::fs::write(folder.join(name), serde_json::to_string_pretty(&facts).unwrap()).unwrap();
-        }
-    }
     for _ in 0..3 {
         let started = Instant::now();
         let facts = super::read(&mut client).unwrap();
         eprintln!("read {} facts of {tables} tables in {:?}", facts.facts.len(), started.elapsed());
     }
     client.batch_execute(super::BEGIN).unwrap();
-    let major = 15;
     let mut assembly = Assembly::new(major);
     let mut sum = Duration::ZERO;
     for query in queries::all(major).into_iter().flat_map(|batch| batch.queries) {
