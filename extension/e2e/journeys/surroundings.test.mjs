@@ -41,6 +41,18 @@ for (const name of workbenchNames) {
       await window.close();
     });
 
+    journey('an_engine_that_was_stopped_is_started_by_a_click', async () => {
+      const window = await stage.window(server, project.folder);
+      await window.showContainer(CONTAINER);
+      await window.until(() => window.rowTexts(), /main/, 'the tree', 60_000);
+      await project.offshoot('engine', 'stop');
+      await window.until(() => window.welcomeText(), /was stopped/, 'the welcome');
+      assert.equal(await window.statusKind(STATUS), undefined, 'nothing is wrong');
+      await window.welcomeButton('Start Database Engine').click();
+      await window.until(() => window.rowTexts(), /main/, 'the tree again', 60_000);
+      await window.close();
+    });
+
     journey('a_broken_configuration_is_marked_on_its_line', async () => {
       const window = await stage.window(server, project.folder);
       await window.until(() => window.statusText(STATUS), /main/, 'the status bar', 60_000);

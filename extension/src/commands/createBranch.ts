@@ -36,7 +36,7 @@ async function createBranch(around: Surroundings, argument: unknown): Promise<vo
       prompt: vscode.l10n.t('Same schema and data as {0} has now; takes no space until something changes. The git branch of this name will use it.', parent.name),
       placeholder: vscode.l10n.t('Name of the new branch'),
       value: suggestion,
-      ...(known === undefined ? { step: STEPS, totalSteps: STEPS } : {}),
+      ...(known === undefined && ready.project.branches.length > 1 ? { step: STEPS, totalSteps: STEPS } : {}),
       taken: ready.project.branches.map(({ name }) => name),
     },
     async (name) =>

@@ -6,7 +6,7 @@ import type { Server } from '../server/server.js';
 import { settled } from '../server/settled.js';
 import { whyUnavailable } from '../server/state.js';
 import { activeReady } from '../views/activeFolder.js';
-import { computeWord, formatBytes } from '../views/words.js';
+import { computeWord, formatBytes, withoutIcons } from '../views/words.js';
 
 /** What a command may be given: a row of the tree, or the argument of a link. */
 export interface TargetArgument {
@@ -103,7 +103,7 @@ export function branchItems(ready: ReadyFolder, branches: readonly Branch[]): Br
 function branchItem(branch: Branch): BranchItem {
   const parent = branch.parent === undefined ? '' : `← ${branch.parent} · `;
   return {
-    label: `$(database) ${branch.name}`,
+    label: `$(database) ${withoutIcons(branch.name)}`,
     description: `${parent}${computeWord(branch.state)} · ${formatBytes(branch.ownBytes)}`,
     branch,
   };

@@ -64,16 +64,16 @@ async function chooseNewFolder({ server }: Surroundings, argument: unknown, titl
 
 /** All questions; *Back* goes to the one before. */
 async function askAll({ context }: Surroundings, folder: NewFolder, title: string): Promise<(ChosenSource & { postgres?: number }) | undefined> {
-  const place = (step: number): StepPlace => ({ title, step, totalSteps: 3 });
+  const place = (step: number, totalSteps: number): StepPlace => ({ title, step, totalSteps });
   for (;;) {
-    const source = await askSource(place(1), folder.state.root, folder.state.dumps, context.secrets);
+    const source = await askSource(place(1, 2), folder.state.root, folder.state.dumps, context.secrets);
     if (source === undefined) {
       return undefined;
     }
     if (source === BACK) {
       continue;
     }
-    const major = await askMajor(place(3));
+    const major = await askMajor(source.source.kind === 'server' ? place(3, 3) : place(2, 2));
     if (major === undefined) {
       return undefined;
     }

@@ -24,7 +24,7 @@ export async function askSource(place: StepPlace, root: string, dumps: readonly 
     separator(vscode.l10n.t('from a running server')),
     { label: `$(server) ${vscode.l10n.t('Copy a database…')}`, description: 'postgres://…', choose: async () => askServer(place, secrets) },
   ];
-  const picked = await askPick(place, vscode.l10n.t('What shall the first branch start with? Nothing is changed where it comes from'), items);
+  const picked = await askPick(place, vscode.l10n.t('What should the first branch hold? Where it comes from is only read'), items);
   if (picked === undefined || picked === BACK) {
     return picked;
   }
@@ -52,7 +52,7 @@ async function askFile(root: string): Promise<ChosenSource | undefined> {
 
 async function askServer(place: StepPlace, secrets: vscode.SecretStorage): Promise<Answered<ChosenSource>> {
   const text = await askText(
-    { ...place, step: 2 },
+    { ...place, step: 2, totalSteps: 3 },
     { prompt: vscode.l10n.t('Address of the database; the password is asked for next'), placeholder: 'postgres://user@host:5432/database', fault: addressFault },
   );
   if (text === undefined || text === BACK) {
@@ -65,7 +65,7 @@ async function askServer(place: StepPlace, secrets: vscode.SecretStorage): Promi
   const key = secretKey(address.url);
   const known = address.password ?? (await secrets.get(key));
   const password = await askText(
-    { ...place, step: 2 },
+    { ...place, step: 2, totalSteps: 3 },
     {
       prompt: vscode.l10n.t('Password for {0}; kept in the editor’s secret storage only. Leave it empty if there is none', new URL(address.url).host),
       placeholder: vscode.l10n.t('Password'),

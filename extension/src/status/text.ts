@@ -1,7 +1,7 @@
 import { l10n } from 'vscode';
 import { gitHeadName, type ReadyFolder } from '../model.js';
 import type { FolderState, NoteKind } from '../protocol/types.js';
-import { computeWord, escapeMarkdown, formatBytes, sentences } from '../views/words.js';
+import { computeWord, escapeMarkdown, formatBytes, sentences, withoutIcons } from '../views/words.js';
 import { wasStopped } from '../views/welcome.js';
 import type { ServerState } from '../server/state.js';
 
@@ -34,7 +34,7 @@ export function readyText(ready: ReadyFolder): StatusText {
   const suffix = busy || failed || branch?.state === 'asleep' ? state : undefined;
   const icon = busy ? '$(loading~spin)' : failed ? '$(error)' : '$(database)';
   return {
-    text: `${icon} ${plain(job === undefined ? [name, suffix].filter((part) => part !== undefined).join(' · ') : job.title)}`,
+    text: `${icon} ${withoutIcons(job === undefined ? [name, suffix].filter((part) => part !== undefined).join(' · ') : job.title)}`,
     alarm: failed ? 'error' : warns ? 'warning' : 'none',
     tooltip: tooltip(ready),
     spoken: [
@@ -137,9 +137,4 @@ export const TOOLTIP_COMMANDS: readonly string[] = [
 
 function simple(icon: string, text: string, alarm: StatusText['alarm'], tooltipText: string): StatusText {
   return { text: `${icon} ${text}`, alarm, tooltip: escapeMarkdown(tooltipText), spoken: `Offshoot: ${tooltipText}` };
-}
-
-/** A name as text, never as an icon: `$(…)` has a meaning in the status bar. */
-function plain(text: string): string {
-  return text.replace(/\$\(/g, '$\u200B(');
 }

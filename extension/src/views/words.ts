@@ -69,3 +69,8 @@ export function sentences(message: string, hint: string | undefined): string {
   const ended = /[.!?…]$/.test(first) ? first : `${first}.`;
   return hint === undefined || hint === '' ? ended : `${ended} ${hint}`;
 }
+
+/** A name as text, never as an icon: `$(…)` has a meaning in labels and in the status bar. */
+export function withoutIcons(text: string): string {
+  return text.replace(/\$\(/g, '$\u200B(');
+}

@@ -52,7 +52,7 @@ fn looks_like_dump(path: &Path, name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
     let called_so =
-        ["dump", "backup", "snapshot", "seed", "schema", "structure"].iter().any(|word| name.contains(word));
+        ["dump", "backup", "snapshot", "schema", "structure"].iter().any(|word| name.contains(word));
     if ends(&[".sql"]) {
         return called_so || head(path).windows(10).any(|window| window == b"PostgreSQL");
     }
