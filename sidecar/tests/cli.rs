@@ -59,6 +59,8 @@ fn help_tells_every_verb() {
       answer       Answer the question of a checkout with `on_checkout = "ask"`
       undo         Bring back the branch that was deleted or reset last
       sql          Run SQL, from the command line, a file or a prompt
+      diff         Show what the schema of branch B has that the one of A has not
+      schema       Write schemas to files
       exec         Run a program with DATABASE_URL and the PG* variables set
       engine       Look at the engine, the process behind the databases
       doctor       Check everything that Offshoot needs, and say what to do about the rest

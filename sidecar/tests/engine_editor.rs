@@ -83,11 +83,16 @@ impl<'t> Window<'t> {
     /// Asks again only when it is told to, until the answer is the wanted one.
     fn told_until(&mut self, what: Subject, mut holds: impl FnMut(&mut Self) -> bool) {
         while !holds(self) {
-            loop {
-                let told = self.client.next_notification::<ChangedNotification>(PATIENCE).unwrap();
-                if told.expect("nothing was told").what == what {
-                    break;
-                }
+            self.told(what);
+        }
+    }
+
+    /// Waits until it is told of a change.
+    fn told(&mut self, what: Subject) {
+        loop {
+            let told = self.client.next_notification::<ChangedNotification>(PATIENCE).unwrap();
+            if told.expect("nothing was told").what == what {
+                return;
             }
         }
     }
@@ -280,13 +285,16 @@ fn a_question_is_asked_answered_and_asked_again() {
 fn an_answer_is_forgotten_with_its_git_branch_and_when_there_is_a_database_branch() {
     let test = TestRepo::with_database();
     fs::write(test.repo.join("offshoot.toml"), "on_checkout = \"ask\"").unwrap();
-    test.git(&["checkout", "-q", "-b", "feature"]);
     let mut window = Window::open(&test);
+    test.git(&["checkout", "-q", "-b", "feature"]);
+    window.told(Subject::Branches);
     assert!(window.answer(Answer::UseParent).unwrap().ask.is_none());
     test.git(&["checkout", "-q", "main"]);
     window.status();
+    // One that has not been told of the answer yet, and so not of anything before the deletion.
+    let mut window = Window::open(&test);
     test.git(&["branch", "-D", "feature"]);
-    window.told_until(Subject::Branches, |_| true);
+    window.told(Subject::Branches);
     test.git(&["checkout", "-q", "-b", "feature"]);
     window.told_until(Subject::Worktrees, |window| window.status().ask.is_some());
 

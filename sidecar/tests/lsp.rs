@@ -37,8 +37,9 @@ fn the_status_follows_a_checkout_in_every_window() {
         assert_eq!(branch_names(&editor.ready_on("feature")), ["main", "feature"]);
     }
     test.git(&["checkout", "-q", "main"]);
-    let states = [one.ready_on("main"), other.ready_on("main")];
-    assert_eq!(states[0]["branches"], states[1]["branches"]);
+    for editor in [&mut one, &mut other] {
+        assert_eq!(branch_names(&editor.ready_on("main")), ["main", "feature"]);
+    }
 }
 
 #[test]
@@ -121,7 +122,8 @@ fn a_stopped_engine_stays_stopped_until_somebody_wants_it() {
     editor.ready_on("main");
     test.run(&["engine", "stop"]).ok();
     let state = editor.state(0, "it is told", is_kind("failed"));
-    assert!(state["error"]["hint"].as_str().unwrap().contains("Restart"), "{state}");
+    assert!(state["error"]["hint"].as_str().unwrap().contains("Start the engine"), "{state}");
+    assert_eq!(state["error"]["reason"], "stopped");
     assert_eq!(test.engine_pid(), None);
     // Somebody else starts it.
     test.run(&["status"]).ok();
