@@ -214,6 +214,9 @@ impl StorageError {
             Self::HasNoParent { .. } => {
                 "Create a fresh branch instead: `offshoot branch create NAME`.".into()
             }
+            Self::NothingToUndo => {
+                "`offshoot branch list` shows what is there; `offshoot undo NAME` brings back what an undo replaced.".into()
+            }
             Self::Locked { .. } => "Stop it with `offshoot engine stop`, or use it.".into(),
             Self::NotAStore { .. } => "Run `offshoot init` in the repository.".into(),
             Self::StoreExists { .. } => "Use it, or move it away first.".into(),
