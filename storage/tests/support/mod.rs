@@ -280,6 +280,14 @@ impl TestStore {
         }
     }
 
+    /// Connects as the product does: a branch whose server has given up since is started again.
+    pub fn reconnect_waking(&self, name: &str, database: &str) -> postgres::Client {
+        reconnect_after(&self.config(name, database), || {
+            self.store().poll_exits();
+            self.store().wake(self.id(name)).unwrap();
+        })
+    }
+
     /// Lets the branch's memory go, so that what is read next comes from its files.
     pub fn restart(&self, name: &str) {
         self.store().sleep(self.id(name)).unwrap();
@@ -289,8 +297,14 @@ impl TestStore {
 
 /// Connects again and again until the server takes connections after its own recovery.
 pub fn reconnect(config: &postgres::Config) -> postgres::Client {
+    reconnect_after(config, || ())
+}
+
+/// As [`reconnect`], and does `before` ahead of each attempt.
+fn reconnect_after(config: &postgres::Config, before: impl Fn()) -> postgres::Client {
     let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
     loop {
+        before();
         match config.connect(postgres::NoTls) {
             Ok(client) => return client,
             Err(error) => {
