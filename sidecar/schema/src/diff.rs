@@ -1,5 +1,7 @@
 //! The difference of two sets of facts, and what of it is noise.
 
+mod version;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -64,7 +66,10 @@ pub fn diff(from: &Facts, to: &Facts, noise: &Noise) -> Vec<Difference> {
         let new = if order.is_ge() { news.next() } else { None };
         let (id, delta) = match (old, new) {
             (Some((id, old)), Some((_, new))) => {
-                let changed = noise.changed(id, old, new);
+                let mut changed = noise.changed(id, old, new);
+                if from.major != to.major {
+                    changed.retain(|name| !version::explains(id, name, old, new));
+                }
                 if changed.is_empty() {
                     continue;
                 }
@@ -94,6 +99,8 @@ impl Noise {
             (Kind::Column, "position") => !self.column_order,
             (Kind::Grant, "position") => !self.grant_order,
             (Kind::Inheritance, "position") => true,
+            // It is the parent's business, and cannot be changed here.
+            (Kind::Column, "not_null_name") => old.is("inherited") && new.is("inherited"),
             (Kind::MaterializedView, "unpopulated") => !self.populated,
             (Kind::Collation, "version") => !self.collation_versions,
             (Kind::Extension, "version") => {

@@ -17,14 +17,15 @@ mod render;
 mod sql;
 mod text;
 mod three_way;
+mod tokens;
 
 pub use fact::{Fact, FactId, Facts, Value};
 pub use kind::{Kind, Kind as ObjectKind};
-pub use object::{Change, ChangeKind, Object, changes};
+pub use object::{Change, ChangeKind, Object, changes, changes_counting};
 pub use plan::{Plan, PlanOptions, plan};
 #[cfg(feature = "postgres")]
-pub use read::{ReadError, read};
-pub use rename::{RenameCandidate, renames};
+pub use read::{ReadError, read, read_settled};
+pub use rename::{Rename, RenameCandidate, RenameError, Renames, renames};
 pub use sql::{literal, quote};
 pub use text::TextError;
 pub use three_way::{Conflict, ThreeWay, three_way};

@@ -76,9 +76,13 @@ impl Facts {
 
 /// The objects that differ, sorted; noise is left out. See [`crate::diff`] for the details and for options.
 pub fn changes(from: &Facts, to: &Facts) -> Vec<Change> {
-    let noise = crate::diff::Noise::default();
+    changes_counting(from, to, &crate::diff::Noise::default())
+}
+
+/// Like [`changes`], with some noise taken for a difference.
+pub fn changes_counting(from: &Facts, to: &Facts, noise: &crate::diff::Noise) -> Vec<Change> {
     let mut objects = BTreeSet::new();
-    for difference in crate::diff::diff(from, to, &noise) {
+    for difference in crate::diff::diff(from, to, noise) {
         objects.insert(Object::of(&difference.id));
     }
     let change = |object: Object| {

@@ -2,23 +2,29 @@
 
 mod alter;
 mod column;
+mod convert;
 mod extra;
 mod fate;
 mod fold;
+mod foreign;
 mod graph;
 mod hazard;
 mod implied;
+mod names;
 mod nodes;
 mod online;
 mod order;
 mod partition;
+mod typed;
 mod view;
 
 use serde::{Deserialize, Serialize};
 
 use crate::diff::Noise;
 use crate::fact::Facts;
+use crate::kind::Kind;
 use crate::object::Object;
+use crate::rename::{Applied, Renames};
 
 pub use hazard::{Hazard, HazardKind, Lock, LockLevel};
 
@@ -30,6 +36,8 @@ pub struct PlanOptions {
     pub noise: Noise,
     /// Take the form that lets others go on reading and writing, where there is one.
     pub online: bool,
+    /// What a person has confirmed to be the same under another name. One that does not fit is named in [`Plan::unplanned`].
+    pub renames: Renames,
 }
 
 /// What a step does to its object.
@@ -132,5 +140,34 @@ pub const SETTINGS: &[&str] =
 
 /// Plans how to turn a database with the schema `from` into one with the schema `to`.
 pub fn plan(from: &Facts, to: &Facts, options: &PlanOptions) -> Plan {
-    nodes::build(fate::Fates::decide(from, to, options), options)
+    if options.renames.is_empty() {
+        return nodes::build(fate::Fates::decide(from, to, options), options);
+    }
+    let (renamed, applied, refused) = options.renames.apply(from, to);
+    let mut plan = nodes::build(fate::Fates::decide(&renamed, to, options), options);
+    if !applied.is_empty() {
+        plan.parts.insert(0, Part { transactional: true, steps: applied.iter().map(rename_step).collect() });
+    }
+    plan.unplanned.extend(refused);
+    plan
+}
+
+fn rename_step(applied: &Applied) -> Step {
+    let table = matches!(
+        applied.id.root().kind,
+        Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView
+    );
+    let level = if applied.id.kind == Kind::Index {
+        LockLevel::ShareUpdateExclusive
+    } else {
+        LockLevel::AccessExclusive
+    };
+    Step {
+        object: Object::of(&applied.id),
+        what: applied.id.to_string(),
+        action: Action::Alter,
+        statements: vec![applied.statement.clone()],
+        hazards: Vec::new(),
+        lock: table.then_some(Lock { level, brief: true }),
+    }
 }

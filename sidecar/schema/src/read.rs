@@ -13,6 +13,8 @@ mod speed;
 
 pub use error::ReadError;
 
+use std::time::Duration;
+
 use crate::fact::Facts;
 use queries::Query;
 
@@ -38,6 +40,27 @@ pub fn read(client: &mut postgres::Client) -> Result<Facts, ReadError> {
     let facts = read?;
     ended?;
     Ok(facts)
+}
+
+/// How often a schema that moves is read, and the pause before the second time; later ones grow.
+const ATTEMPTS: u32 = 6;
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Like [`read`], again if somebody changed the schema under the reading.
+///
+/// # Errors
+/// Those of [`read`]; [`ReadError::is_moving`] if the schema does not come to rest within six attempts.
+pub fn read_settled(client: &mut postgres::Client) -> Result<Facts, ReadError> {
+    let mut attempt = 1;
+    loop {
+        match read(client) {
+            Err(error) if attempt < ATTEMPTS && error.is_moving() => {
+                std::thread::sleep(PAUSE * attempt);
+                attempt += 1;
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Compiling queries costs more than it brings: the planner overrates those over catalogs. And right after a big schema was

@@ -1,4 +1,8 @@
-//! Renames: what looks like one, with the reason. They are offered and never guessed.
+//! Renames: what looks like one, with the reason. They are offered and never guessed; a person confirms them.
+
+mod apply;
+mod parse;
+mod rewrite;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::diff::{Delta, Noise, diff};
 use crate::fact::{Fact, FactId, Facts};
 use crate::kind::Kind;
-use crate::render::name;
-use crate::sql;
+
+pub(crate) use apply::Applied;
+pub use parse::{Rename, RenameError, Renames};
 
 /// Something that went and something that came, which may be the same under another name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,14 +27,14 @@ pub struct RenameCandidate {
     pub reason: String,
     /// The statement that renames it.
     pub statement: String,
+    /// The line that confirms it, `-- offshoot:rename table public.a -> b`; see [`Renames::parse`].
+    pub line: String,
 }
 
 /// How many of a hundred columns have to be alike for a table to be offered.
 const ALIKE_PERCENT: usize = 60;
 
-/// The renames that a person may confirm, tables before columns.
-///
-/// A confirmed one is run on `from` before the schema is read again and planned.
+/// The renames that a person may confirm: schemas and tables before their parts.
 pub fn renames(from: &Facts, to: &Facts) -> Vec<RenameCandidate> {
     let (mut gone, mut new) = (Vec::new(), Vec::new());
     for difference in diff(from, to, &Noise::default()) {
@@ -45,24 +50,52 @@ pub fn renames(from: &Facts, to: &Facts) -> Vec<RenameCandidate> {
             let reason = match old.kind {
                 Kind::Table => tables(from, to, old, fresh),
                 Kind::Column if old.of == fresh.of => columns(from, to, old, fresh),
+                Kind::View | Kind::MaterializedView | Kind::Type | Kind::Domain | Kind::Sequence => {
+                    same_text(from, to, old, fresh)
+                }
+                Kind::Constraint | Kind::Policy if old.of == fresh.of => same_text(from, to, old, fresh),
+                kind if kind.is_routine() => same_text(from, to, old, fresh),
                 _ => None,
             };
-            candidates.extend(reason.map(|reason| candidate(old, fresh, reason)));
+            candidates.extend(reason.and_then(|reason| candidate(from, old, fresh, reason)));
         }
+    }
+    for difference in diff(from, to, &Noise::default()) {
+        candidates.extend(values(from, to, &difference.id));
     }
     candidates.sort_by(|a, b| (a.from.kind, &a.from, &a.to).cmp(&(b.from.kind, &b.from, &b.to)));
     candidates
 }
 
-fn candidate(from: &FactId, to: &FactId, reason: String) -> RenameCandidate {
-    let new = sql::quote(&to.name);
-    let statement = match from.kind {
-        Kind::Column => {
-            format!("{} RENAME COLUMN {} TO {new}", name::alter(from.owner()), sql::quote(&from.name))
-        }
-        _ => format!("{} RENAME TO {new}", name::alter(from)),
+fn candidate(facts: &Facts, from: &FactId, to: &FactId, reason: String) -> Option<RenameCandidate> {
+    let line = parse::line(from, to)?;
+    let statement = apply::statement(facts, from, &parse::bare_name(to));
+    Some(RenameCandidate { from: from.clone(), to: to.clone(), reason, statement, line })
+}
+
+/// Objects that are the same but for their names.
+fn same_text(from: &Facts, to: &Facts, old: &FactId, new: &FactId) -> Option<String> {
+    let parts = |facts: &Facts, id: &FactId| -> Vec<String> {
+        let columns = facts.parts_of_kind(id, Kind::Column);
+        columns.into_iter().map(|(id, fact)| format!("{} {:?}", id.name, fact.text("type"))).collect()
     };
-    RenameCandidate { from: from.clone(), to: to.clone(), reason, statement }
+    (apply::is_alike(from, old, to, new) && parts(from, old) == parts(to, new))
+        .then(|| "it is the same under another name".to_owned())
+}
+
+/// A value of an enum that went from where one came.
+fn values(from: &Facts, to: &Facts, id: &FactId) -> Option<RenameCandidate> {
+    let (old, new) = (from.get(id)?.list("labels"), to.get(id)?.list("labels"));
+    let differ: Vec<usize> =
+        (0..old.len().min(new.len())).filter(|place| old[*place] != new[*place]).collect();
+    let [place] = differ.as_slice() else { return None };
+    let (before, after) = (&old[*place], &new[*place]);
+    if old.len() != new.len() || old.contains(after) || new.contains(before) {
+        return None;
+    }
+    let (line, statement) = parse::value_line(id, before, after);
+    let reason = "one value of the enum went and one came in its place".to_owned();
+    Some(RenameCandidate { from: id.clone(), to: id.clone(), reason, statement, line })
 }
 
 fn tables(from: &Facts, to: &Facts, old: &Arc<FactId>, new: &Arc<FactId>) -> Option<String> {

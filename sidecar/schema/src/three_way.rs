@@ -1,5 +1,9 @@
 //! What two sides made of one schema since they parted, and where that collides.
 
+mod depend;
+mod names;
+mod same;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -14,16 +18,16 @@ use crate::object::{Change, ChangeKind, Object};
 pub struct Conflict {
     /// The object, as a person sees it.
     pub object: Object,
-    /// What collides, for people.
+    /// What collides, for people. It calls the sides *the branch* and *the parent*.
     pub reason: String,
 }
 
 /// The changes of two sides since the fork point, object by object.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThreeWay {
-    /// Only mine.
+    /// What mine changed and theirs did not, or not alike.
     pub mine: Vec<Change>,
-    /// Only theirs.
+    /// What theirs changed and mine did not, or not alike. An object of which each side changed another part is in both lists.
     pub theirs: Vec<Change>,
     /// The same on both sides.
     pub both: Vec<Change>,
@@ -31,58 +35,69 @@ pub struct ThreeWay {
     pub conflicts: Vec<Conflict>,
 }
 
-type Deltas = BTreeMap<Arc<FactId>, Delta>;
+/// One of the two sides.
+struct Side<'a> {
+    facts: &'a Facts,
+    deltas: BTreeMap<Arc<FactId>, Delta>,
+    /// What people call it.
+    name: &'static str,
+}
 
 /// Compares `mine` and `theirs`, each with the `fork` point that they have in common.
 ///
-/// Changes of different parts, or of different attributes of one part, do not collide unless one side drops or
-/// changes what the other's change refers to.
+/// Changes of different parts, or of different attributes of one part, do not collide unless one side drops or changes what
+/// the other's change refers to, both take a name that can be given once, or both seem to rename the same thing.
 pub fn three_way(fork: &Facts, mine: &Facts, theirs: &Facts) -> ThreeWay {
-    let noise = Noise::default();
-    let deltas = |facts: &Facts| -> Deltas {
-        diff(fork, facts, &noise).into_iter().map(|difference| (difference.id, difference.delta)).collect()
-    };
-    let (ours, others) = (deltas(mine), deltas(theirs));
+    let side = |facts, name| Side::new(fork, facts, name);
+    let (ours, others) = (side(mine, "the branch"), side(theirs, "the parent"));
+    let alike: BTreeSet<&FactId> = ours
+        .deltas
+        .keys()
+        .filter(|id| others.deltas.contains_key(*id) && mine.get(id) == theirs.get(id))
+        .map(|id| &**id)
+        .collect();
     let mut conflicts = BTreeSet::new();
-    let mut alike: BTreeSet<&FactId> = BTreeSet::new();
-    for (id, delta) in &ours {
-        let Some(other) = others.get(id) else { continue };
-        match collision(id, mine, theirs, delta, other) {
-            Some(reason) => {
-                conflicts.insert(Conflict { object: Object::of(id), reason });
-            }
-            None if mine.get(id) == theirs.get(id) => {
-                alike.insert(id);
-            }
-            None => {}
-        }
-    }
-    undercut(&ours, &others, theirs, "mine", "theirs", &mut conflicts);
-    undercut(&others, &ours, mine, "theirs", "mine", &mut conflicts);
+    same::collisions(fork, &ours, &others, &alike, &mut conflicts);
+    depend::collisions(&ours, &others, &alike, &mut conflicts);
+    depend::collisions(&others, &ours, &alike, &mut conflicts);
+    names::collisions(fork, &ours, &others, &mut conflicts);
     let bad: BTreeSet<&Object> = conflicts.iter().map(|conflict| &conflict.object).collect();
-    let side = |deltas: &Deltas, facts: &Facts| -> BTreeSet<Change> {
-        let objects: BTreeSet<Object> = deltas.keys().map(|id| Object::of(id)).collect();
-        objects
-            .into_iter()
-            .filter(|object| !bad.contains(object))
-            .map(|object| Change { kind: kind(fork, facts, &object.id()), object })
-            .collect()
+    let objects = |side: &Side<'_>, only: &dyn Fn(&FactId) -> bool| -> BTreeSet<Object> {
+        let all = side.deltas.keys().filter(|id| only(id)).map(|id| Object::of(id));
+        all.filter(|object| !bad.contains(object)).collect()
     };
-    let same = |deltas: &Deltas, object: &Object| {
-        deltas.keys().filter(|id| Object::of(id) == *object).all(|id| alike.contains(&**id))
+    let own = |side: &Side<'_>| objects(side, &|id| !alike.contains(id));
+    let (left, right) = (own(&ours), own(&others));
+    let changes = |objects: BTreeSet<Object>, facts: &Facts| -> Vec<Change> {
+        let change = |object: Object| Change { kind: kind(fork, facts, &object.id()), object };
+        objects.into_iter().map(change).collect()
     };
-    let (left, right) = (side(&ours, mine), side(&others, theirs));
-    let is_both = |change: &&Change| {
-        left.contains(change)
-            && right.contains(change)
-            && same(&ours, &change.object)
-            && same(&others, &change.object)
-    };
+    let both: BTreeSet<Object> = objects(&ours, &|id| alike.contains(id))
+        .into_iter()
+        .filter(|object| !left.contains(object) && !right.contains(object))
+        .collect();
     ThreeWay {
-        both: left.iter().filter(is_both).cloned().collect(),
-        mine: left.iter().filter(|change| !is_both(change)).cloned().collect(),
-        theirs: right.iter().filter(|change| !is_both(change)).cloned().collect(),
+        both: changes(both, mine),
+        mine: changes(left, mine),
+        theirs: changes(right, theirs),
         conflicts: conflicts.into_iter().collect(),
+    }
+}
+
+impl<'a> Side<'a> {
+    fn new(fork: &Facts, facts: &'a Facts, name: &'static str) -> Self {
+        let differences = diff(fork, facts, &Noise::default());
+        let deltas = differences.into_iter().map(|difference| (difference.id, difference.delta)).collect();
+        Self { facts, deltas, name }
+    }
+
+    /// What it added.
+    fn added(&self) -> impl Iterator<Item = &Arc<FactId>> {
+        self.deltas.iter().filter(|(_, delta)| **delta == Delta::Added).map(|(id, _)| id)
+    }
+
+    fn adds(&self, id: &FactId) -> bool {
+        self.deltas.get(id) == Some(&Delta::Added)
     }
 }
 
@@ -94,72 +109,15 @@ fn kind(fork: &Facts, facts: &Facts, id: &FactId) -> ChangeKind {
     }
 }
 
-/// Why two changes of the same fact cannot both be.
-fn collision(id: &FactId, mine: &Facts, theirs: &Facts, ours: &Delta, others: &Delta) -> Option<String> {
-    match (ours, others) {
-        (Delta::Removed, Delta::Removed) => None,
-        (Delta::Removed, _) => Some(format!("mine drops {id}, theirs changes it")),
-        (_, Delta::Removed) => Some(format!("theirs drops {id}, mine changes it")),
-        (Delta::Added, _) | (_, Delta::Added) => {
-            let same = |name: &String| {
-                let value = |facts: &Facts| facts.get(id).and_then(|fact| fact.attributes.get(name).cloned());
-                name == "position" || value(mine) == value(theirs)
-            };
-            let names = [mine, theirs]
-                .into_iter()
-                .filter_map(|facts| facts.get(id))
-                .flat_map(|fact| fact.attributes.keys());
-            let differ = names.filter(|name| !same(name)).count() > 0;
-            differ.then(|| format!("both add {id}, each another"))
-        }
-        (Delta::Changed(ours), Delta::Changed(others)) => {
-            let differs = |name: &&String| {
-                let value =
-                    |facts: &Facts| facts.get(id).and_then(|fact| fact.attributes.get(*name).cloned());
-                value(mine) != value(theirs)
-            };
-            let names: Vec<&str> = ours.intersection(others).filter(differs).map(String::as_str).collect();
-            (!names.is_empty()).then(|| format!("both change {} of {id}, each otherwise", names.join(", ")))
-        }
+/// The name of a part for people; of one without a name of its own just its kind.
+fn shown(id: &FactId) -> String {
+    match &id.of {
+        Some(of) if id.name.is_empty() => format!("{} of {}", id.kind, shown(of)),
+        Some(of) => format!("{} {} of {}", id.kind, id.sql(), shown(of)),
+        None => id.to_string(),
     }
 }
 
-/// One side drops, or changes the type of, what the other side's changes are part of or refer to.
-fn undercut(
-    ours: &Deltas,
-    others: &Deltas,
-    their_facts: &Facts,
-    us: &str,
-    them: &str,
-    conflicts: &mut BTreeSet<Conflict>,
-) {
-    let mut touched: BTreeMap<Arc<FactId>, &'static str> = BTreeMap::new();
-    for (id, delta) in ours {
-        match delta {
-            Delta::Removed => touched.insert(Arc::clone(id), "drops"),
-            Delta::Changed(names) if names.contains("type") => {
-                touched.insert(Arc::clone(id), "changes the type of")
-            }
-            _ => None,
-        };
-    }
-    for (id, delta) in others {
-        if *delta == Delta::Removed {
-            continue;
-        }
-        let mut of = id.of.as_ref();
-        while let Some(whole) = of {
-            if touched.get(whole) == Some(&"drops") && !ours.contains_key(id) {
-                let reason = format!("{us} drops {whole}, {them} changes {id}");
-                conflicts.insert(Conflict { object: Object::of(id), reason });
-            }
-            of = whole.of.as_ref();
-        }
-        for reference in their_facts.get(id).into_iter().flat_map(|fact| &fact.references) {
-            if let Some(verb) = touched.get(reference).filter(|_| !ours.contains_key(id)) {
-                let reason = format!("{us} {verb} {reference}, which {id} of {them} refers to");
-                conflicts.insert(Conflict { object: Object::of(id), reason });
-            }
-        }
-    }
+fn conflict(id: &FactId, reason: String) -> Conflict {
+    Conflict { object: Object::of(id), reason }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::fate::{Fates, is_note, is_outward};
-use super::{column, extra, view};
+use super::{column, extra, foreign, view};
 use crate::fact::{Fact, FactId};
 use crate::kind::Kind;
 use crate::render::{self, grant, name, part, routine, table, types};
@@ -41,7 +41,7 @@ pub(super) fn is_possible(fates: &Fates<'_>, id: &FactId, attributes: &BTreeSet<
         Kind::Statistics => only(&["statistics"]),
         Kind::Inheritance => only(&["position"]),
         Kind::Server | Kind::ForeignDataWrapper | Kind::UserMapping => {
-            only(&["foreign_options", "definition"])
+            only(&["foreign_options", "definition"]) && foreign::is_alterable(id.kind, old, new)
         }
         Kind::Collation => only(&["version"]),
         _ => false,
@@ -72,12 +72,18 @@ pub(super) fn statements(fates: &Fates<'_>, id: &FactId, names: &BTreeSet<String
     } else {
         Vec::new()
     };
-    if names.contains("owner") {
+    if names.contains("owner") && !follows_table(fates, id) {
         statements.extend(new.text("owner").and_then(|owner| render::set_owner(id, new, owner)));
     }
     let notes = names.iter().filter(|name| is_note(name));
     statements.extend(notes.filter_map(|name| render::annotate(id, new, name)));
     statements
+}
+
+/// Whether it is a sequence that a column owns before and after: it has the owner of the table.
+fn follows_table(fates: &Fates<'_>, id: &FactId) -> bool {
+    let link = FactId::part(std::sync::Arc::new(id.clone()), Kind::SequenceOwner, "");
+    id.kind == Kind::Sequence && fates.get(&link).is_none() && fates.to.get(&link).is_some()
 }
 
 fn inward(fates: &Fates<'_>, id: &FactId, old: &Fact, new: &Fact, names: &BTreeSet<String>) -> Vec<String> {
@@ -104,9 +110,7 @@ fn inward(fates: &Fates<'_>, id: &FactId, old: &Fact, new: &Fact, names: &BTreeS
         Kind::Statistics => {
             vec![format!("{alter} SET STATISTICS {}", new.text("statistics").unwrap_or("-1"))]
         }
-        Kind::Server | Kind::ForeignDataWrapper => {
-            vec![format!("{alter} OPTIONS ({})", foreign_options(old, new))]
-        }
+        Kind::Server | Kind::ForeignDataWrapper => foreign::statements(&alter, id.kind, old, new),
         Kind::UserMapping => {
             let user = new.text("user").unwrap_or_default();
             let server = id.owner().sql();

@@ -73,6 +73,16 @@ fn using(column: &str, old: &str, new: &str) -> Option<String> {
     Some(if direct { format!("{column}::{new}") } else { format!("{column}::text::{new}") })
 }
 
+/// The old value of a column as one of the new type.
+pub(super) fn value(fates: &Fates<'_>, column: &str, old: &Fact, new: &Fact) -> String {
+    let (was, is) = (old.text("type").unwrap_or_default(), new.text("type").unwrap_or_default());
+    if old.references.iter().any(|reference| fates.swapped.contains(reference)) {
+        return format!("{column}::text::{is}");
+    }
+    let using = if was == is { None } else { using(column, was, is) };
+    using.unwrap_or_else(|| column.to_owned())
+}
+
 /// Gives a column that is made anew elsewhere another name.
 pub(super) fn away(fates: &Fates<'_>, id: &FactId, other: &str) -> Vec<String> {
     let alter = name::alter(id.owner());
@@ -99,8 +109,13 @@ pub(super) fn anew(fates: &Fates<'_>, id: &FactId, other: &str) -> Vec<String> {
     let added = table::column(fates.to, id, &bare, &|_| false);
     let (was, is) = (old.text("type").unwrap_or_default(), new.text("type").unwrap_or_default());
     let other = sql::quote(other);
-    let value =
-        if was == is { other } else { using(&other, was, is).unwrap_or_else(|| format!("{other}::{is}")) };
+    let swapped = old.references.iter().any(|reference| fates.swapped.contains(reference));
+    let value = match using(&other, was, is) {
+        _ if swapped => format!("{other}::text::{is}"),
+        _ if was == is => other,
+        Some(using) => using,
+        None => format!("{other}::{is}"),
+    };
     let collation = new.text("collation").map(|name| format!(" COLLATE {name}")).unwrap_or_default();
     let mut statements = vec![
         format!("{} ADD COLUMN {added}", name::alter(owner)),
@@ -130,7 +145,7 @@ pub(super) fn statements(fates: &Fates<'_>, id: &FactId, names: &BTreeSet<String
     let owner = id.owner();
     let column = sql::quote(&id.name);
     if owner.kind == Kind::Type {
-        return of_composite(id, new, names);
+        return of_composite(fates, id, new, names);
     }
     let alter = format!("{} ALTER COLUMN {column}", name::alter(owner));
     let only = format!("{} ALTER COLUMN {column}", name::alter_only(owner));
@@ -169,14 +184,17 @@ pub(super) fn statements(fates: &Fates<'_>, id: &FactId, names: &BTreeSet<String
     statements
 }
 
-fn of_composite(id: &FactId, new: &Fact, names: &BTreeSet<String>) -> Vec<String> {
+fn of_composite(fates: &Fates<'_>, id: &FactId, new: &Fact, names: &BTreeSet<String>) -> Vec<String> {
     let mut statements = Vec::new();
     if names.contains("type") || names.contains("collation") {
         let collation = new.text("collation").map(|name| format!(" COLLATE {name}")).unwrap_or_default();
         let new_type = new.text("type").unwrap_or_default();
         let column = sql::quote(&id.name);
-        statements
-            .push(format!("{} ALTER ATTRIBUTE {column} TYPE {new_type}{collation}", name::alter(id.owner())));
+        let cascade = if super::typed::has_tables(fates, id.owner()) { " CASCADE" } else { "" };
+        statements.push(format!(
+            "{} ALTER ATTRIBUTE {column} TYPE {new_type}{collation}{cascade}",
+            name::alter(id.owner())
+        ));
     }
     let notes = names.iter().filter(|name| is_note(name));
     statements.extend(notes.filter_map(|name| render::annotate(id, new, name)));
@@ -206,11 +224,18 @@ fn not_null(id: &FactId, new: &Fact, alter: &str) -> Vec<String> {
         return vec![format!("{alter} DROP NOT NULL")];
     }
     let owner = id.owner();
-    if new.is("not_null_not_valid") || table::not_null_name(id, new).is_some() {
+    if new.is("not_null_not_valid")
+        || new.is("not_null_no_inherit")
+        || table::not_null_name(id, new).is_some()
+    {
+        let no_inherit = if new.is("not_null_no_inherit") { " NO INHERIT" } else { "" };
         let valid = if new.is("not_null_not_valid") { " NOT VALID" } else { "" };
         let constraint = sql::quote(new.text("not_null_name").unwrap_or_default());
         let column = sql::quote(&id.name);
-        return vec![format!("{} ADD CONSTRAINT {constraint} NOT NULL {column}{valid}", name::alter(owner))];
+        return vec![format!(
+            "{} ADD CONSTRAINT {constraint} NOT NULL {column}{no_inherit}{valid}",
+            name::alter(owner)
+        )];
     }
     vec![format!("{alter} SET NOT NULL")]
 }
@@ -228,7 +253,7 @@ fn identity(
         return vec![format!("{alter} ADD GENERATED {now} AS IDENTITY{}", sequence::identity_options(new))];
     };
     let mut statements = Vec::new();
-    if before != now {
+    if before != now && names.contains("identity") {
         statements.push(format!("{alter} SET GENERATED {now}"));
     }
     let changes = |name: &String| {

@@ -66,6 +66,8 @@ impl<'a> Fates<'a> {
             super::order::decide(&mut fates);
             fates.propagate();
         }
+        let types = super::convert::types_on_the_way(&fates);
+        fates.swapped.extend(types);
         fates
     }
 
@@ -84,6 +86,10 @@ impl<'a> Fates<'a> {
             }
             return;
         }
+        if let Some(owner) = self.rigid(id, &fate) {
+            self.set(&owner, Fate::Replace);
+            return;
+        }
         if id.kind == Kind::Attachment && !id.owner().kind.is_relation() && fate == Fate::Drop {
             // An index cannot be detached: the one that it is attached to is made anew without it.
             let parent = self.from.get(id).and_then(|link| link.references.iter().next().cloned());
@@ -95,6 +101,36 @@ impl<'a> Fates<'a> {
             }
         }
         self.set(id, fate);
+    }
+
+    /// The type or domain that has to be made anew for a change, because Postgres changes none that values of tables are made of.
+    fn rigid(&self, id: &Arc<FactId>, fate: &Fate) -> Option<Arc<FactId>> {
+        let names = |wanted: &[&str]| match fate {
+            Fate::Alter(names) => wanted.iter().any(|name| names.contains(*name)),
+            Fate::Create => true,
+            _ => false,
+        };
+        let (from, to) = (self.from, self.to);
+        let stays = |id: &FactId| from.get(id).is_some() && to.get(id).is_some();
+        let owner = match (id.kind, id.of.as_ref()) {
+            (Kind::Column, Some(of)) if of.kind == Kind::Type && *fate != Fate::Create => of,
+            (Kind::Constraint, Some(of)) if of.kind == Kind::Domain => of,
+            (Kind::Domain, _) if to.get(id).is_some_and(|domain| domain.is("not_null")) => id,
+            _ => return None,
+        };
+        let changes = match id.kind {
+            Kind::Column => names(&["type", "collation"]),
+            Kind::Domain => names(&["not_null"]) && *fate != Fate::Create,
+            _ => names(&["definition"]),
+        };
+        let is_made_of = |user: &&&Arc<FactId>| {
+            let Some(column) = from.get(user).filter(|_| user.kind == Kind::Column) else { return false };
+            let direct = column.text("type") == Some(owner.sql().as_str()) && user.owner().kind != Kind::Type;
+            let held = to.get(user).is_some_and(|column| column.references.contains(owner));
+            held && (id.kind == Kind::Column || !direct)
+        };
+        let held = self.users.get(&**owner).is_some_and(|users| users.iter().any(|user| is_made_of(&user)));
+        (changes && stays(owner) && held).then(|| Arc::clone(owner))
     }
 
     pub(super) fn get(&self, id: &FactId) -> Option<&Fate> {
@@ -126,6 +162,9 @@ impl<'a> Fates<'a> {
             Fate::Alter(attributes) if !alter::is_possible(self, id, &attributes) => Fate::Replace,
             merged => merged,
         };
+        if merged == Fate::Replace && super::convert::changes_partitioning(self, id) {
+            self.swapped.insert(Arc::clone(id));
+        }
         self.decided.insert(Arc::clone(id), merged);
         self.work.push(Arc::clone(id));
     }
@@ -208,6 +247,9 @@ impl<'a> Fates<'a> {
     fn altered(&mut self, id: &Arc<FactId>, attributes: &BTreeSet<String>) {
         let retyped =
             ["type", "collation", "generated", "expression"].iter().any(|name| attributes.contains(*name));
+        if id.kind == Kind::Column && attributes.contains("not_null") {
+            self.keep_not_null_of_heirs(id);
+        }
         if id.kind != Kind::Column || !retyped {
             return;
         }
@@ -221,6 +263,25 @@ impl<'a> Fates<'a> {
         let default = Arc::new(FactId::part(Arc::clone(id), Kind::Default, ""));
         if self.from.get(&default).is_some() && self.to.get(&default).is_some() {
             self.set(&default, Fate::Replace);
+        }
+    }
+
+    /// Heirs lose their not null with the parent's; one that shall stay is set again.
+    fn keep_not_null_of_heirs(&mut self, parent: &Arc<FactId>) {
+        if self.to.get(parent).is_none_or(|column| column.is("not_null")) {
+            return;
+        }
+        let (from, to) = (self.from, self.to);
+        let is_heir = |id: &&Arc<FactId>| {
+            id.kind == Kind::Column
+                && id.name == parent.name
+                && from.get(id).is_some_and(|column| column.is("inherited") && column.is("not_null"))
+                && to.get(id).is_some_and(|column| column.is("not_null"))
+                && super::implied::twins(self, from, id).contains(parent)
+        };
+        let heirs: Vec<Arc<FactId>> = from.facts.keys().filter(is_heir).cloned().collect();
+        for heir in heirs {
+            self.set(&heir, Fate::Alter(BTreeSet::from(["not_null".to_owned()])));
         }
     }
 
@@ -241,6 +302,8 @@ impl<'a> Fates<'a> {
         self.decided.insert(Arc::clone(id), Fate::Replace);
         self.work.push(Arc::clone(id));
         self.propagate();
+        let types = super::convert::types_on_the_way(self);
+        self.swapped.extend(types);
     }
 }
 

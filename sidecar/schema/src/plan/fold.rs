@@ -27,18 +27,19 @@ pub(super) fn plan(nodes: &Nodes<'_>, order: &[usize], options: &PlanOptions) ->
             first.push(step);
             continue;
         }
-        let (transactional, step, later) =
-            if options.online { online::form(&nodes.fates, node, step) } else { (true, step, None) };
-        last.extend(later);
-        match parts.last_mut().filter(|part| part.transactional == transactional) {
-            Some(part) => part.steps.push(step),
-            None => parts.push(Part { transactional, steps: vec![step] }),
+        let form = if options.online { online::form(&nodes.fates, node, step) } else { step.into() };
+        last.extend(form.later);
+        for (transactional, step) in form.steps {
+            match parts.last_mut().filter(|part| part.transactional == transactional) {
+                Some(part) => part.steps.push(step),
+                None => parts.push(Part { transactional, steps: vec![step] }),
+            }
         }
     }
     parts.insert(0, Part { transactional: false, steps: first });
     parts.push(Part { transactional: false, steps: last });
     parts.retain(|part| !part.steps.is_empty());
-    Plan { parts, unplanned: Vec::new() }
+    Plan { parts, unplanned: implied::own_for_good(&nodes.fates) }
 }
 
 /// The defaults, constraints and inheritances that the statement that makes their table or column can say.
@@ -87,14 +88,21 @@ fn step(nodes: &Nodes<'_>, node: &Node, folded: &BTreeSet<Arc<FactId>>) -> Optio
         Act::Create => (Action::Create, create(nodes, id, folded)),
         Act::Alter => (Action::Alter, change(nodes, id)),
         Act::Drop => (Action::Drop, drop(nodes, id)),
+        Act::Shell => (Action::Create, vec![format!("CREATE TYPE {}", id.sql())]),
         Act::Away if id.kind == Kind::Column => (Action::Alter, column::away(fates, id, &old_name(&id.name))),
         Act::Sweep if id.kind == Kind::Column => {
             let old = sql::quote(&old_name(&id.name));
             (Action::Drop, vec![format!("{} DROP COLUMN {old}", name::alter(id.owner()))])
         }
+        Act::Away if id.kind == Kind::Table => {
+            (Action::Alter, super::convert::away(fates, id, &old_name(&id.name)))
+        }
+        Act::Copy => (Action::Alter, super::convert::copy(fates, id, &old_name(&id.name))),
         Act::Away => {
             let to = sql::quote(&old_name(&id.name));
-            (Action::Alter, vec![format!("{} RENAME TO {to}", name::alter(id))])
+            let mut statements = vec![format!("{} RENAME TO {to}", name::alter(id))];
+            statements.extend(fates.from.get(id).map(|fact| range_away(id, fact)).unwrap_or_default());
+            (Action::Alter, statements)
         }
         Act::Sweep => {
             let old = FactId::top(id.kind, id.schema.as_deref(), &old_name(&id.name));
@@ -123,6 +131,28 @@ fn old_name(name: &str) -> String {
     format!("{short}__offshoot_old")
 }
 
+/// The functions that make values of a range, and its multirange with those of its own, have names that its successor needs.
+fn range_away(id: &FactId, fact: &Fact) -> Vec<String> {
+    let Some(subtype) = fact.text("range_subtype") else { return Vec::new() };
+    let schema = sql::quote(id.schema.as_deref().unwrap_or_default());
+    let range = format!("{schema}.{}", sql::quote(&old_name(&id.name)));
+    let new = sql::quote(&old_name(&id.name));
+    let mut statements: Vec<String> =
+        [format!("{subtype}, {subtype}"), format!("{subtype}, {subtype}, text")]
+            .iter()
+            .map(|arguments| format!("ALTER FUNCTION {}({arguments}) RENAME TO {new}", id.sql()))
+            .collect();
+    if let Some(multirange) = fact.text("range_multirange") {
+        let bare = multirange.strip_prefix(&format!("{schema}.")).unwrap_or(multirange);
+        let other = sql::quote(&old_name(bare.trim_matches('"')));
+        for arguments in [String::new(), range.clone(), format!("VARIADIC {range}[]")] {
+            statements.push(format!("ALTER FUNCTION {multirange}({arguments}) RENAME TO {other}"));
+        }
+        statements.push(format!("ALTER TYPE {multirange} RENAME TO {other}"));
+    }
+    statements
+}
+
 fn create(nodes: &Nodes<'_>, id: &FactId, folded: &BTreeSet<Arc<FactId>>) -> Vec<String> {
     let fates = &nodes.fates;
     if id.kind == Kind::Column && fates.swapped.contains(id) && !fates.is_created(id.owner()) {
@@ -133,15 +163,31 @@ fn create(nodes: &Nodes<'_>, id: &FactId, folded: &BTreeSet<Arc<FactId>>) -> Vec
         return vec![format!("{} VALIDATE CONSTRAINT {}", name::alter(id.owner()), sql::quote(&id.name))];
     }
     let inline = |part: &FactId| folded.contains(part);
-    let mut statements = render::create(fates.to, id, &inline);
+    let mut statements = if implied::comes_before_inheriting(fates, id) {
+        own_constraint(fates.to.get(id), id)
+    } else {
+        render::create(fates.to, id, &inline)
+    };
     if id.kind == Kind::Default && id.of.as_ref().is_some_and(|column| fates.is_created(column)) {
         // Columns of partitions that came with this one take the default, too.
         for statement in &mut statements {
             *statement = statement.replacen("ALTER TABLE ONLY ", "ALTER TABLE ", 1);
         }
     }
+    let attribute = id.kind == Kind::Column && id.owner().kind == Kind::Type;
+    if attribute
+        && super::typed::has_tables(fates, id.owner())
+        && let Some(first) = statements.first_mut()
+    {
+        first.push_str(" CASCADE");
+    }
     statements.extend(undo_defaults(nodes, id));
     statements
+}
+
+fn own_constraint(fact: Option<&Fact>, id: &FactId) -> Vec<String> {
+    let definition = fact.and_then(|fact| fact.text("definition")).unwrap_or_default();
+    vec![format!("{} ADD CONSTRAINT {} {definition}", name::alter(id.owner()), sql::quote(&id.name))]
 }
 
 /// New objects get what default privileges say; what they shall not have is taken away again.
@@ -191,7 +237,11 @@ fn drop(nodes: &Nodes<'_>, id: &FactId) -> Vec<String> {
             statements.splice(0..0, render::drop(fates.from, &link));
         }
     }
-    if id.kind == Kind::Index && holds_constraint(nodes, id) {
+    let attribute = id.kind == Kind::Column && id.owner().kind == Kind::Type;
+    let cascades = super::typed::is_base(fates.from, id)
+        || attribute && super::typed::has_tables(fates, id.owner())
+        || id.kind == Kind::Index && holds_constraint(nodes, id);
+    if cascades {
         for statement in &mut statements {
             statement.push_str(" CASCADE");
         }

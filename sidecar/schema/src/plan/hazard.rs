@@ -85,7 +85,14 @@ pub(super) fn of(fates: &Fates<'_>, node: &Node, statements: &[String]) -> (Vec<
         }
         Act::Create => creating(fates, id, &mut add),
         Act::Alter => altering(fates, id, statements, &mut add),
-        Act::Away | Act::Sweep => {}
+        Act::Copy => {
+            add(HazardKind::RewritesTable, format!("all rows of {} are copied", id.sql()));
+            add(
+                HazardKind::MayFail,
+                format!("it fails if a row does not fit {} or any of its partitions", id.sql()),
+            );
+        }
+        Act::Away | Act::Sweep | Act::Shell => {}
     }
     if id.kind == Kind::Grant && !fates.is_created(id.owner()) && !fates.is_dropped(id.owner()) {
         add(HazardKind::ChangesPrivileges, format!("what {} may do with {} changes", id.name, id.owner()));
@@ -99,6 +106,7 @@ pub(super) fn of(fates: &Fates<'_>, node: &Node, statements: &[String]) -> (Vec<
 
 fn loss(fates: &Fates<'_>, id: &FactId) -> Option<String> {
     match id.kind {
+        Kind::Table if super::convert::goes_over(fates, id) => None,
         Kind::Table => Some(format!("all rows of {} are lost", id.sql())),
         Kind::Column if id.owner().kind == Kind::Table => {
             let generated = fates.from.get(id).is_some_and(|column| column.text("generated").is_some());
@@ -127,6 +135,12 @@ fn creating(fates: &Fates<'_>, id: &FactId, add: &mut dyn FnMut(HazardKind, Stri
             let default = fates.to.get(&default).and_then(|default| default.text("expression"));
             if fact.text("generated") == Some("STORED") || fact.text("identity").is_some() {
                 add(HazardKind::RewritesTable, format!("{table} is written anew to fill {}", id.sql()));
+                if fact.is("not_null") && fact.text("generated").is_some() {
+                    add(
+                        HazardKind::MayFail,
+                        format!("it fails if the expression of {} is null somewhere in {table}", id.sql()),
+                    );
+                }
             } else if default.is_some_and(|default| default.contains('(') && !default.starts_with("now()")) {
                 add(
                     HazardKind::RewritesTable,
@@ -141,6 +155,17 @@ fn creating(fates: &Fates<'_>, id: &FactId, add: &mut dyn FnMut(HazardKind, Stri
         }
         Kind::Index => {
             add(HazardKind::BuildsIndex, format!("{} is built while nobody can write to {table}", id.sql()));
+            if fact.is("is_unique") {
+                add(HazardKind::MayFail, format!("it fails if rows of {table} break {}", id.sql()));
+            }
+        }
+        Kind::Attachment if fact.text("bound").is_some() => {
+            let parent = fact.text("parent").unwrap_or_default();
+            add(
+                HazardKind::ScansTable,
+                format!("all rows of {table} are checked against its bounds in {parent}"),
+            );
+            add(HazardKind::MayFail, format!("it fails if {table} has rows out of its bounds in {parent}"));
         }
         Kind::Constraint => match fact.text("form") {
             Some("primaryKey" | "unique" | "exclusion") => {
@@ -215,20 +240,32 @@ fn lock_level(fates: &Fates<'_>, node: &Node, statements: &[String]) -> Option<L
     if !table || fates.is_created(root) && node.act != Act::Drop || node.id.kind == Kind::Grant {
         return None;
     }
-    let level = |statement: &String| {
-        if statement.contains(" CONCURRENTLY ") || statement.contains(" VALIDATE CONSTRAINT ") {
-            LockLevel::ShareUpdateExclusive
-        } else if statement.starts_with("CREATE INDEX") || statement.starts_with("CREATE UNIQUE INDEX") {
-            LockLevel::Share
-        } else if statement.starts_with("CREATE TRIGGER")
-            || statement.contains(" ADD CONSTRAINT ") && statement.contains(" FOREIGN KEY ")
-        {
-            LockLevel::ShareRowExclusive
-        } else if statement.starts_with("COMMENT ") || statement.contains(" SET STATISTICS ") {
-            LockLevel::ShareUpdateExclusive
-        } else {
-            LockLevel::AccessExclusive
-        }
-    };
-    statements.iter().map(level).max()
+    statements.iter().map(|statement| level_of(statement)).max()
+}
+
+/// The lock that a statement takes on the table that it is about, as the documentation of Postgres says for `ALTER TABLE`.
+fn level_of(statement: &str) -> LockLevel {
+    let has = |word: &str| statement.contains(word);
+    let begins = |words: &[&str]| words.iter().any(|word| statement.starts_with(word));
+    let alters = statement.starts_with("ALTER TABLE ");
+    let weak = has(" CONCURRENTLY")
+        || alters && (has(" VALIDATE CONSTRAINT ") || has(" CLUSTER ON ") || has(" SET WITHOUT CLUSTER"))
+        || begins(&["COMMENT ", "SECURITY LABEL ", "ALTER PUBLICATION ", "CREATE STATISTICS "])
+        || alters && has(" SET STATISTICS ")
+        || alters && (has(" SET (") || has(" RESET ("))
+        || statement.starts_with("ALTER INDEX ") && has(" RENAME TO ");
+    let triggers =
+        [" ENABLE TRIGGER ", " DISABLE TRIGGER ", " ENABLE ALWAYS TRIGGER ", " ENABLE REPLICA TRIGGER "];
+    if weak {
+        LockLevel::ShareUpdateExclusive
+    } else if begins(&["CREATE INDEX", "CREATE UNIQUE INDEX"]) {
+        LockLevel::Share
+    } else if begins(&["CREATE TRIGGER", "CREATE CONSTRAINT TRIGGER"])
+        || alters && has(" ADD CONSTRAINT ") && has(" FOREIGN KEY ")
+        || alters && triggers.iter().any(|word| has(word))
+    {
+        LockLevel::ShareRowExclusive
+    } else {
+        LockLevel::AccessExclusive
+    }
 }

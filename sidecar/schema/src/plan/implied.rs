@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::fate::{Fate, Fates};
+use super::typed;
 use crate::fact::{FactId, Facts};
 use crate::kind::Kind;
 
@@ -28,6 +29,12 @@ fn kept_parents(fates: &Fates<'_>, table: &FactId) -> Vec<Arc<FactId>> {
 /// The same part of a parent, for columns and constraints that come from one.
 pub(super) fn twins(fates: &Fates<'_>, facts: &Facts, id: &FactId) -> Vec<Arc<FactId>> {
     let (Kind::Column | Kind::Constraint, Some(table)) = (id.kind, &id.of) else { return Vec::new() };
+    if id.kind == Kind::Column
+        && let Some(composite) = typed::kept_type(fates, table)
+    {
+        let twin = FactId::part(composite, id.kind, &id.name);
+        return facts.get(&twin).map(|_| Arc::new(twin)).into_iter().collect();
+    }
     if !facts.get(id).is_some_and(|fact| fact.is("inherited")) {
         return Vec::new();
     }
@@ -51,6 +58,42 @@ pub(super) fn creator(fates: &Fates<'_>, id: &FactId) -> Option<Arc<FactId>> {
         .find(|twin| fates.is_created(twin) && !is_validated(fates, id, twin))
 }
 
+/// Whether a table that begins to inherit has to have this constraint before it can.
+pub(super) fn comes_before_inheriting(fates: &Fates<'_>, id: &FactId) -> bool {
+    let table = id.owner();
+    let inherited = fates.to.get(id).is_some_and(|fact| fact.is("inherited"));
+    let begins = || {
+        let links = fates.to.parts_of_kind(table, Kind::Inheritance);
+        links.iter().any(|(link, _)| fates.is_created(link))
+    };
+    id.kind == Kind::Constraint
+        && inherited
+        && fates.from.get(table).is_some()
+        && !fates.is_created(table)
+        && begins()
+        && twins(fates, fates.to, id).is_empty()
+}
+
+/// What stays a table's own although it shall only be inherited: Postgres lets a table begin to inherit only what it has itself.
+pub(super) fn own_for_good(fates: &Fates<'_>) -> Vec<String> {
+    let mut left = Vec::new();
+    for (id, _) in fates.to.facts.iter().filter(|(_, fact)| fact.is("inherited") && !fact.is("local")) {
+        let table = id.owner();
+        let partition = !fates.to.parts_of_kind(table, Kind::Attachment).is_empty();
+        if !matches!(id.kind, Kind::Column | Kind::Constraint) || partition || fates.is_created(table) {
+            continue;
+        }
+        let was_own = fates.from.get(id).is_some_and(|old| !old.is("inherited") || old.is("local"));
+        let own = was_own && !fates.is_dropped(id) || comes_before_inheriting(fates, id);
+        if own {
+            left.push(format!(
+                "{id} stays the table's own, not only inherited: Postgres has no statement for that"
+            ));
+        }
+    }
+    left
+}
+
 /// Whether a constraint comes from a parent's that is not valid, and is valid itself.
 pub(super) fn is_validated(fates: &Fates<'_>, id: &FactId, twin: &FactId) -> bool {
     match (fates.to.get(twin), fates.to.get(id)) {
@@ -64,6 +107,9 @@ pub(super) fn dropper(fates: &Fates<'_>, id: &FactId) -> Option<Arc<FactId>> {
     let local = fates.from.get(id).is_some_and(|fact| fact.is("local"));
     if let Some(twin) = twins(fates, fates.from, id).into_iter().find(|twin| fates.is_dropped(twin)) {
         return (!local && !leaves_children(fates, &twin)).then_some(twin);
+    }
+    if let Some(base) = typed::dropper(fates, id) {
+        return Some(base);
     }
     if id.kind == Kind::Sequence {
         let owner = FactId::part(Arc::new(id.clone()), Kind::SequenceOwner, "");
@@ -117,7 +163,15 @@ pub(super) fn own_changes(fates: &Fates<'_>, id: &FactId, names: &BTreeSet<Strin
             let alike = before.text(name) == old.text(name) && after.text(name) == new.text(name);
             if theirs.contains(name) && alike {
                 own.remove(name);
+                if name == "not_null" {
+                    own.retain(|name| !name.starts_with("not_null_"));
+                }
             }
+        }
+        // From 17 on partitions share the identity of what they are partitions of.
+        if theirs.contains("identity") || theirs.iter().any(|name| name.starts_with("sequence_")) {
+            let shared = old.text("sequence_name").is_none() && new.text("sequence_name").is_none();
+            own.retain(|name| !shared || name != "identity" && !name.starts_with("sequence_"));
         }
     }
     own

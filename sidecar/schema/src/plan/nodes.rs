@@ -5,23 +5,25 @@ use std::sync::Arc;
 
 use super::fate::{Fate, Fates};
 use super::graph::Graph;
-use super::{Plan, PlanOptions, fold, implied};
+use super::{Plan, PlanOptions, convert, fold, implied, typed};
 use crate::fact::{FactId, Facts};
 use crate::kind::{Kind, Rank};
-use crate::render::name;
-use crate::sql;
 
 /// What a step does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Act {
     /// Drops it.
     Drop,
+    /// Announces a base type to the functions that read and write it.
+    Shell,
     /// Gives a type another name, to make room.
     Away,
     /// Changes it in place.
     Alter,
     /// Makes it.
     Create,
+    /// Copies the rows of a table under its other name.
+    Copy,
     /// Drops a type under its other name.
     Sweep,
 }
@@ -109,6 +111,10 @@ fn loose_parts(facts: &Facts, id: &FactId) -> Vec<Arc<FactId>> {
 
 impl<'a> Nodes<'a> {
     fn new(fates: Fates<'a>, explicit: BTreeSet<Arc<FactId>>) -> Self {
+        let mut explicit = explicit;
+        for table in fates.swapped.iter().filter(|id| id.kind == Kind::Table) {
+            explicit.extend(convert::foreign_keys(fates.from, table));
+        }
         let mut nodes =
             Self { fates, steps: Vec::new(), index: HashMap::new(), graph: Graph::default(), explicit };
         nodes.add_nodes();
@@ -139,6 +145,9 @@ impl<'a> Nodes<'a> {
                 if !implied {
                     self.add(Act::Away, id);
                     self.add(Act::Sweep, id);
+                    if id.kind == Kind::Table {
+                        self.add(Act::Copy, id);
+                    }
                 }
                 continue;
             }
@@ -154,6 +163,9 @@ impl<'a> Nodes<'a> {
                     id.kind.rank() == Rank::Folded && id.of.as_ref().is_some_and(|of| self.comes_with(of));
                 if !folded && implied::creator(&self.fates, id).is_none() {
                     self.add(Act::Create, id);
+                    if typed::is_base(to, id) {
+                        self.add(Act::Shell, id);
+                    }
                 }
             } else if let Some(Fate::Alter(_)) = self.fates.get(id) {
                 self.add(Act::Alter, id);
@@ -200,6 +212,12 @@ impl<'a> Nodes<'a> {
         [self.create_of(id), self.node(Act::Alter, id)]
     }
 
+    /// The step that takes the name from a type or domain that `part` is part of.
+    pub(super) fn away_of_type(&self, part: &FactId) -> Option<usize> {
+        let root = part.root();
+        if root.kind == Kind::Table { None } else { self.node(Act::Away, root) }
+    }
+
     fn add_edges(&mut self) {
         let (from, to) = (self.fates.from, self.fates.to);
         for at in 0..self.steps.len() {
@@ -207,8 +225,13 @@ impl<'a> Nodes<'a> {
             if act == Act::Alter {
                 self.after_needs(at, &id);
                 self.before_left(at, &id);
+                for twin in implied::twins(&self.fates, to, &id) {
+                    let theirs = self.node(Act::Alter, &twin);
+                    self.graph.edge(theirs, Some(at));
+                }
             } else if act == Act::Create {
-                let gone = self.node(Act::Away, &id).or_else(|| self.drop_of(&id));
+                let away = self.node(Act::Away, &id).or_else(|| self.away_of_type(&id));
+                let gone = away.or_else(|| self.drop_of(&id));
                 self.graph.edge(gone, Some(at));
             }
         }
@@ -217,9 +240,17 @@ impl<'a> Nodes<'a> {
                 self.after_needs(at, id);
                 if id.kind == Kind::Inheritance {
                     self.after_needs_of_whole(at, id);
+                    for (part, _) in to.parts_of_kind(id.owner(), Kind::Constraint) {
+                        if implied::comes_before_inheriting(&self.fates, part) {
+                            let made = self.create_of(part);
+                            self.graph.edge(made, Some(at));
+                        }
+                    }
                 }
                 for twin in implied::twins(&self.fates, to, id) {
                     let theirs = self.create_of(&twin);
+                    self.graph.edge(theirs, Some(at));
+                    let theirs = self.node(Act::Alter, &twin);
                     self.graph.edge(theirs, Some(at));
                 }
             }
@@ -229,6 +260,8 @@ impl<'a> Nodes<'a> {
                 self.before_used(at, id);
             }
         }
+        self.typed_edges();
+        self.conversion_edges();
         self.sweep_edges();
         self.column_edges();
         self.partition_edges();
@@ -239,8 +272,16 @@ impl<'a> Nodes<'a> {
     /// A step comes after everything that its object refers to in the end.
     fn after_needs(&mut self, at: usize, id: &FactId) {
         for need in needs(self.fates.to, id) {
-            for before in self.settled(&need) {
-                self.graph.edge(before, Some(at));
+            if typed::is_mutual(self.fates.to, id, &need)
+                && let Some(shell) = self.node(Act::Shell, &need)
+            {
+                self.graph.edge(Some(shell), Some(at));
+                continue;
+            }
+            let [made, altered] = self.settled(&need);
+            self.graph.edge(made, Some(at));
+            if !typed::gains_type(&self.fates, id, &need) {
+                self.graph.edge(altered, Some(at));
             }
         }
     }
@@ -263,6 +304,7 @@ impl<'a> Nodes<'a> {
         for need in needs(self.fates.from, id) {
             let drop = self.drop_of(&need);
             self.graph.edge(Some(at), drop);
+            self.before_attributes(at, id, &need);
         }
     }
 
@@ -271,7 +313,12 @@ impl<'a> Nodes<'a> {
         for need in needs(self.fates.from, id) {
             let (drop, alter) = (self.drop_of(&need), self.node(Act::Alter, &need));
             self.graph.edge(Some(at), drop);
-            self.graph.edge(Some(at), alter);
+            let of_rows = matches!(need.kind, Kind::Type | Kind::Domain)
+                && convert::is_converted(&self.fates, id.root());
+            if !of_rows {
+                self.graph.edge(Some(at), alter);
+            }
+            self.before_attributes(at, id, &need);
         }
     }
 
@@ -305,37 +352,6 @@ impl<'a> Nodes<'a> {
         }
     }
 
-    /// A name has to be free before something new takes it.
-    fn name_edges(&mut self) {
-        let mut taken: HashMap<String, Vec<usize>> = HashMap::new();
-        for id in self.fates.from.facts.keys() {
-            let names = names(self.fates.from, id);
-            if names.is_empty() || !self.fates.is_dropped(id) {
-                let identity = if id.kind == Kind::Column { self.node(Act::Alter, id) } else { None };
-                for name in names.into_iter().filter(|_| identity.is_some()) {
-                    taken.entry(name).or_default().extend(identity);
-                }
-                continue;
-            }
-            let gone = self.node(Act::Away, id).or_else(|| self.drop_of(id));
-            for name in names {
-                taken.entry(name).or_default().extend(gone);
-            }
-        }
-        for id in self.fates.to.facts.keys() {
-            let changed = if id.kind == Kind::Column { self.node(Act::Alter, id) } else { None };
-            if taken.is_empty() || changed.is_none() && !self.fates.is_created(id) {
-                continue;
-            }
-            let made = changed.or_else(|| self.create_of(id));
-            for name in names(self.fates.to, id) {
-                for gone in taken.get(&name).into_iter().flatten() {
-                    self.graph.edge(Some(*gone), made);
-                }
-            }
-        }
-    }
-
     /// Which step comes first where nothing else decides: drops from the top down, then object by object.
     fn keys(&self) -> Vec<(u8, i32, FactId, u8, Arc<FactId>)> {
         let key = |node: &Node| {
@@ -361,42 +377,4 @@ fn needs(facts: &Facts, id: &FactId) -> Vec<Arc<FactId>> {
     let schema = id.schema.as_deref().or_else(|| fact.text("in_schema"));
     needs.extend(schema.map(|schema| Arc::new(FactId::top(Kind::Schema, None, schema))));
     needs
-}
-
-/// The names that an object takes, each with the space that it lies in.
-fn names(facts: &Facts, id: &FactId) -> Vec<String> {
-    let fact = facts.get(id);
-    let relation = |name: String| format!("relation {name}");
-    match id.kind {
-        Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView => {
-            vec![relation(id.sql()), format!("type {}", id.sql())]
-        }
-        Kind::Type | Kind::Domain => {
-            let mut names = vec![format!("type {}", id.sql())];
-            names.extend(
-                fact.and_then(|fact| fact.text("range_multirange")).map(|name| format!("type {name}")),
-            );
-            if fact.and_then(|fact| fact.text("form")) == Some("composite") {
-                names.push(relation(id.sql()));
-            }
-            names
-        }
-        Kind::Sequence => vec![relation(id.sql())],
-        Kind::Index => vec![relation(name::beside(id.owner(), &id.name))],
-        Kind::Constraint if fact.and_then(|fact| fact.text("form")) != Some("check") => {
-            vec![relation(name::beside(id.owner(), &id.name)), constraint(id)]
-        }
-        Kind::Constraint => vec![constraint(id)],
-        Kind::Column => fact
-            .and_then(|fact| fact.text("sequence_name"))
-            .map(|name| relation(name.to_owned()))
-            .into_iter()
-            .collect(),
-        kind if kind.is_routine() => vec![format!("routine {}", id.sql())],
-        _ => Vec::new(),
-    }
-}
-
-fn constraint(id: &FactId) -> String {
-    format!("constraint {} {}", id.owner(), sql::quote(&id.name))
 }

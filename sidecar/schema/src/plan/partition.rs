@@ -61,6 +61,7 @@ impl Nodes<'_> {
             let gone = self.drop_of(id);
             let tables: BTreeSet<Arc<FactId>> =
                 fact.references.iter().filter_map(|reference| reference.of.clone()).collect();
+            // Its own partitions, too: what is detached keeps a copy.
             for partition in
                 tables.iter().filter(|table| table.of.is_none()).flat_map(|table| below(&parts, table))
             {

@@ -80,6 +80,11 @@ fn sequences() -> String {
     )
 }
 
+/// Options that people set. Minor versions of late 2026 keep a number of their own among them, which `pg_dump` leaves out, too.
+const ATTRIBUTE_OPTIONS: &str = "\
+    CASE WHEN a.attoptions IS NOT NULL AND NOT (pg_catalog.cardinality(a.attoptions) = 1 AND a.attoptions[1] ^@ 'pg_attver=') THEN \
+      (SELECT pg_catalog.json_agg(o ORDER BY o) FROM pg_catalog.unnest(a.attoptions) o WHERE NOT o ^@ 'pg_attver=') END";
+
 fn columns(major: u32) -> String {
     let target = if major >= 17 { "a.attstattarget" } else { "nullif(a.attstattarget, -1)" };
     format!(
@@ -99,7 +104,7 @@ fn columns(major: u32) -> String {
            END AS storage, \
          CASE a.attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END AS compression, \
          {target} AS statistics, \
-         pg_catalog.array_to_json(a.attoptions) AS \"options[]\", {} AS \"foreign_options[]\" \
+         {ATTRIBUTE_OPTIONS} AS \"options[]\", {} AS \"foreign_options[]\" \
          FROM pg_catalog.pg_attribute a \
          JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \

@@ -118,6 +118,9 @@ pub(super) fn fetch(client: &mut postgres::Client, sql: &str) -> Result<Vec<Rows
                 answers.push(Rows { layout, rows: Vec::new() });
             }
             SimpleQueryMessage::Row(row) => {
+                if (0..row.len()).any(|at| row.try_get(at).is_err()) {
+                    return Err(ReadError::Encoding { what: "catalog".to_owned() });
+                }
                 if let Some(answer) = answers.last_mut() {
                     answer.rows.push(row);
                 }

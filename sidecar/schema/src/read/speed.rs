@@ -52,6 +52,54 @@ fn time_of_each_query() {
     eprintln!("sum {sum:?}");
 }
 
+/// Two schemas that differ a little: read, compared and planned, and paired with `pg_dump` twice and a comparison of the texts.
+#[test]
+#[ignore = "a measurement: run it by name, in a release build, with --nocapture"]
+fn time_of_a_comparison() {
+    let tables =
+        std::env::var("OFFSHOOT_SPEED_TABLES").ok().and_then(|text| text.parse().ok()).unwrap_or(1_000);
+    let Some(server) = support::Postgres::start(15) else { return };
+    drop(server.database("one", &schema(tables)));
+    let more = "ALTER TABLE t7 ADD extra int; DROP INDEX t9_name; CREATE TABLE fresh (a int)";
+    drop(server.database("other", &format!("{}; {more}", schema(tables))));
+    let (mut one, mut other) = (server.connect("one"), server.connect("other"));
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..7 {
+        let started = Instant::now();
+        let (from, to) = std::thread::scope(|scope| {
+            let from = scope.spawn(|| super::read(&mut one).unwrap());
+            let to = super::read(&mut other).unwrap();
+            (from.join().unwrap(), to)
+        });
+        let read = started.elapsed();
+        let changes = crate::changes(&from, &to);
+        let compared = started.elapsed();
+        let plan = crate::plan(&from, &to, &crate::PlanOptions::default());
+        ours.push((started.elapsed(), read, compared));
+        assert_eq!((changes.len(), plan.unplanned.len()), (3, 0));
+        let started = Instant::now();
+        let dumps = std::thread::scope(|scope| {
+            let one = scope.spawn(|| server.dump("one"));
+            (server.dump("other"), one.join().unwrap())
+        });
+        if let (Some(one), Some(other)) = dumps {
+            let lines: std::collections::HashSet<&str> = one.lines().collect();
+            assert!(other.lines().any(|line| !lines.contains(line)));
+            theirs.push(started.elapsed());
+        }
+    }
+    ours.sort();
+    theirs.sort();
+    let (all, read, compared) = ours[ours.len() / 2];
+    eprintln!(
+        "{tables} tables, {} columns: read {read:?}, compared at {compared:?}, planned at {all:?}",
+        tables * 10
+    );
+    if let Some(dumps) = theirs.get(theirs.len() / 2) {
+        eprintln!("pg_dump --schema-only twice at once and text comparison: {dumps:?}");
+    }
+}
+
 fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }

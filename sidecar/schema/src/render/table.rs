@@ -129,7 +129,8 @@ pub(crate) fn column(facts: &Facts, id: &FactId, fact: &Fact, inline: Inline<'_>
     if let (Some(form), Some(expression)) = (fact.text("generated"), fact.text("expression")) {
         text.push_str(&format!(" GENERATED ALWAYS AS ({expression}) {form}"));
     }
-    if let Some(identity) = fact.text("identity") {
+    // A partition's identity is that of what it is a partition of, which has the sequence.
+    if let Some(identity) = fact.text("identity").filter(|_| fact.text("sequence_name").is_some()) {
         text.push_str(&format!(" GENERATED {identity} AS IDENTITY{}", sequence::identity_options(fact)));
     }
     for (part, default) in facts.parts_of_kind(id, Kind::Default) {

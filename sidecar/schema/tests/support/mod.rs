@@ -102,6 +102,14 @@ impl Postgres {
         config.connect(postgres::NoTls).unwrap()
     }
 
+    /// A connection as another role.
+    pub(crate) fn connect_as(&self, role: &str, database: &str) -> postgres::Client {
+        let mut config = postgres::Config::new();
+        let sockets = self.dir.path().join("s");
+        config.host(sockets.to_str().unwrap()).user(role).password(PASSWORD).dbname(database);
+        config.connect(postgres::NoTls).unwrap()
+    }
+
     /// A fresh database in which `sql` was run.
     pub(crate) fn database(&self, name: &str, sql: &str) -> postgres::Client {
         self.create(name);
