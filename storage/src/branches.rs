@@ -9,6 +9,7 @@ use crate::compute;
 use crate::error::StorageError;
 use crate::image::wal_mark;
 use crate::metadata::{self, BranchRow};
+use crate::snapshots::SnapshotKind;
 use crate::store::{Branch, Store, locked};
 use crate::{BranchId, trash};
 
@@ -72,17 +73,19 @@ impl Store {
     /// # Errors
     /// [`StorageError::HasNoParent`] for the root, and as [`Store::create_branch`].
     pub fn reset_branch(&self, id: BranchId) -> Result<Branch, StorageError> {
-        let row = self.shared.live_row(id)?;
+        let row = self.shared.branch_row(id)?;
         let Some(parent) = row.parent else { return Err(StorageError::HasNoParent { name: row.name }) };
         // In this order everywhere: what removes things waits for all who make something.
         let making = self.making();
         let cell = self.shared.cell(id);
         let mut compute = locked(&cell.compute);
         compute::stop(&self.shared, id, &cell, &mut compute)?;
+        self.stop_snapshots(id)?;
         crash_point!(ResetStopped);
         let new = self.fork_and_commit(&making, &row.name, parent, |(transaction, new)| {
             trash::put_in(transaction, id, Some(new))?;
             trash::adopt_children(transaction, id, new)?;
+            metadata::adopt_snapshots(transaction, id, new)?;
             crash_point!(ResetTrashed);
             Ok(())
         })?;
@@ -111,32 +114,45 @@ impl Store {
     }
 
     /// Keeps what is being made from being taken for something that belongs to nobody.
-    fn making(&self) -> RwLockReadGuard<'_, ()> {
+    pub(crate) fn making(&self) -> RwLockReadGuard<'_, ()> {
         self.shared.making.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Forks `parent` and commits the new branch's row, together with `also`.
-    fn fork_and_commit(
+    pub(crate) fn fork_and_commit(
+        &self,
+        making: &RwLockReadGuard<'_, ()>,
+        name: &str,
+        parent: BranchId,
+        also: impl FnOnce((&rusqlite::Transaction<'_>, BranchId)) -> Result<(), StorageError>,
+    ) -> Result<BranchId, StorageError> {
+        self.fork_as(making, name, parent, None, also)
+    }
+
+    /// As [`Store::fork_and_commit`], perhaps for a snapshot of `parent`.
+    pub(crate) fn fork_as(
         &self,
         _making: &RwLockReadGuard<'_, ()>,
         name: &str,
         parent: BranchId,
+        snapshot: Option<SnapshotKind>,
         also: impl FnOnce((&rusqlite::Transaction<'_>, BranchId)) -> Result<(), StorageError>,
     ) -> Result<BranchId, StorageError> {
         let shared = &self.shared;
         let id = shared.metadata.reserve_branch(&shared.next_branch)?;
         crash_point!(CreateReserved);
         self.checkpoint_before(parent);
-        let fork = {
+        let (fork, of) = {
             let cell = shared.cell(parent);
             let _compute = locked(&cell.compute);
-            shared.live_row(parent)?;
-            shared.driver.fork(parent, id)?
+            let row = shared.live_row(parent)?;
+            (shared.driver.fork(parent, id)?, row.snapshot)
         };
         let row = BranchRow {
             id,
             name: name.to_owned(),
-            parent: Some(parent),
+            // A branch of a snapshot is one of the snapshot's branch.
+            parent: snapshot.is_none().then(|| of.map_or(parent, |(of, _)| of)),
             fork_lsn: Some(fork.lsn),
             created_ms: now_ms(),
             unsettled_boot: Some(shared.boot.clone()),
@@ -144,6 +160,8 @@ impl Store {
             trashed_hours: None,
             trash_order: None,
             replaced_by: None,
+            snapshot: snapshot.map(|kind| (parent, kind)),
+            fork_control: snapshot.is_none().then_some(fork.control),
         };
         let committed = shared.metadata.transaction(|transaction| {
             also((transaction, id))?;
@@ -166,7 +184,7 @@ impl Store {
     /// [`StorageError::BranchExists`], [`StorageError::InvalidName`], [`StorageError::NoSuchBranch`].
     pub fn rename_branch(&self, id: BranchId, new: &str) -> Result<Branch, StorageError> {
         check_name(new)?;
-        let row = self.shared.live_row(id)?;
+        let row = self.shared.branch_row(id)?;
         self.shared.metadata.transaction(|transaction| {
             transaction
                 .execute("UPDATE branches SET name = ?2 WHERE id = ?1", params![id.0 as i64, new])

@@ -62,6 +62,9 @@ impl Store {
     /// [`StorageError::Refused`].
     pub fn wake(&self, id: BranchId) -> Result<PathBuf, StorageError> {
         let cell = self.shared.cell(id);
+        // Taken before the branch, as everywhere: its first wake makes a snapshot.
+        let is_first = cell.state() != ComputeState::Awake && self.is_as_forked(id).unwrap_or(false);
+        let making = is_first.then(|| self.making());
         let mut compute = match cell.compute.try_lock() {
             Ok(compute) => compute,
             // A branch is being made of it, which may take long; it answers meanwhile.
@@ -78,7 +81,18 @@ impl Store {
         }
         let row = self.shared.live_row(id)?;
         cell.set_state(ComputeState::Waking, None);
-        match start(&self.shared, id, &row.name) {
+        let mut copy = making.as_ref().and_then(|_| self.copy_fork_point(&row));
+        let while_it_starts = || {
+            if let Some(copy) = copy.take() {
+                self.keep_fork_point(&row, copy);
+            }
+            drop(making);
+        };
+        let started = start(&self.shared, id, &row.name, while_it_starts);
+        if let Some(unused) = copy {
+            self.shared.driver.discard(unused);
+        }
+        match started {
             Ok(server) => {
                 crash_point!(WakeStarted);
                 let socket = server.socket_path();
@@ -143,7 +157,13 @@ impl Store {
     }
 }
 
-fn start(shared: &Shared, id: BranchId, name: &str) -> Result<Server, StorageError> {
+/// Starts the branch's server. `meanwhile` is done before it takes connections; if that does not come to pass, never.
+fn start(
+    shared: &Shared,
+    id: BranchId,
+    name: &str,
+    meanwhile: impl FnOnce(),
+) -> Result<Server, StorageError> {
     let failed = |source| StorageError::StartFailed { branch: name.to_owned(), source };
     let data = shared.paths.branch(id).data();
     offshoot_postgres::server::stop_orphan(&data, shared.account.as_ref()).map_err(failed)?;
@@ -159,6 +179,7 @@ fn start(shared: &Shared, id: BranchId, name: &str) -> Result<Server, StorageErr
             env: opened.env,
         };
         let mut server = Server::spawn(&spec).map_err(failed)?;
+        meanwhile();
         server.wait_ready(Instant::now() + START_PATIENCE, &|| false).map_err(failed)?;
         shared.driver.check_active(id, server.pid())?;
         Ok(server)

@@ -68,6 +68,14 @@ mod armed {
             WakeControlWritten: "The control block is there, and no Postgres.",
             WakeStarted: "Postgres runs, and the engine has not noted it.",
         }
+        // The first wake of a branch.
+        Snapshot {
+            SnapshotReserved: "A number for what the branch is now is reserved.",
+            SnapshotImageCopied: "A copy of the branch's small files and WAL is in a folder of its own.",
+            SnapshotTopMade: "The branch's Postgres is starting; the copy has a folder for its top layer.",
+            SnapshotWritten: "The copy's stack and row are written, and not committed.",
+            SnapshotCommitted: "The copy is the branch's fork point, and nobody has the branch's Postgres noted.",
+        }
         Reset {
             ResetStopped: "The branch sleeps.",
             ResetTrashed: "The old state is in the trash, and nothing is committed.",

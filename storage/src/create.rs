@@ -363,6 +363,8 @@ fn write_metadata(
                 trashed_hours: None,
                 trash_order: None,
                 replaced_by: None,
+                snapshot: None,
+                fork_control: None,
             },
         )
     })?;

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use offshoot_postgres::Lsn;
+use rusqlite::Transaction;
 
 use crate::error::StorageError;
 use crate::merge::Merged;
@@ -31,6 +32,22 @@ pub(crate) trait Driver: Send + Sync {
     /// `child` comes into being when the store commits its row: until then it is nobody's, and
     /// [`Driver::recover`] removes it.
     fn fork(&self, parent: BranchId, child: BranchId) -> Result<Fork, StorageError>;
+
+    /// The checksum of the control file of `branch`, which sleeps.
+    fn control(&self, branch: BranchId) -> Result<u32, StorageError>;
+
+    /// Copies the small files of `branch` for `copy`. The branch sleeps, and nothing was written to it since it was made. If it
+    /// fails, nothing of `copy` is left.
+    fn copy(&self, branch: BranchId, copy: BranchId) -> Result<(), StorageError>;
+
+    /// Gives `copy` the layers that `branch` had when [`Driver::copy`] was called, and an empty one on top; its Postgres may run
+    /// by now. The stack is committed together with what `also` writes. If it fails, nothing of `copy` is left.
+    fn keep(
+        &self,
+        branch: BranchId,
+        copy: BranchId,
+        also: &dyn Fn(&Transaction<'_>) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError>;
 
     /// Removes what [`Driver::fork`] made of a child whose row was not committed.
     fn discard(&self, child: BranchId);
@@ -61,4 +78,6 @@ pub(crate) struct Opened {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fork {
     pub(crate) lsn: Lsn,
+    /// The checksum of the child's control file.
+    pub(crate) control: u32,
 }

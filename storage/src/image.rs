@@ -98,21 +98,38 @@ impl<'a> Image<'a> {
         account: Option<&'a Account>,
         quiesce: impl FnOnce() -> Result<(), StorageError>,
     ) -> Result<Self, StorageError> {
+        let mut image = Self::new(source, target, account)?;
+        crash_point!(CreateFolderMade);
+        quiesce()?;
+        image.copy_changed()?;
+        Ok(image)
+    }
+
+    /// Copies all of `source`, which sleeps, into the new folder `target`.
+    pub(crate) fn take(
+        source: &'a BranchPaths,
+        target: &'a BranchPaths,
+        account: Option<&'a Account>,
+    ) -> Result<(), StorageError> {
+        Self::new(source, target, account)?.copy_changed().map(|_| ())
+    }
+
+    fn new(
+        source: &'a BranchPaths,
+        target: &'a BranchPaths,
+        account: Option<&'a Account>,
+    ) -> Result<Self, StorageError> {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        let mut image = Self {
+        make_branch_folder(target, account)?;
+        make_private(&target.data(), account)?;
+        Ok(Self {
             source,
             target,
             account,
             copied: HashMap::new(),
             began_ns: i64::try_from(now.as_nanos()).unwrap_or(i64::MAX) - CLOCK_TICK_NS,
             wal: WalCopy::default(),
-        };
-        make_branch_folder(target, account)?;
-        make_private(&target.data(), account)?;
-        crash_point!(CreateFolderMade);
-        quiesce()?;
-        image.copy_changed()?;
-        Ok(image)
+        })
     }
 
     /// Copies what changed since [`Image::begin`]. The gate is closed, or the branch asleep. Returns the end of

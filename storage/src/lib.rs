@@ -8,6 +8,7 @@ mod crash;
 
 mod boot;
 mod branches;
+mod changed;
 mod compute;
 mod create;
 mod driver;
@@ -22,10 +23,13 @@ mod open;
 mod page_layers;
 mod paths;
 mod purge;
+mod snapshots;
 mod store;
+mod throwaway;
 mod trash;
 mod usage;
 
+pub use changed::{Blocks, ChangedBlocks};
 #[cfg(feature = "crash-points")]
 pub use crash::{CrashPoint, Operation, die_at};
 pub use create::{CreateReport, CreateStore, Source, create_store};
@@ -33,6 +37,7 @@ pub use error::{ErrorKind, StorageError};
 pub use id::{BranchId, LayerId};
 pub use merge::{MAX_DEPTH, Merged};
 pub use purge::{Purged, Trashed};
+pub use snapshots::{Snapshot, SnapshotKind};
 pub use store::{Branch, BranchSize, ComputeState, OpenStore, Store, StoreInfo};
 pub use trash::{Former, Undoable, Undone};
 pub use usage::{BranchUsage, Share, Usage};

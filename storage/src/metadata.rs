@@ -3,6 +3,9 @@
 //! A commit is on the disk when it returns (`synchronous=FULL`). What a branch is made of is prepared first and
 //! comes into being with the commit of its row.
 
+mod changes;
+mod format;
+
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -11,43 +14,13 @@ use offshoot_postgres::Lsn;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, TransactionBehavior, params};
 
 use crate::error::StorageError;
+use crate::snapshots::SnapshotKind;
 use crate::{BranchId, LayerId};
-
-/// The version of everything in a store.
-pub(crate) const FORMAT: u32 = 1;
-
-const SCHEMA: &str = "
-CREATE TABLE properties (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE branches (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    name TEXT NOT NULL,
-    parent INTEGER,
-    fork_lsn INTEGER,
-    created_ms INTEGER NOT NULL,
-    -- Set while what the branch stands on may not be on the disk: the boot in which it was made.
-    unsettled_boot TEXT,
-    trashed_ms INTEGER,
-    -- Hours that an engine had run in all, and a number that counts up, when the branch went to the trash.
-    trashed_hours INTEGER,
-    trash_order INTEGER,
-    -- The branch that took this one's place when it was reset.
-    replaced_by INTEGER
-) STRICT;
-CREATE UNIQUE INDEX live_names ON branches (name) WHERE trashed_ms IS NULL;
-CREATE TABLE layers (
-    id INTEGER PRIMARY KEY,
-    -- Set while the layer may hold pages that are not on the disk: the boot in which it was last written.
-    volatile_boot TEXT
-) STRICT;
-CREATE TABLE stacks (
-    branch INTEGER NOT NULL,
-    -- Counts up from the bottom, so that freezing adds one row.
-    height INTEGER NOT NULL,
-    layer INTEGER NOT NULL,
-    PRIMARY KEY (branch, height)
-) STRICT, WITHOUT ROWID;
-";
+pub(crate) use changes::{
+    adopt_snapshots, forget_branch, forget_ownerless, forget_trashed, insert_branch, lose_branch, pop_layer,
+    push_layer, replace_layers, snapshot_ids, write_stack,
+};
+pub(crate) use format::FORMAT;
 
 /// A row of the table of branches.
 #[derive(Clone, Debug)]
@@ -64,9 +37,28 @@ pub(crate) struct BranchRow {
     /// unless it is named.
     pub(crate) trash_order: Option<i64>,
     pub(crate) replaced_by: Option<BranchId>,
+    /// The branch that it is a snapshot of, and what for.
+    pub(crate) snapshot: Option<(BranchId, SnapshotKind)>,
+    /// The checksum of its control file when it was made.
+    pub(crate) fork_control: Option<u32>,
 }
 
 impl BranchRow {
+    /// Whether it is in the trash by itself.
+    pub(crate) fn is_in_trash(&self) -> bool {
+        self.trashed_ms.is_some() && self.snapshot.is_none()
+    }
+
+    /// Whether it is a branch that people know.
+    pub(crate) fn is_listed(&self) -> bool {
+        self.trashed_ms.is_none() && self.snapshot.is_none()
+    }
+
+    /// The branch whose bytes these are.
+    pub(crate) fn owner(&self) -> BranchId {
+        self.snapshot.map_or(self.id, |(of, _)| of)
+    }
+
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         let number =
             |name: &str| row.get::<_, Option<i64>>(name).map(|value| value.map(|value| value as u64));
@@ -81,6 +73,10 @@ impl BranchRow {
             trashed_hours: number("trashed_hours")?,
             trash_order: row.get("trash_order")?,
             replaced_by: number("replaced_by")?.map(BranchId),
+            snapshot: number("snapshot_of")?
+                .map(BranchId)
+                .zip(SnapshotKind::parse(row.get::<_, Option<String>>("snapshot_kind")?.as_deref())),
+            fork_control: row.get("fork_control")?,
         })
     }
 }
@@ -93,9 +89,9 @@ impl Metadata {
     pub(crate) fn create(path: &Path) -> Result<Self, StorageError> {
         let connection = Connection::open(path)?;
         configure(&connection)?;
-        connection.execute_batch(SCHEMA)?;
-        connection.execute("INSERT INTO properties VALUES ('format', ?1)", [FORMAT.to_string()])?;
-        Ok(Self(Mutex::new(connection)))
+        let metadata = Self(Mutex::new(connection));
+        metadata.transaction(|transaction| Ok(format::create(transaction)?))?;
+        Ok(metadata)
     }
 
     /// Opens the database of a store.
@@ -110,8 +106,12 @@ impl Metadata {
         match format {
             None => Err(not_a_store()),
             Some(found) if found > FORMAT => Err(StorageError::FormatTooNew { found, known: FORMAT }),
-            Some(_) => {
+            Some(found) => {
                 configure(&metadata.connection())?;
+                if found < FORMAT {
+                    metadata.transaction(|transaction| Ok(format::upgrade(transaction, found)?))?;
+                    tracing::info!(found, now = FORMAT, "the store's format was upgraded");
+                }
                 Ok(metadata)
             }
         }
@@ -182,7 +182,7 @@ impl Metadata {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// All branches, the trash among them, oldest first.
+    /// All branches, the trash and the snapshots among them, oldest first.
     pub(crate) fn branches(&self) -> Result<Vec<BranchRow>, StorageError> {
         let connection = self.connection();
         let mut statement = connection.prepare_cached("SELECT * FROM branches ORDER BY id")?;
@@ -198,9 +198,44 @@ impl Metadata {
 
     pub(crate) fn live_branch(&self, name: &str) -> Result<Option<BranchRow>, StorageError> {
         let connection = self.connection();
-        let mut statement =
-            connection.prepare_cached("SELECT * FROM branches WHERE name = ?1 AND trashed_ms IS NULL")?;
+        let mut statement = connection.prepare_cached(
+            "SELECT * FROM branches WHERE name = ?1 AND trashed_ms IS NULL AND snapshot_of IS NULL",
+        )?;
         Ok(statement.query_row([name], BranchRow::read).optional()?)
+    }
+
+    /// The snapshots of a branch, oldest first.
+    pub(crate) fn snapshots(&self, of: BranchId) -> Result<Vec<BranchRow>, StorageError> {
+        let connection = self.connection();
+        let mut statement =
+            connection.prepare_cached("SELECT * FROM branches WHERE snapshot_of = ?1 ORDER BY id")?;
+        let rows = statement.query_map([of.0 as i64], BranchRow::read)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    pub(crate) fn note(&self, branch: BranchId, key: &str) -> Result<Option<String>, StorageError> {
+        let connection = self.connection();
+        let mut statement =
+            connection.prepare_cached("SELECT value FROM notes WHERE branch = ?1 AND key = ?2")?;
+        Ok(statement.query_row(params![branch.0 as i64, key], |row| row.get(0)).optional()?)
+    }
+
+    /// Keeps a note about a branch, if that exists.
+    pub(crate) fn set_note(&self, branch: BranchId, key: &str, value: &str) -> Result<bool, StorageError> {
+        let written = self.connection().execute(
+            "INSERT OR REPLACE INTO notes SELECT id, ?2, ?3 FROM branches WHERE id = ?1",
+            params![branch.0 as i64, key, value],
+        )?;
+        Ok(written > 0)
+    }
+
+    pub(crate) fn notes(&self, key: &str) -> Result<Vec<(BranchId, String)>, StorageError> {
+        let connection = self.connection();
+        let mut statement =
+            connection.prepare_cached("SELECT branch, value FROM notes WHERE key = ?1 ORDER BY branch")?;
+        let rows =
+            statement.query_map([key], |row| Ok((BranchId(row.get::<_, i64>(0)? as u64), row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// A number for a branch that is about to be made; it is not used again even if that fails.
@@ -287,45 +322,6 @@ fn read_stacks(connection: &Connection) -> Result<Vec<(i64, Vec<StackLayer>)>, S
     Ok(stacks)
 }
 
-/// Takes the neighbours `gone`, top first, out of every stack, and puts `by`, a layer that is on the disk, in their place.
-/// Returns those that no stack has any more.
-pub(crate) fn replace_layers(
-    transaction: &Transaction<'_>,
-    gone: &[u64],
-    by: Option<LayerId>,
-) -> Result<Vec<LayerId>, StorageError> {
-    if let Some(by) = by {
-        transaction.execute("INSERT INTO layers (id, volatile_boot) VALUES (?1, NULL)", [by.0 as i64])?;
-    }
-    let holders: Vec<i64> = read_stacks(transaction)?
-        .into_iter()
-        .filter(|(_, stack)| {
-            stack
-                .windows(gone.len())
-                .any(|window| window.iter().map(|layer| layer.id).eq(gone.iter().copied()))
-        })
-        .map(|(branch, _)| branch)
-        .collect();
-    for branch in holders {
-        for (place, layer) in gone.iter().enumerate() {
-            let to = by.filter(|_| place == 0);
-            let (branch, layer) = (branch, *layer as i64);
-            match to {
-                Some(to) => transaction.execute(
-                    "UPDATE stacks SET layer = ?3 WHERE branch = ?1 AND layer = ?2",
-                    params![branch, layer, to.0 as i64],
-                )?,
-                None => transaction
-                    .execute("DELETE FROM stacks WHERE branch = ?1 AND layer = ?2", params![branch, layer])?,
-            };
-        }
-    }
-    let mut statement = transaction
-        .prepare_cached("DELETE FROM layers WHERE id NOT IN (SELECT layer FROM stacks) RETURNING id")?;
-    let released = statement.query_map([], |row| Ok(LayerId(row.get::<_, i64>(0)? as u64)))?;
-    Ok(released.collect::<Result<_, _>>()?)
-}
-
 fn configure(connection: &Connection) -> Result<(), StorageError> {
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -333,113 +329,5 @@ fn configure(connection: &Connection) -> Result<(), StorageError> {
     connection.pragma_update(None, "trusted_schema", "OFF")?;
     // Small: the engine's memory is counted, and the database has a few hundred rows.
     connection.pragma_update(None, "cache_size", -512)?;
-    Ok(())
-}
-
-/// Adds a writable layer on top of a branch's stack.
-pub(crate) fn push_layer(
-    transaction: &Transaction<'_>,
-    branch: BranchId,
-    layer: LayerId,
-    boot: &str,
-) -> Result<(), StorageError> {
-    transaction
-        .execute("INSERT INTO layers (id, volatile_boot) VALUES (?1, ?2)", params![layer.0 as i64, boot])?;
-    transaction.execute(
-        "INSERT INTO stacks SELECT ?1, coalesce(max(height), 0) + 1, ?2 FROM stacks WHERE branch = ?1",
-        params![branch.0 as i64, layer.0 as i64],
-    )?;
-    Ok(())
-}
-
-/// Takes a layer that nothing was written to off a branch's stack.
-pub(crate) fn pop_layer(
-    transaction: &Transaction<'_>,
-    branch: BranchId,
-    layer: LayerId,
-) -> Result<(), StorageError> {
-    transaction.execute(
-        "DELETE FROM stacks WHERE branch = ?1 AND layer = ?2",
-        params![branch.0 as i64, layer.0 as i64],
-    )?;
-    transaction.execute("DELETE FROM layers WHERE id = ?1", [layer.0 as i64])?;
-    Ok(())
-}
-
-/// Gives a branch the stack `top` over `below` (top first).
-pub(crate) fn write_stack(
-    transaction: &Transaction<'_>,
-    branch: BranchId,
-    top: LayerId,
-    below: &[StackLayer],
-    boot: &str,
-) -> Result<(), StorageError> {
-    let mut statement = transaction.prepare_cached("INSERT INTO stacks VALUES (?1, ?2, ?3)")?;
-    for (height, layer) in (1i64..).zip(below.iter().rev()) {
-        statement.execute(params![branch.0 as i64, height, layer.id as i64])?;
-    }
-    push_layer(transaction, branch, top, boot)
-}
-
-/// Inserts a branch: from the commit on it exists.
-pub(crate) fn insert_branch(transaction: &Transaction<'_>, row: &BranchRow) -> Result<(), StorageError> {
-    transaction.execute(
-        "INSERT INTO branches (id, name, parent, fork_lsn, created_ms, unsettled_boot) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![
-            row.id.0 as i64,
-            row.name,
-            row.parent.map(|parent| parent.0 as i64),
-            row.fork_lsn.map(|lsn| lsn.0 as i64),
-            row.created_ms as i64,
-            row.unsettled_boot,
-        ],
-    )?;
-    Ok(())
-}
-
-/// Removes a branch that went with the machine, as if it had never been made: the state that it replaced in a reset is
-/// back in its place, and its children are that one's, or its parent's.
-pub(crate) fn lose_branch(transaction: &Transaction<'_>, branch: BranchId) -> Result<(), StorageError> {
-    let lost =
-        transaction.query_row("SELECT * FROM branches WHERE id = ?1", [branch.0 as i64], BranchRow::read)?;
-    let replaced: Option<i64> = match lost.trashed_ms {
-        None => transaction.query_row(
-            "SELECT max(id) FROM branches WHERE replaced_by = ?1 AND trashed_ms IS NOT NULL",
-            [branch.0 as i64],
-            |row| row.get(0),
-        )?,
-        Some(_) => None,
-    };
-    let parent = lost.parent.map(|parent| parent.0 as i64);
-    forget_branch(transaction, branch)?;
-    transaction.execute(
-        "UPDATE branches SET name = ?2, parent = ?3, trashed_ms = NULL, replaced_by = NULL WHERE id = ?1",
-        params![replaced, lost.name, parent],
-    )?;
-    transaction.execute(
-        "UPDATE branches SET parent = ?2 WHERE parent = ?1 AND id <> ?2",
-        params![branch.0 as i64, replaced.or(parent)],
-    )?;
-    Ok(())
-}
-
-/// As [`forget_branch`], if the branch is in the trash; false if it is not.
-pub(crate) fn forget_trashed(transaction: &Transaction<'_>, branch: BranchId) -> Result<bool, StorageError> {
-    let trashed: bool = transaction.query_row(
-        "SELECT EXISTS (SELECT 1 FROM branches WHERE id = ?1 AND trashed_ms IS NOT NULL)",
-        [branch.0 as i64],
-        |row| row.get(0),
-    )?;
-    if trashed {
-        forget_branch(transaction, branch)?;
-    }
-    Ok(trashed)
-}
-
-/// Removes a branch and its stack; layers that no stack holds any more go too.
-pub(crate) fn forget_branch(transaction: &Transaction<'_>, branch: BranchId) -> Result<(), StorageError> {
-    transaction.execute("DELETE FROM branches WHERE id = ?1", [branch.0 as i64])?;
-    transaction.execute("DELETE FROM stacks WHERE branch = ?1", [branch.0 as i64])?;
-    transaction.execute("DELETE FROM layers WHERE id NOT IN (SELECT layer FROM stacks)", [])?;
     Ok(())
 }

@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use offshoot_pages::control::{self, ControlRef, StackLayer};
 use offshoot_postgres::account::Account;
+use rusqlite::Transaction;
 
 use crate::driver::{Driver, Fork, Opened};
 use crate::error::{Context as _, StorageError};
@@ -126,6 +127,7 @@ impl PageLayers {
         crash_point!(CreateImageCopied);
         let _shape = self.shape.read().unwrap_or_else(PoisonError::into_inner);
         let (below, lsn) = self.freeze(parent, image)?;
+        let control = self.control(child)?;
         Image::hand_over(&target, self.account.as_ref())?;
         crash_point!(CreateImageGiven);
         let top = self.make_layer()?;
@@ -138,7 +140,43 @@ impl PageLayers {
             return Err(error);
         }
         crash_point!(CreateStackCommitted);
-        Ok(Fork { lsn })
+        Ok(Fork { lsn, control })
+    }
+
+    fn copy_files(&self, branch: BranchId, copy: BranchId) -> Result<(), StorageError> {
+        let (source, target) = (self.paths.branch(branch), self.paths.branch(copy));
+        let top = self.paths.layer(self.top(&self.metadata.stack(branch)?)?);
+        if !layers::is_empty(&top)? {
+            let what = "it was written to before the branch was ever awake".to_owned();
+            return Err(StorageError::Damaged { path: top, what });
+        }
+        Image::take(&source, &target, self.account.as_ref())?;
+        Image::hand_over(&target, self.account.as_ref())?;
+        crash_point!(SnapshotImageCopied);
+        Ok(())
+    }
+
+    fn keep_layers(
+        &self,
+        branch: BranchId,
+        copy: BranchId,
+        also: &dyn Fn(&Transaction<'_>) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        // Its entry gets to the disk when the copy is settled.
+        let top = LayerId::random().context("name a layer in", &self.paths.layers())?;
+        make_private(&self.paths.layer(top), self.account.as_ref())?;
+        crash_point!(SnapshotTopMade);
+        let _shape = self.shape.read().unwrap_or_else(PoisonError::into_inner);
+        let stack = self.metadata.stack(branch)?;
+        let committed = self.metadata.transaction(|transaction| {
+            let below = stack.get(1..).unwrap_or_default();
+            metadata::write_stack(transaction, copy, top, below, &self.boot)?;
+            also(transaction)
+        });
+        if committed.is_err() {
+            let _ = remove_tree(&self.paths.layer(top));
+        }
+        committed
     }
 
     /// Writes the control block of a branch and maps it.
@@ -201,6 +239,7 @@ impl Driver for PageLayers {
                 self.metadata.transaction(|transaction| metadata::lose_branch(transaction, branch.id))?;
             }
         }
+        self.metadata.transaction(metadata::forget_ownerless)?;
         for layer in self.metadata.layers_of_other_boots(&self.boot)? {
             layers::rebuild(&self.paths.layer(layer))?;
             self.metadata.set_layer_boot(layer, Some(&self.boot))?;
@@ -256,6 +295,23 @@ impl Driver for PageLayers {
         result
     }
 
+    fn control(&self, branch: BranchId) -> Result<u32, StorageError> {
+        Ok(read_control(&self.paths.branch(branch).control_file())?.1.checksum)
+    }
+
+    fn copy(&self, branch: BranchId, copy: BranchId) -> Result<(), StorageError> {
+        self.copy_files(branch, copy).inspect_err(|_| self.discard(copy))
+    }
+
+    fn keep(
+        &self,
+        branch: BranchId,
+        copy: BranchId,
+        also: &dyn Fn(&Transaction<'_>) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        self.keep_layers(branch, copy, also).inspect_err(|_| self.discard(copy))
+    }
+
     fn discard(&self, child: BranchId) {
         let top = self.metadata.stack(child).ok().and_then(|stack| stack.first().copied());
         // If the metadata cannot be written now, the next start of the engine removes all of it.
@@ -288,6 +344,7 @@ impl Driver for PageLayers {
             let folder = self.paths.branch(branch);
             sync_tree(folder.folder()).context("sync", folder.folder())?;
             sync_folder(&self.paths.branches()).context("sync", &self.paths.branches())?;
+            sync_folder(&self.paths.layers()).context("sync", &self.paths.layers())?;
             crash_point!(SettleFolderSynced);
             self.metadata.set_settled(branch)?;
             crash_point!(SettleDone);
@@ -325,23 +382,7 @@ impl Driver for PageLayers {
     }
 
     fn size(&self, branch: BranchId) -> Result<BranchSize, StorageError> {
-        let used = self.metadata.stacked_layers()?;
-        let mut readers: HashMap<LayerId, u32> = HashMap::new();
-        for (_, layer) in &used {
-            *readers.entry(*layer).or_default() += 1;
-        }
-        let mut size =
-            BranchSize { own_bytes: disk_usage(self.paths.branch(branch).folder()), shared_bytes: 0 };
-        for (index, layer) in self.metadata.stack(branch)?.iter().enumerate() {
-            let id = LayerId(layer.id);
-            let bytes = self.layer_bytes(id, index > 0);
-            if readers.get(&id).copied().unwrap_or(0) > 1 {
-                size.shared_bytes += bytes;
-            } else {
-                size.own_bytes += bytes;
-            }
-        }
-        Ok(size)
+        usage::measure_branch(self, branch)
     }
 }
 

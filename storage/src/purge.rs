@@ -48,7 +48,7 @@ impl Store {
     pub fn trash(&self) -> Result<Vec<Trashed>, StorageError> {
         let usage = self.usage()?;
         let mut rows: Vec<BranchRow> =
-            self.shared.metadata.branches()?.into_iter().filter(|row| row.trashed_ms.is_some()).collect();
+            self.shared.metadata.branches()?.into_iter().filter(BranchRow::is_in_trash).collect();
         rows.sort_by_key(|row| std::cmp::Reverse(row.trash_order.map(i64::abs)));
         let describe = |row: BranchRow| Trashed {
             id: row.id,
@@ -66,7 +66,7 @@ impl Store {
     /// [`StorageError::NoSuchBranch`] when one of `only` is not in the trash; nothing is removed then.
     pub fn purge_trash_now(&self, only: Option<&[BranchId]>) -> Result<Purged, StorageError> {
         let mut rows: Vec<BranchRow> =
-            self.shared.metadata.branches()?.into_iter().filter(|row| row.trashed_ms.is_some()).collect();
+            self.shared.metadata.branches()?.into_iter().filter(BranchRow::is_in_trash).collect();
         if let Some(only) = only {
             let absent = only.iter().find(|id| !rows.iter().any(|row| row.id == **id));
             if let Some(id) = absent {
@@ -111,9 +111,11 @@ impl Store {
             self.shared.metadata.transaction(|transaction| {
                 let mut gone = Vec::new();
                 for row in rows {
+                    let snapshots = metadata::snapshot_ids(transaction, row.id)?;
                     // It may have been brought back since it was looked for.
                     if metadata::forget_trashed(transaction, row.id)? {
                         gone.push(row.id);
+                        gone.extend(snapshots);
                     }
                 }
                 crash_point!(PurgeWritten);

@@ -20,6 +20,7 @@ use crate::files::make_private;
 use crate::merge::Merged;
 use crate::metadata::{BranchRow, Metadata};
 use crate::paths::Paths;
+use crate::throwaway::is_throwaway;
 
 /// What a branch's Postgres is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,10 +189,15 @@ impl Store {
         *locked(&self.shared.settings) = settings;
     }
 
-    /// All live branches, oldest first.
+    /// All live branches, oldest first; no throwaways.
     pub fn branches(&self) -> Result<Vec<Branch>, StorageError> {
-        let rows: Vec<BranchRow> =
-            self.shared.metadata.branches()?.into_iter().filter(|row| row.trashed_ms.is_none()).collect();
+        let rows: Vec<BranchRow> = self
+            .shared
+            .metadata
+            .branches()?
+            .into_iter()
+            .filter(|row| row.is_listed() && !is_throwaway(&row.name))
+            .collect();
         let names: HashMap<BranchId, String> = rows.iter().map(|row| (row.id, row.name.clone())).collect();
         Ok(rows
             .into_iter()
@@ -218,6 +224,7 @@ impl Store {
     /// The live branch with this name.
     pub fn branch_named(&self, name: &str) -> Result<Option<Branch>, StorageError> {
         match self.shared.metadata.live_branch(name)? {
+            Some(row) if is_throwaway(&row.name) => Ok(None),
             Some(row) => self.branch(row.id).map(Some),
             None => Ok(None),
         }
@@ -258,6 +265,27 @@ impl Store {
     /// Where the branch's Postgres writes its log.
     pub fn log_path(&self, id: BranchId) -> PathBuf {
         self.shared.paths.branch(id).log()
+    }
+
+    /// The caller's note under `key` about a branch.
+    pub fn note(&self, branch: BranchId, key: &str) -> Result<Option<String>, StorageError> {
+        self.shared.metadata.note(branch, key)
+    }
+
+    /// Keeps a note of the caller's about a branch. It goes to the trash and back with the branch, and is removed with it.
+    ///
+    /// # Errors
+    /// [`StorageError::NoSuchBranch`].
+    pub fn set_note(&self, branch: BranchId, key: &str, value: &str) -> Result<(), StorageError> {
+        if self.shared.metadata.set_note(branch, key, value)? {
+            return Ok(());
+        }
+        Err(StorageError::NoSuchBranch { name: branch.to_string() })
+    }
+
+    /// The caller's notes under `key` about all branches, the trash among them.
+    pub fn notes(&self, key: &str) -> Result<Vec<(BranchId, String)>, StorageError> {
+        self.shared.metadata.notes(key)
     }
 
     /// The caller's note under `key`.
@@ -315,12 +343,23 @@ impl Shared {
         Arc::clone(locked(&self.cells).entry(id).or_default())
     }
 
-    /// The row of a live branch.
+    /// The row of a live branch, or of a snapshot of one.
     pub(crate) fn live_row(&self, id: BranchId) -> Result<BranchRow, StorageError> {
         match self.metadata.branch(id)? {
+            // A snapshot goes to the trash with its branch, and is not written to.
+            Some(row) if row.snapshot.is_some() => self.live_row(row.owner()).map(|_| row),
             Some(row) if row.trashed_ms.is_none() => Ok(row),
             _ => Err(StorageError::NoSuchBranch { name: id.to_string() }),
         }
+    }
+
+    /// The row of a live branch that is no snapshot.
+    pub(crate) fn branch_row(&self, id: BranchId) -> Result<BranchRow, StorageError> {
+        let row = self.live_row(id)?;
+        if row.snapshot.is_some() {
+            return Err(StorageError::NoSuchBranch { name: id.to_string() });
+        }
+        Ok(row)
     }
 }
 

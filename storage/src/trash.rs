@@ -4,7 +4,7 @@ use rusqlite::{Transaction, params};
 
 use crate::branches::{name_taken, now_ms};
 use crate::error::StorageError;
-use crate::metadata::BranchRow;
+use crate::metadata::{self, BranchRow};
 use crate::store::{Branch, Store, locked};
 use crate::{BranchId, compute};
 
@@ -80,7 +80,7 @@ impl Store {
     /// # Errors
     /// [`StorageError::IsRoot`], [`StorageError::NoSuchBranch`].
     pub fn delete_branch(&self, id: BranchId) -> Result<(), StorageError> {
-        let row = self.shared.live_row(id)?;
+        let row = self.shared.branch_row(id)?;
         let parent = match row.parent {
             Some(parent) if id != self.shared.info.root_branch => parent,
             _ => return Err(StorageError::IsRoot { name: row.name }),
@@ -88,6 +88,7 @@ impl Store {
         let cell = self.shared.cell(id);
         let mut compute = locked(&cell.compute);
         compute::stop(&self.shared, id, &cell, &mut compute)?;
+        self.stop_snapshots(id)?;
         crash_point!(DeleteStopped);
         self.shared.metadata.transaction(|transaction| {
             put_in(transaction, id, None)?;
@@ -122,7 +123,7 @@ impl Store {
     ) -> Result<Option<(BranchRow, Option<BranchRow>)>, StorageError> {
         let metadata = &self.shared.metadata;
         let mut rows = metadata.branches()?;
-        rows.retain(|row| row.trashed_ms.is_some());
+        rows.retain(BranchRow::is_in_trash);
         rows.sort_by_key(|row| std::cmp::Reverse(row.trash_order.map(i64::abs)));
         for row in rows {
             let present = match row.replaced_by {
@@ -158,6 +159,7 @@ impl Store {
                 let cell = self.shared.cell(present.id);
                 let mut compute = locked(&cell.compute);
                 compute::stop(&self.shared, present.id, &cell, &mut compute)?;
+                self.stop_snapshots(present.id)?;
                 crash_point!(UndoStopped);
                 self.swap(&row, Some(present))?;
             }
@@ -176,6 +178,7 @@ impl Store {
             if let Some(present) = present {
                 displace(transaction, present.id, row.id)?;
                 adopt_children(transaction, present.id, row.id)?;
+                metadata::adopt_snapshots(transaction, present.id, row.id)?;
             }
             transaction
                 .execute(

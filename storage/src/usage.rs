@@ -5,11 +5,14 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use crate::BranchId;
 use crate::error::StorageError;
+use crate::files::disk_usage;
 use crate::metadata::Metadata;
+use crate::page_layers::PageLayers;
 use crate::paths::Paths;
 use crate::store::Store;
+use crate::throwaway::is_throwaway;
+use crate::{BranchId, BranchSize, LayerId};
 
 /// Bytes on the disk that the same branches read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,23 +116,26 @@ impl Inventory {
 /// Looks at every file of a store.
 pub(crate) fn measure(paths: &Paths, metadata: &Metadata) -> Result<Usage, StorageError> {
     let mut inventory = Inventory::default();
+    let rows = metadata.branches()?;
+    // A snapshot's bytes are its branch's.
+    let owners: HashMap<BranchId, BranchId> = rows.iter().map(|row| (row.id, row.owner())).collect();
     let mut readers: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
     for (branch, layer) in metadata.stacked_layers()? {
-        readers.entry(layer.0).or_default().insert(branch.0);
+        let owner = owners.get(&branch).copied().unwrap_or(branch);
+        readers.entry(layer.0).or_default().insert(owner.0);
     }
     for (layer, readers) in &readers {
-        inventory.add_folder(&paths.layer(crate::LayerId(*layer)), readers);
+        inventory.add_folder(&paths.layer(LayerId(*layer)), readers);
     }
-    let rows = metadata.branches()?;
     for row in &rows {
-        inventory.add_folder(paths.branch(row.id).folder(), &BTreeSet::from([row.id.0]));
+        inventory.add_folder(paths.branch(row.id).folder(), &BTreeSet::from([row.owner().0]));
     }
     let of_nobody = BTreeSet::new();
     for entry in fs::read_dir(paths.store()).into_iter().flatten().flatten() {
         let path = entry.path();
         if path.is_file() {
             *inventory.shares.entry(of_nobody.clone()).or_default() += blocks(&path);
-        } else if path == paths.libraries() {
+        } else if path != paths.layers() && path != paths.branches() {
             inventory.add_folder(&path, &of_nobody);
         }
     }
@@ -142,6 +148,7 @@ pub(crate) fn measure(paths: &Paths, metadata: &Metadata) -> Result<Usage, Stora
     };
     let branches = rows
         .into_iter()
+        .filter(|row| row.snapshot.is_none() && !is_throwaway(&row.name))
         .map(|row| BranchUsage {
             own_bytes: part(row.id.0, true),
             shared_bytes: part(row.id.0, false),
@@ -155,6 +162,34 @@ pub(crate) fn measure(paths: &Paths, metadata: &Metadata) -> Result<Usage, Stora
         .map(|(readers, bytes)| Share { readers: readers.into_iter().map(BranchId).collect(), bytes })
         .collect();
     Ok(Usage { branches, shares, other_bytes })
+}
+
+/// Looks at the files of one branch and its snapshots. What no branch but it reads is its own.
+pub(crate) fn measure_branch(driver: &PageLayers, branch: BranchId) -> Result<BranchSize, StorageError> {
+    let rows = driver.metadata.branches()?;
+    let owners: HashMap<BranchId, BranchId> = rows.iter().map(|row| (row.id, row.owner())).collect();
+    let mut readers: HashMap<LayerId, BTreeSet<BranchId>> = HashMap::new();
+    for (reader, layer) in driver.metadata.stacked_layers()? {
+        readers.entry(layer).or_default().insert(owners.get(&reader).copied().unwrap_or(reader));
+    }
+    let mut size = BranchSize::default();
+    let mut seen = BTreeSet::new();
+    for part in rows.iter().filter(|row| row.owner() == branch) {
+        size.own_bytes += disk_usage(driver.paths.branch(part.id).folder());
+        for (index, layer) in driver.metadata.stack(part.id)?.iter().enumerate() {
+            let id = LayerId(layer.id);
+            if !seen.insert(layer.id) {
+                continue;
+            }
+            let bytes = driver.layer_bytes(id, index > 0);
+            if readers.get(&id).is_some_and(|readers| readers.len() > 1) {
+                size.shared_bytes += bytes;
+            } else {
+                size.own_bytes += bytes;
+            }
+        }
+    }
+    Ok(size)
 }
 
 fn blocks(path: &Path) -> u64 {

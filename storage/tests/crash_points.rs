@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use offshoot_storage::{CrashPoint, Former, OpenStore, Operation, Store, die_at};
 use support::layers::assert_tidy;
-use support::{TestStore, processes};
+use support::{TestStore, first, processes};
 
 const MAJOR: u32 = 18;
 /// What the process to be killed is told: the folder of its store, and the point.
@@ -64,6 +64,7 @@ each_operation! {
     an_engine_killed_in_create: Create,
     an_engine_killed_in_settle: Settle,
     an_engine_killed_in_wake: Wake,
+    an_engine_killed_in_snapshot: Snapshot,
     an_engine_killed_in_reset: Reset,
     an_engine_killed_in_rename: Rename,
     an_engine_killed_in_delete: Delete,
@@ -130,6 +131,9 @@ fn kill_at_each_point_of(operation: Operation) {
             test.store().undo(&Former::Last).unwrap();
             assert_eq!(test.text("feature", CONTENT), content("201", &acknowledged), "{point:?}");
         }
+        if operation == Operation::Snapshot {
+            assert_fork_point(&test, *point, &content("201", &acknowledged));
+        }
         assert_eq!(test.text("main", FEW), "2000:6:2000", "{point:?}");
         assert_eq!(test.text("main", "SELECT sum(id) FROM scratch"), "500500", "{point:?}");
         test.create("after", "main");
@@ -138,6 +142,18 @@ fn kill_at_each_point_of(operation: Operation) {
         assert_tidy(&test.dir());
         assert_eq!(processes::living_in(&test.dir()), [], "{point:?}: left running");
     }
+}
+
+/// The fork point of `new` is what the branch was when it was made. It may be unknown if the engine died while Postgres was
+/// starting.
+fn assert_fork_point(test: &TestStore, point: CrashPoint, expected: &str) {
+    let kept = test.store().snapshots(test.id("new")).unwrap();
+    if kept.is_empty() && matches!(point, CrashPoint::SnapshotTopMade | CrashPoint::SnapshotWritten) {
+        return;
+    }
+    assert_eq!(kept.len(), 1, "{point:?}: fork points");
+    let rows = first(&mut test.connect_to_id(kept[0].id, "app"), CONTENT);
+    assert_eq!(rows, expected, "{point:?}: the fork point");
 }
 
 /// Lets an engine die at `point`. Returns what was acknowledged before, separated by commas.
@@ -179,7 +195,7 @@ fn engine_process() {
             die_at(point);
             store.create_branch("new", id("main")).unwrap();
         }
-        Operation::Wake => {
+        Operation::Wake | Operation::Snapshot => {
             acknowledge(&store, "feature", &[]);
             store.create_branch("new", id("feature")).unwrap();
             store.sleep(id("feature")).unwrap();
@@ -284,7 +300,7 @@ fn expected(operation: Operation, acknowledged: &str) -> (State, State) {
                 old = new.clone();
             }
         }
-        Operation::Wake => {
+        Operation::Wake | Operation::Snapshot => {
             set(&mut old, "feature", "main", Some(of_feature.clone()));
             set(&mut old, "new", "feature", Some(of_feature));
             new = old.clone();

@@ -5,8 +5,7 @@ mod support;
 
 use std::fs;
 use std::io::Write as _;
-use std::os::fd::AsRawFd as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use offshoot_postgres::Progress;
 use offshoot_postgres::cluster::ClusterError;
 use offshoot_postgres::load::LoadError;
 use offshoot_storage::{ComputeState, Source, StorageError, Store};
+use support::disk::SmallDisk;
 use support::layers::{FrozenHashes, assert_tidy};
 use support::load::{Load, assert_consistent};
 use support::{TestStore, check, load, processes};
@@ -99,7 +99,7 @@ fn a_store_of_a_newer_format_is_left_alone() {
     metadata(&test).execute("UPDATE properties SET value = '99' WHERE key = 'format'", []).unwrap();
     let error = open_error(&test);
     assert!(matches!(error, StorageError::FormatTooNew { found: 99, .. }), "{error}");
-    metadata(&test).execute("UPDATE properties SET value = '1' WHERE key = 'format'", []).unwrap();
+    metadata(&test).execute("UPDATE properties SET value = '2' WHERE key = 'format'", []).unwrap();
     test.open();
     assert_eq!(test.text("main", "SELECT 1"), "1");
 }
@@ -278,51 +278,6 @@ fn a_layer_that_could_not_be_taken_back_is_the_next_one_to_be_written() {
     }
     assert_eq!(test.text("main", "SELECT sum(id) FROM t"), "-500500");
     assert_tidy(&test.dir());
-}
-
-/// A small file system of its own. Unmounted when dropped, before its folder goes.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    /// `None`, and said loudly, when this user may not mount.
-    fn mount(folder: &Path, megabytes: u64) -> Option<Self> {
-        let size = format!("size={megabytes}m,mode=755");
-        let mut command = std::process::Command::new("mount");
-        let mounted = command.args(["-t", "tmpfs", "-o", &size, "offshoot-test"]).arg(folder).output();
-        if mounted.is_ok_and(|output| output.status.success()) {
-            return Some(Self(folder.to_owned()));
-        }
-        eprintln!("SKIPPED: cannot mount a small file system here");
-        None
-    }
-
-    fn free_bytes(&self) -> u64 {
-        support::file_system(&self.0).unwrap().0
-    }
-
-    /// Fills it up to `left` bytes.
-    fn fill(&self, left: u64) {
-        self.make_room();
-        let file = fs::File::create(self.0.join("ballast")).unwrap();
-        // Others write meanwhile, so that what is free now may not be in a moment.
-        while self.free_bytes() > left {
-            let end = (file.metadata().unwrap().len() + self.free_bytes() - left) as i64;
-            // SAFETY: our own descriptor; no memory is touched.
-            let code = unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, end) };
-            assert!(code == 0 || code == libc::ENOSPC, "{code}");
-        }
-    }
-
-    fn make_room(&self) {
-        let _ = fs::remove_file(self.0.join("ballast"));
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Lazily: a server may need a moment to let go.
-        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
-    }
 }
 
 fn a_full_disk_refuses_branches_and_writes_and_loses_nothing(major: u32) {

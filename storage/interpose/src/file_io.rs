@@ -1,6 +1,7 @@
 //! Reading, writing, cutting and growing a relation file.
 
 use libc::{c_int, c_void, iovec, ssize_t};
+use offshoot_pages::fault::{Call, On, allowed};
 use offshoot_pages::{PAGE_SIZE, SEGMENT_PAGES, sys};
 
 use crate::file::File;
@@ -185,8 +186,8 @@ impl File {
                 }
             }
             copy_out(&mut cursor, &mut page[within..within + piece]);
-            if unsafe { sys::pwrite(fd, page.as_ptr().cast(), PAGE, start as i64) } != PAGE as ssize_t {
-                return if done > 0 { done as ssize_t } else { fail(libc::ENOSPC) as ssize_t };
+            if put_page(fd, &page, start) != 0 {
+                return if done > 0 { done as ssize_t } else { -1 };
             }
             let map = self.top_map();
             map.own(start / PAGE_SIZE, start / PAGE_SIZE + 1);
@@ -198,6 +199,9 @@ impl File {
 
     /// Sets the length, as `ftruncate` does. Inside the gate.
     pub(crate) fn set_length(&mut self, fd: c_int, length: u64) -> c_int {
+        if length > SEGMENT_PAGES * PAGE_SIZE {
+            return fail(libc::EFBIG);
+        }
         if let Err(code) = self.prepare_write(fd, length) {
             return fail(code);
         }
@@ -213,10 +217,13 @@ impl File {
             let mut page = [0u8; PAGE];
             let start = length - within as u64;
             let head = [iovec { iov_base: page.as_mut_ptr().cast(), iov_len: within }];
-            if self.read_at(&head, start) != within as ssize_t
-                || unsafe { sys::pwrite(fd, page.as_ptr().cast(), PAGE, start as i64) } != PAGE as ssize_t
-            {
-                return fail(libc::EIO);
+            match self.read_at(&head, start) {
+                read if read == within as ssize_t => {}
+                read if read < 0 => return -1,
+                _ => return fail(libc::EIO),
+            }
+            if put_page(fd, &page, start) != 0 {
+                return -1;
             }
             self.top_map().own(start / PAGE_SIZE, start / PAGE_SIZE + 1);
         }
@@ -236,11 +243,23 @@ impl File {
         if self.is_orphan() {
             return 0;
         }
+        if allowed(Call::Allocate, On::Descriptor(fd), 0).is_none() {
+            return -1;
+        }
         let result = unsafe { libc::syscall(libc::SYS_fallocate, fd, 0, offset, length) as c_int };
         if result == 0 {
             self.top_map().grow(end);
         }
         result
+    }
+}
+
+/// Writes a whole page; 0, or -1 with `errno`, which is that of a full disk when a part was written.
+fn put_page(fd: c_int, page: &[u8; PAGE], start: u64) -> c_int {
+    match unsafe { sys::pwrite(fd, page.as_ptr().cast(), PAGE, start as i64) } {
+        written if written == PAGE as ssize_t => 0,
+        written if written < 0 => -1,
+        _ => fail(libc::ENOSPC),
     }
 }
 

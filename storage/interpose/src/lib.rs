@@ -23,6 +23,8 @@
 #![expect(unreachable_pub, reason = "exports are reached by the dynamic linker")]
 
 mod exports;
+#[cfg(debug_assertions)]
+mod fault;
 mod file;
 mod file_io;
 mod gate;

@@ -112,6 +112,8 @@ extern "C" fn init() {
     };
     #[cfg(debug_assertions)]
     crate::power::start(&beside("power-journal"));
+    #[cfg(debug_assertions)]
+    crate::fault::start(&beside("faults"));
     let setup = Setup {
         control,
         control_file: beside("pg_control"),

@@ -89,7 +89,7 @@ fn publish(path: &RelationPath, new: NewMap, with_data: bool) -> Result<(), c_in
         new.flags & WHITEOUT == 0 && Map::open(&target, false).map(|map| unsafe { map.unmap() }).is_ok();
     let mut written = Map::write_new(&temporary, new, replaces);
     if written == Err(MapError::Os(libc::ENOENT)) {
-        make_folders(layer, path.folder());
+        make_folders(layer, path.folder())?;
         written = Map::write_new(&temporary, new, replaces);
     }
     written.map_err(|error| match error {
@@ -97,8 +97,8 @@ fn publish(path: &RelationPath, new: NewMap, with_data: bool) -> Result<(), c_in
         MapError::NotAMap => libc::EIO,
     })?;
     unsafe {
-        sys::unlink(data.as_ptr());
         if with_data {
+            sys::unlink(data.as_ptr());
             let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC;
             let fd = sys::open(data.as_ptr(), flags, 0o600);
             if fd < 0 {
@@ -109,19 +109,28 @@ fn publish(path: &RelationPath, new: NewMap, with_data: bool) -> Result<(), c_in
         if sys::rename(temporary.as_ptr(), target.as_ptr()) != 0 {
             return Err(sys::errno());
         }
+        // Only now: had the whiteout not come to be, the file would have a map and no pages.
+        if !with_data {
+            sys::unlink(data.as_ptr());
+        }
     }
+    // It is there, even if what follows fails.
+    active().control.bump_file_version(path.hash());
     if replaces && sync_folder(layer, path.folder()) != 0 {
         return Err(sys::errno());
     }
-    active().control.bump_file_version(path.hash());
     Ok(())
 }
 
-fn make_folders(layer: u64, folder: &[u8]) {
-    if folder.starts_with(b"base/") {
-        unsafe { sys::mkdir(layer_path(layer, b"base", b"").as_ptr(), 0o700) };
+fn make_folders(layer: u64, folder: &[u8]) -> Result<(), c_int> {
+    let upper = folder.starts_with(b"base/").then_some(&b"base"[..]);
+    for folder in upper.into_iter().chain([folder]) {
+        let made = unsafe { sys::mkdir(layer_path(layer, folder, b"").as_ptr(), 0o700) };
+        if made != 0 && sys::errno() != libc::EEXIST {
+            return Err(sys::errno());
+        }
     }
-    unsafe { sys::mkdir(layer_path(layer, folder, b"").as_ptr(), 0o700) };
+    Ok(())
 }
 
 /// Makes the entries of a layer's folder durable, and those of the folders above it when this process has not yet;
@@ -174,6 +183,10 @@ pub(crate) fn unlink(path: &RelationPath) -> c_int {
             return fail(code);
         }
     }
+    let layer = local().layer(0);
+    if !has_lower && unsafe { sys::unlink(layer_path(layer, path.as_bytes(), b".m").as_ptr()) } != 0 {
+        return -1;
+    }
     // Only now: had the deletion failed, those who have the file open would write into nothing.
     if file.has_top() {
         file.top_map().mark_unlinked();
@@ -181,13 +194,7 @@ pub(crate) fn unlink(path: &RelationPath) -> c_int {
     if has_lower {
         return 0;
     }
-    let layer = local().layer(0);
-    unsafe {
-        if sys::unlink(layer_path(layer, path.as_bytes(), b".m").as_ptr()) != 0 {
-            return -1;
-        }
-        sys::unlink(layer_path(layer, path.as_bytes(), b".d").as_ptr());
-    }
+    unsafe { sys::unlink(layer_path(layer, path.as_bytes(), b".d").as_ptr()) };
     active().control.bump_file_version(file.hash());
     0
 }

@@ -145,13 +145,14 @@ fn map(path: &CStr) -> Result<ControlRef, MapError> {
 /// Maps the control file at `path`. The mapping stays until the process ends or [`ControlRef::unmap`].
 ///
 /// # Errors
-/// [`MapError::NotAMap`] for a file of another size, magic number or format version.
+/// [`MapError::NotAMap`] for a file of another size, magic number or format version, or without a stack.
 pub fn open(path: &CStr) -> Result<ControlRef, MapError> {
     let control = map(path)?;
     if control.magic.load(Acquire) != MAGIC || control.format.load(Relaxed) != FORMAT_VERSION {
         return Err(MapError::NotAMap);
     }
-    Ok(control)
+    let layers = control.stack(control.generation()).count.load(Acquire) as usize;
+    if (1..=MAX_LAYERS).contains(&layers) { Ok(control) } else { Err(MapError::NotAMap) }
 }
 
 impl ControlRef {
@@ -209,7 +210,7 @@ impl Control {
     /// Marks `layer` as being on disk, wherever it stands in the present stack. Engine only.
     pub fn set_durable(&self, layer: u64) {
         let stack = self.stack(self.generation());
-        let count = stack.count.load(Acquire) as usize;
+        let count = (stack.count.load(Acquire) as usize).min(MAX_LAYERS);
         for index in 0..count {
             if stack.layers[index].load(Relaxed) == layer {
                 stack.durable[index].store(1, Release);

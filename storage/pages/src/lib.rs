@@ -10,6 +10,7 @@
 //! All file access goes through [`sys`].
 
 pub mod control;
+pub mod fault;
 pub mod map;
 pub mod name;
 pub mod process;

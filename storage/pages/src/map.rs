@@ -73,6 +73,17 @@ struct Header {
 }
 const _: () = assert!(size_of::<Header>() == 64);
 
+impl Header {
+    /// Whether this can be the header of a map: of this format, and of a file that fits a segment.
+    fn is_possible(&self) -> bool {
+        let most = SEGMENT_PAGES * PAGE_SIZE;
+        self.magic.load(Relaxed) == MAGIC
+            && self.length.load(Relaxed) <= most
+            && self.base_limit.load(Relaxed) <= most
+            && self.flags.load(Relaxed) & !(WHITEOUT | UNLINKED | RESERVED | ENTRY_SYNCED) == 0
+    }
+}
+
 /// What a new map starts with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NewMap {
@@ -111,7 +122,7 @@ impl Map {
     ///
     /// # Errors
     /// [`MapError::Os`] with `ENOENT` when the layer does not touch this file, [`MapError::NotAMap`] when
-    /// it is damaged or was never completely written.
+    /// it is damaged, as far as its headers tell, or was never completely written.
     pub fn open(path: &CStr, writable: bool) -> Result<Self, MapError> {
         let access = if writable { libc::O_RDWR } else { libc::O_RDONLY };
         // SAFETY: the path is NUL-terminated; the descriptor is closed once; the size is checked before the
@@ -134,7 +145,7 @@ impl Map {
                 return Err(MapError::Os(error));
             }
             let map = Self(address);
-            if map.working().magic.load(Relaxed) != MAGIC || map.durable().magic.load(Relaxed) != MAGIC {
+            if !map.working().is_possible() || !map.durable().is_possible() {
                 map.unmap();
                 return Err(MapError::NotAMap);
             }

@@ -77,6 +77,8 @@ pub struct ControlFile {
     pub wal_segment_size: u32,
     /// Whether data pages carry checksums.
     pub data_checksums: bool,
+    /// The checksum of all of it, which is another one after every start: the time of writing is in it.
+    pub checksum: u32,
 }
 
 /// Why a control file cannot be read.
@@ -140,6 +142,7 @@ impl ControlFile {
             blocks_per_segment: field.u32(220)?,
             wal_segment_size: field.u32(228)?,
             data_checksums: field.u32(252)? != 0,
+            checksum: found,
         })
     }
 }

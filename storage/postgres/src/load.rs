@@ -83,5 +83,7 @@ fn load(
         // If the request fails, the load still ends after the running statement.
         let _ = token.cancel_query(NoTls);
     };
-    watch::beside(progress, cancel, || run::Loader::new(reader, client, total_bytes, progress).run(end))
+    watch::beside(progress, cancel, || {
+        run::Loader::new(reader, client, total_bytes, progress).of_copy().run(end)
+    })
 }

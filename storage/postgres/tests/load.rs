@@ -105,6 +105,28 @@ fn first_error_names_line_code_and_statement() {
 }
 
 #[test]
+fn an_extension_that_is_not_installed_is_left_out_of_a_copy_and_not_of_a_persons_script() {
+    let Some(running) = Running::new() else { return };
+    let script = "CREATE SCHEMA s;\nCREATE EXTENSION IF NOT EXISTS no_such_extension WITH SCHEMA s;\n\
+        COMMENT ON EXTENSION no_such_extension IS 'x';\nCREATE TABLE t (id int);\n";
+    let mut client = running.database("lacking");
+    let report = load(&mut client, script).unwrap();
+    assert_eq!(report.notes.len(), 1);
+    let note = &report.notes[0];
+    assert!(note.starts_with("line 2: ") && note.contains("left out extension no_such_extension"), "{note}");
+    assert_eq!(count(&mut client, "t"), 0);
+
+    let needs = format!("{script}CREATE TABLE u (v s.vector);\n");
+    let error = load(&mut running.database("needing"), &needs).unwrap_err();
+    assert!(error.hint().contains("no_such_extension"), "{}", error.hint());
+
+    let mut client = running.database("strict");
+    let error = load::run_script(&mut script.as_bytes(), &mut client, None, &Silent).unwrap_err();
+    let LoadError::Statement { line, .. } = error else { panic!("{error}") };
+    assert_eq!(line, 2);
+}
+
+#[test]
 fn what_is_no_plain_dump_is_refused_by_name() {
     let Some(running) = Running::new() else { return };
     let mut client = running.database("refused");

@@ -163,6 +163,8 @@ impl World {
                     trashed_hours: None,
                     trash_order: None,
                     replaced_by: None,
+                    snapshot: None,
+                    fork_control: None,
                 };
                 metadata::insert_branch(transaction, &row)
             })

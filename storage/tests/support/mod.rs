@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 pub mod check;
+pub mod disk;
+pub mod faults;
 pub mod layers;
 pub mod load;
 pub mod power;
@@ -235,7 +237,12 @@ impl TestStore {
 
     /// Wakes a branch and says how to connect to it.
     pub fn config(&self, name: &str, database: &str) -> postgres::Config {
-        let socket = self.store().wake(self.id(name)).unwrap();
+        self.config_of(self.id(name), database)
+    }
+
+    /// As [`TestStore::config`], by number.
+    pub fn config_of(&self, id: BranchId, database: &str) -> postgres::Config {
+        let socket = self.store().wake(id).unwrap();
         let mut config = postgres::Config::new();
         config
             .host_path(socket.parent().unwrap())
@@ -247,6 +254,10 @@ impl TestStore {
 
     pub fn connect_to(&self, name: &str, database: &str) -> postgres::Client {
         self.config(name, database).connect(postgres::NoTls).unwrap()
+    }
+
+    pub fn connect_to_id(&self, id: BranchId, database: &str) -> postgres::Client {
+        self.config_of(id, database).connect(postgres::NoTls).unwrap()
     }
 
     pub fn connect(&self, name: &str) -> postgres::Client {

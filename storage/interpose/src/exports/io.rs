@@ -1,6 +1,7 @@
 //! Reading, writing and positions.
 
 use libc::{c_int, c_long, c_uint, c_void, iovec, off_t, size_t, ssize_t};
+use offshoot_pages::fault::{Call, On, allowed};
 use offshoot_pages::sys;
 
 use crate::file::File;
@@ -72,6 +73,7 @@ unsafe fn write_position(fd: c_int, buffer: *const c_void, length: size_t) -> ss
             }
             Entry::Plain => {
                 let _gate = gate::enter();
+                let Some(length) = allowed(Call::Write, On::Descriptor(fd), length) else { return -1 };
                 let before = power::before(fd, None, length);
                 let written = libc::syscall(libc::SYS_write, fd, buffer, length) as ssize_t;
                 power::wrote(before);
@@ -238,6 +240,9 @@ pub unsafe extern "C" fn writev(fd: c_int, list: *const iovec, count: c_int) -> 
             }
             Entry::Plain => {
                 let _gate = gate::enter();
+                if allowed(Call::Write, On::Descriptor(fd), 0).is_none() {
+                    return -1;
+                }
                 let before = power::before(fd, None, total(list, count));
                 let written = libc::syscall(libc::SYS_writev, fd, list, c_long::from(count)) as ssize_t;
                 power::wrote(before);
@@ -291,6 +296,9 @@ pub unsafe extern "C" fn copy_file_range(
         let layered = table::relation(from).is_some() || table::relation(to).is_some();
         if !layered {
             let _gate = gate::enter();
+            if allowed(Call::Write, On::Descriptor(to), 0).is_none() {
+                return -1;
+            }
             return libc::syscall(libc::SYS_copy_file_range, from, from_offset, to, to_offset, length, flags)
                 as ssize_t;
         }

@@ -1,6 +1,7 @@
 //! What works on paths: looking, deleting, renaming, linking, folders.
 
 use libc::{c_char, c_int, mode_t};
+use offshoot_pages::fault::{Call, On, allowed};
 use offshoot_pages::sys;
 
 use crate::local::{active, fail, local, setup};
@@ -157,6 +158,9 @@ pub unsafe extern "C" fn link(from: *const c_char, to: *const c_char) -> c_int {
             return fail(libc::EXDEV);
         }
         let _gate = gate::enter();
+        if allowed(Call::Link, On::Path(to), 0).is_none() {
+            return -1;
+        }
         libc::syscall(libc::SYS_linkat, libc::AT_FDCWD, from, libc::AT_FDCWD, to, 0) as c_int
     }
 }

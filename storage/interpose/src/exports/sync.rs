@@ -1,6 +1,7 @@
 //! Lengths, room on disk, durability and advice.
 
 use libc::{c_char, c_int, c_long, c_uint, off_t};
+use offshoot_pages::fault::{Call, On, allowed};
 use offshoot_pages::{PAGE_SIZE, sys};
 
 use crate::local::{active, fail, local};
@@ -50,6 +51,9 @@ unsafe fn set_length_of_path(path: *const c_char, length: off_t) -> c_int {
                     _ => path,
                 };
                 let _gate = gate::enter();
+                if allowed(Call::Truncate, On::Path(path), 0).is_none() {
+                    return -1;
+                }
                 libc::syscall(libc::SYS_truncate, path, length) as c_int
             }
         }
@@ -73,6 +77,9 @@ unsafe fn allocate(fd: c_int, mode: c_int, offset: off_t, length: off_t) -> c_in
             }
             Entry::Plain => {
                 let _gate = gate::enter();
+                if allowed(Call::Allocate, On::Descriptor(fd), 0).is_none() {
+                    return -1;
+                }
                 libc::syscall(libc::SYS_fallocate, fd, mode, offset, length) as c_int
             }
             _ => libc::syscall(libc::SYS_fallocate, fd, mode, offset, length) as c_int,
@@ -102,6 +109,9 @@ unsafe fn make_durable(fd: c_int, call: c_long) -> c_int {
                 libc::syscall(call, fd) as c_int
             }
             _ => {
+                if allowed(Call::Sync, On::Descriptor(fd), 0).is_none() {
+                    return -1;
+                }
                 let mark = power::mark();
                 let result = libc::syscall(call, fd) as c_int;
                 if result == 0 {
@@ -200,6 +210,9 @@ pub unsafe extern "C" fn fdatasync(fd: c_int) -> c_int {
 /// directory is on the file system that `fd` names, as always.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn syncfs(fd: c_int) -> c_int {
+    if allowed(Call::Sync, On::Descriptor(fd), 0).is_none() {
+        return -1;
+    }
     let mark = power::mark();
     let result = unsafe { libc::syscall(libc::SYS_syncfs, fd) as c_int };
     if result == 0 {

@@ -5,7 +5,7 @@ use postgres::error::SqlState;
 use super::error::excerpt;
 use super::lexer::{Found, Lexer, Statement};
 use super::lines::{Lines, MAX_BYTES};
-use super::target::{ServerError, Target};
+use super::target::{Refusal, ServerError, Target};
 use super::{LoadError, LoadReport, copy};
 use crate::progress::Progress;
 
@@ -33,6 +33,10 @@ pub(super) struct Loader<'a> {
     progress: &'a dyn Progress,
     lexer: Lexer,
     in_transaction: bool,
+    /// Extensions that this installation lacks are left out; otherwise they are errors.
+    is_copy: bool,
+    /// Those that were.
+    left_out: Vec<String>,
     report: LoadReport,
 }
 
@@ -49,8 +53,16 @@ impl<'a> Loader<'a> {
             progress,
             lexer: Lexer::new(),
             in_transaction: false,
+            is_copy: false,
+            left_out: Vec::new(),
             report: LoadReport::default(),
         }
+    }
+
+    /// The script is a copy of a database elsewhere: what can work without an extension that is not installed here shall.
+    pub(super) fn of_copy(mut self) -> Self {
+        self.is_copy = true;
+        self
     }
 
     pub(super) fn run(mut self, end: End) -> Result<LoadReport, LoadError> {
@@ -171,20 +183,17 @@ impl<'a> Loader<'a> {
     fn run_statement(&mut self, statement: &Statement, text: &str) -> Result<(), LoadError> {
         for _ in 0..MAX_ROLES {
             let Err(refusal) = self.target.run(text) else { return Ok(()) };
-            let failed = || LoadError::from_server(&refusal, statement.line, text);
             // Within a transaction the server takes nothing more, so nothing can be mended.
-            if self.in_transaction || self.progress.is_cancelled() {
-                return Err(failed());
-            }
-            let Some(refusal) = refusal.said() else { return Err(failed()) };
-            if self.skips_setting(statement, refusal) {
+            let said = refusal.said().filter(|_| !self.in_transaction && !self.progress.is_cancelled());
+            let Some(said) = said else { return Err(self.refused(&refusal, statement.line, text)) };
+            if self.skips_setting(statement, said) || self.leaves_out_extension(statement, said) {
                 return Ok(());
             }
-            match missing_role(refusal) {
+            match missing_role(said) {
                 Some(role) if !self.report.created_roles.contains(&role) => {
                     self.create_role(role, statement.line)?;
                 }
-                _ => return Err(failed()),
+                _ => return Err(self.refused(&refusal, statement.line, text)),
             }
         }
         let what = "a statement names more roles than can be made for it".to_owned();
@@ -202,6 +211,56 @@ impl<'a> Loader<'a> {
             self.note(format!("line {}: skipped a setting: {}", statement.line, refusal.message));
         }
         unknown && is_set
+    }
+
+    /// Whether the statement makes or describes an extension that this installation lacks.
+    fn leaves_out_extension(&mut self, statement: &Statement, refusal: &ServerError) -> bool {
+        let words: Vec<&str> = statement.words.iter().map(String::as_str).collect();
+        let lacking = ["0A000", "58P01", "22023"].contains(&refusal.code.as_str());
+        match words.as_slice() {
+            _ if !self.is_copy => false,
+            ["CREATE", "EXTENSION", ..] if lacking => {
+                let Some(name) = quoted(&refusal.message).or_else(|| file_stem(&refusal.message)) else {
+                    return false;
+                };
+                self.note(format!(
+                    "line {}: left out extension {name}, which this Postgres does not have",
+                    statement.line
+                ));
+                self.left_out.push(name);
+                true
+            }
+            ["COMMENT", "ON", "EXTENSION", ..] | ["ALTER", "EXTENSION", ..] => {
+                quoted(&refusal.message).is_some_and(|name| self.left_out.contains(&name))
+            }
+            _ => false,
+        }
+    }
+
+    /// The error; what follows from an extension that was left out says so.
+    fn refused(&self, refusal: &Refusal, line: u64, statement: &str) -> LoadError {
+        let mut error = LoadError::from_server(refusal, line, statement);
+        let follows = refusal.said().is_some_and(|said| {
+            [
+                SqlState::UNDEFINED_OBJECT,
+                SqlState::UNDEFINED_FUNCTION,
+                SqlState::UNDEFINED_TABLE,
+                SqlState::INVALID_SCHEMA_NAME,
+            ]
+            .iter()
+            .any(|state| state.code() == said.code)
+        });
+        if let LoadError::Statement { hint, .. } = &mut error
+            && follows
+            && !self.left_out.is_empty()
+        {
+            *hint = Some(format!(
+                "It may need {}, which this Postgres does not have and which was therefore left out. Take an installation that has \
+                 it (`--bin-dir`), or a dump without what needs it.",
+                self.left_out.join(", ")
+            ));
+        }
+        error
     }
 
     fn create_role(&mut self, role: String, line: u64) -> Result<(), LoadError> {
@@ -279,6 +338,17 @@ fn missing_role(refusal: &ServerError) -> Option<String> {
     }
     let name = refusal.message.strip_prefix("role \"")?.strip_suffix("\" does not exist")?;
     Some(name.to_owned())
+}
+
+/// What stands in the first double quotes.
+fn quoted(message: &str) -> Option<String> {
+    message.split('"').nth(1).map(|name| file_stem(name).unwrap_or_else(|| name.to_owned()))
+}
+
+/// `x` of a path that ends in `x.control`, as servers before 15 name it.
+fn file_stem(message: &str) -> Option<String> {
+    let (path, _) = message.split_once(".control")?;
+    path.rsplit('/').next().map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -1,0 +1,208 @@
+//! Snapshots: states of a branch that stay readable, whatever becomes of it.
+//!
+//! A snapshot is a branch that belongs to another one. It has a number, layers and small files like any branch, and can be
+//! woken and branched by its number; it is in no list and has no address. It goes to the trash and back with its branch, is
+//! removed with it, and its bytes are counted as its branch's. What wakes a snapshot must not change data in it.
+//!
+//! The *fork point* is a snapshot that the store takes by itself: what a branch was when it was made. Until its Postgres
+//! starts for the first time, a branch is just that, and its top layer is empty. So the first wake copies the small files,
+//! puts another empty layer on those below, and needs to freeze nothing.
+
+use std::sync::PoisonError;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::BranchId;
+use crate::branches::{check_name, name_taken, now_ms};
+use crate::compute;
+use crate::error::StorageError;
+use crate::metadata::{self, BranchRow};
+use crate::store::{Store, locked};
+use crate::throwaway::is_throwaway;
+
+/// The name of fork points: only logs show it.
+const FORK_NAME: &str = "fork";
+
+/// What a snapshot is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SnapshotKind {
+    /// What the branch was when it was made; taken by the store.
+    Fork,
+    /// Taken by a person, under a name.
+    Named,
+}
+
+impl SnapshotKind {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Fork => "fork",
+            Self::Named => "named",
+        }
+    }
+
+    pub(crate) fn parse(text: Option<&str>) -> Option<Self> {
+        [Self::Fork, Self::Named].into_iter().find(|kind| Some(kind.as_str()) == text)
+    }
+}
+
+/// A snapshot of a live branch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Its number, which wakes it and makes branches of it.
+    pub id: BranchId,
+    /// The branch that it belongs to.
+    pub of: BranchId,
+    /// What it is for.
+    pub kind: SnapshotKind,
+    /// Its name among the named ones of its branch.
+    pub name: String,
+    /// When it was taken.
+    pub created_at: SystemTime,
+}
+
+impl Store {
+    /// The number of the snapshot that shows what `branch` was when it was made or last reset. `None` if there is none: for
+    /// the root, for a branch that has not been awake since (see [`Store::is_as_forked`]), and for one that is older than
+    /// this feature or was first woken just before the machine went down.
+    ///
+    /// # Errors
+    /// [`StorageError::NoSuchBranch`].
+    pub fn fork_snapshot(&self, branch: BranchId) -> Result<Option<BranchId>, StorageError> {
+        let all = self.snapshots(branch)?;
+        Ok(all.into_iter().find(|snapshot| snapshot.kind == SnapshotKind::Fork).map(|snapshot| snapshot.id))
+    }
+
+    /// Whether `branch` still is what its parent was when it was made, as its Postgres has never started.
+    ///
+    /// # Errors
+    /// [`StorageError::NoSuchBranch`]; [`StorageError::Damaged`] for a control file that cannot be read.
+    pub fn is_as_forked(&self, branch: BranchId) -> Result<bool, StorageError> {
+        let row = self.shared.branch_row(branch)?;
+        match row.fork_control {
+            Some(first)
+                if row.parent.is_some() && self.shared.metadata.snapshots(branch)?.iter().all(is_named) =>
+            {
+                Ok(self.shared.driver.control(branch)? == first)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Takes a snapshot of `branch` as it is now, under a name that no other one of it has. The branch may be awake, asleep
+    /// or under load.
+    ///
+    /// # Errors
+    /// [`StorageError::BranchExists`] if the name is taken, and as [`Store::create_branch`]; nothing is left of it then.
+    pub fn create_snapshot(&self, branch: BranchId, name: &str) -> Result<Snapshot, StorageError> {
+        check_name(name)?;
+        let row = self.shared.branch_row(branch)?;
+        if self.snapshots(branch)?.iter().any(|one| one.kind == SnapshotKind::Named && one.name == name) {
+            return Err(StorageError::BranchExists { name: name.to_owned() });
+        }
+        let making = self.making();
+        let id = self.fork_as(&making, name, branch, Some(SnapshotKind::Named), |_| Ok(()))?;
+        tracing::info!(branch = row.name, snapshot = name, "took a snapshot");
+        let taken = self.snapshots(branch)?.into_iter().find(|snapshot| snapshot.id == id);
+        taken.ok_or_else(|| StorageError::NoSuchBranch { name: id.to_string() })
+    }
+
+    /// The snapshots of a branch, oldest first.
+    ///
+    /// # Errors
+    /// [`StorageError::NoSuchBranch`].
+    pub fn snapshots(&self, branch: BranchId) -> Result<Vec<Snapshot>, StorageError> {
+        self.shared.branch_row(branch)?;
+        let rows = self.shared.metadata.snapshots(branch)?;
+        Ok(rows.into_iter().filter_map(describe).collect())
+    }
+
+    /// Removes a snapshot for good. Branches that were made of it keep working.
+    ///
+    /// # Errors
+    /// [`StorageError::NoSuchBranch`] if there is no such snapshot.
+    pub fn delete_snapshot(&self, id: BranchId) -> Result<(), StorageError> {
+        let shared = &self.shared;
+        let row = shared.live_row(id)?;
+        if row.snapshot.is_none() {
+            return Err(StorageError::NoSuchBranch { name: id.to_string() });
+        }
+        self.sleep(id)?;
+        let _turn = locked(&shared.merging);
+        let _alone = shared.making.write().unwrap_or_else(PoisonError::into_inner);
+        shared.metadata.transaction(|transaction| metadata::forget_branch(transaction, id))?;
+        locked(&shared.cells).remove(&id);
+        shared.driver.reclaim()?;
+        tracing::info!(branch = %row.owner(), snapshot = row.name, "removed a snapshot");
+        Ok(())
+    }
+
+    /// Copies the files of a branch that is about to wake for the first time; `None` if it is not. The copy becomes its fork
+    /// point with [`Store::keep_fork_point`], which can be left to the time in which Postgres starts: Postgres writes another
+    /// control file before it changes anything, so that nothing takes a later state for the first one.
+    pub(crate) fn copy_fork_point(&self, of: &BranchRow) -> Option<BranchId> {
+        let shared = &self.shared;
+        let is_due = of.snapshot.is_none() && !is_throwaway(&of.name);
+        let copied = (|| {
+            if !is_due || !self.is_as_forked(of.id)? {
+                return Ok(None);
+            }
+            let id = shared.metadata.reserve_branch(&shared.next_branch)?;
+            crash_point!(SnapshotReserved);
+            shared.driver.copy(of.id, id)?;
+            Ok(Some(id))
+        })();
+        copied.unwrap_or_else(|error| {
+            warn_unkept(of, &error);
+            None
+        })
+    }
+
+    /// Makes a copy of the files of `of` its fork point. A failure is no reason for the branch not to wake: the fork point is
+    /// unknown then.
+    pub(crate) fn keep_fork_point(&self, of: &BranchRow, copy: BranchId) {
+        let shared = &self.shared;
+        let row = BranchRow {
+            id: copy,
+            name: FORK_NAME.to_owned(),
+            parent: None,
+            created_ms: now_ms(),
+            unsettled_boot: Some(shared.boot.clone()),
+            snapshot: Some((of.id, SnapshotKind::Fork)),
+            fork_control: None,
+            ..of.clone()
+        };
+        let kept = shared.driver.keep(of.id, copy, &|transaction| {
+            metadata::insert_branch(transaction, &row).map_err(|error| name_taken(error, FORK_NAME))?;
+            crash_point!(SnapshotWritten);
+            Ok(())
+        });
+        crash_point!(SnapshotCommitted);
+        match kept {
+            Ok(()) => self.settle_soon(copy),
+            Err(error) => warn_unkept(of, &error),
+        }
+    }
+
+    /// Puts the snapshots of a branch to sleep, which the caller holds.
+    pub(crate) fn stop_snapshots(&self, of: BranchId) -> Result<(), StorageError> {
+        for row in self.shared.metadata.snapshots(of)? {
+            let cell = self.shared.cell(row.id);
+            let mut compute = locked(&cell.compute);
+            compute::stop(&self.shared, row.id, &cell, &mut compute)?;
+        }
+        Ok(())
+    }
+}
+
+fn is_named(row: &BranchRow) -> bool {
+    matches!(row.snapshot, Some((_, SnapshotKind::Named)))
+}
+
+fn warn_unkept(of: &BranchRow, error: &StorageError) {
+    tracing::warn!(branch = of.name, %error, "what the branch was when it was made is not kept");
+}
+
+fn describe(row: BranchRow) -> Option<Snapshot> {
+    let (of, kind) = row.snapshot?;
+    let created_at = UNIX_EPOCH + Duration::from_millis(row.created_ms);
+    Some(Snapshot { id: row.id, of, kind, name: row.name, created_at })
+}
