@@ -5,16 +5,35 @@ pub(crate) fn hide_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     // The last `@` before the path: a password may contain one where its author forgot to encode it.
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
-    let Some(at) = rest[..end].rfind('@') else { return url.to_owned() };
-    match rest[..at].split_once(':') {
-        Some((user, _)) => format!("{scheme}://{user}:****{}", &rest[at..]),
-        None => url.to_owned(),
-    }
+    let (authority, tail) = rest.split_at(end);
+    let tail = hide_in_query(tail);
+    let shown = authority.rsplit_once('@').and_then(|(login, host)| {
+        let (user, _) = login.split_once(':')?;
+        Some(format!("{scheme}://{user}:****@{host}{tail}"))
+    });
+    shown.unwrap_or_else(|| format!("{scheme}://{authority}{tail}"))
+}
+
+/// `/d?password=x&a=b` with stars for the secrets that libpq takes there.
+fn hide_in_query(tail: &str) -> String {
+    let Some((path, query)) = tail.split_once('?') else { return tail.to_owned() };
+    let hide = |pair: &str| match pair.split_once('=') {
+        Some((key @ ("password" | "sslpassword"), _)) => format!("{key}=****"),
+        _ => pair.to_owned(),
+    };
+    format!("{path}?{}", query.split('&').map(hide).collect::<Vec<_>>().join("&"))
 }
 
 /// A URL without its password.
 pub(crate) fn without_password(url: &str) -> String {
-    hide_password(url).replacen(":****@", "@", 1)
+    let hidden = hide_password(url).replacen(":****@", "@", 1);
+    match hidden.split_once('?') {
+        Some((address, query)) => {
+            let kept: Vec<&str> = query.split('&').filter(|pair| !pair.ends_with("password=****")).collect();
+            if kept.is_empty() { address.to_owned() } else { format!("{address}?{}", kept.join("&")) }
+        }
+        None => hidden,
+    }
 }
 
 /// A text in which every URL has stars for its password.
@@ -41,6 +60,12 @@ mod tests {
         for (url, shown, bare) in [
             ("postgres://u:secret@h:1/d", "postgres://u:****@h:1/d", "postgres://u@h:1/d"),
             ("postgres://u:p@ss@h/d?x=a@b:c", "postgres://u:****@h/d?x=a@b:c", "postgres://u@h/d?x=a@b:c"),
+            (
+                "postgres://u@h/d?password=x&sslmode=require",
+                "postgres://u@h/d?password=****&sslmode=require",
+                "postgres://u@h/d?sslmode=require",
+            ),
+            ("postgres://h/d?password=x", "postgres://h/d?password=****", "postgres://h/d"),
             ("postgres://u@h:5432/d", "postgres://u@h:5432/d", "postgres://u@h:5432/d"),
             ("postgres://h:5432/d", "postgres://h:5432/d", "postgres://h:5432/d"),
             ("dump.sql", "dump.sql", "dump.sql"),

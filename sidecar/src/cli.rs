@@ -6,6 +6,7 @@ mod branch;
 mod connect;
 mod diff;
 mod doctor;
+mod du;
 mod engine;
 mod exec;
 mod init;
@@ -75,6 +76,7 @@ fn run(args: Args, output: Output) -> Result<u8> {
         Command::Schema { command } => diff::schema(command, output),
         Command::Exec { branch, command } => exec::run(branch.as_deref(), &command),
         Command::Engine { command } => engine::run(command, output),
+        Command::Du => du::run(output),
         Command::Doctor => doctor::run(output),
         Command::Lsp { log } => Ok(if crate::lsp::run(log.as_deref())? { OK } else { NEGATIVE }),
         Command::Completions { shell } => {

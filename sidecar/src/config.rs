@@ -9,7 +9,7 @@ mod settings;
 use std::time::Duration;
 
 pub(crate) use file::{ConfigFile, read};
-pub(crate) use parse::{ConfigError, parse};
+pub(crate) use parse::{ConfigError, duration, parse};
 
 /// Name of the file, at the root of a worktree.
 pub(crate) const FILE_NAME: &str = "offshoot.toml";
@@ -37,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) switch_grace: Duration,
     /// Settings for every Postgres of the project, sorted by name.
     pub(crate) postgres: Vec<(String, String)>,
+    /// The file or folder that has the schema, from the top of the repository.
+    pub(crate) schema_file: Option<String>,
 }
 
 impl Default for Config {
@@ -46,6 +48,7 @@ impl Default for Config {
             idle_timeout: Duration::from_mins(5),
             switch_grace: Duration::from_secs(5),
             postgres: Vec::new(),
+            schema_file: None,
         }
     }
 }
@@ -68,4 +71,9 @@ pub(crate) const TEMPLATE: &str = r#"# Offshoot: a database branch for every git
 # Settings for Postgres.
 # [postgres]
 # settings = { shared_buffers = "64MB" }
+
+# The schema in files, for `offshoot diff` between git commits.
+# [schema]
+# The file of facts, the SQL file or the folder of SQL files that has the schema.
+# file = "db/schema.facts"
 "#;

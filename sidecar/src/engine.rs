@@ -7,14 +7,22 @@ pub(crate) mod book;
 mod branches;
 mod catalogs;
 mod computes;
+mod disk;
+mod expiry;
+mod explorer;
+mod fork;
+mod groups;
 pub(crate) mod log;
+mod measure;
 mod ports;
 mod presence;
+mod rows;
 mod rpc;
 mod run;
 mod schema;
 mod schemas;
 mod server;
+mod throwaway;
 mod upkeep;
 mod upstream;
 mod worktrees;
@@ -38,6 +46,8 @@ use crate::failure::{Failure, Result};
 use activity::Activity;
 use binding::Binding;
 use computes::{Computes, Passing};
+use expiry::Expiry;
+use fork::Forks;
 use schemas::Schemas;
 use upstream::WakeError;
 
@@ -49,6 +59,8 @@ pub(crate) struct Engine {
     pub(crate) binding: Binding,
     activity: Activity,
     pub(crate) schemas: Schemas,
+    forks: Forks,
+    expiry: Expiry,
     /// Counts changes to the set of branches and their names.
     pub(crate) generation: AtomicU64,
     pub(crate) started_at: SystemTime,
@@ -69,6 +81,8 @@ impl Engine {
             binding,
             activity: Activity::default(),
             schemas: Schemas::default(),
+            forks: Forks::default(),
+            expiry: Expiry::default(),
             generation: AtomicU64::new(0),
             started_at: SystemTime::now(),
             changes: broadcast::channel(64).0,
@@ -162,6 +176,7 @@ impl Engine {
         self.computes.slept(id);
         self.activity.forget(id);
         self.schemas.forget(id);
+        self.forks.forget(id);
     }
 
     /// The set of branches or their names changed: every binding has to be looked at again.

@@ -21,10 +21,12 @@
 mod actor;
 mod documents;
 mod dumps;
+mod explorer;
 mod folder;
 mod job;
 mod link;
 mod outbox;
+mod programs;
 mod reading;
 mod report;
 mod requests;

@@ -120,6 +120,10 @@ fn the_prompt_describes_what_is_there() {
         ran.out.contains("\\dt") && ran.err.contains("unknown command \\l") && !ran.out.contains("row"),
         "{ran:?}"
     );
+    let tables = test.run(&["sql", "-c", "\\dt", "-c", "select 1 as one"]).ok();
+    assert!(tables.contains(" public | part | table") && tables.contains(" one"), "{tables}");
+    let said = test.run(&["sql", "-c", "\\copy x"]).fails(128);
+    assert!(said.contains("no command \\copy x here") && said.contains("\\dt"), "{said}");
 }
 
 #[test]
@@ -151,4 +155,53 @@ fn questions_are_answered_at_the_terminal() {
     test.run(&["answer", "maybe"]).fails(129);
     test.run(&["branch", "protect", "feature"]).ok();
     assert!(test.run(&["status"]).ok().contains(", protected"));
+}
+
+#[test]
+fn what_is_in_the_trash_is_seen_and_can_be_removed_for_good() {
+    let test = TestRepo::with_database();
+    test.run(&["branch", "create", "big"]).ok();
+    test.run(&[
+        "sql",
+        "--branch",
+        "big",
+        "-c",
+        "CREATE TABLE t AS SELECT repeat('x', 1000) AS v FROM generate_series(1, 3000)",
+    ])
+    .ok();
+    test.run(&["branch", "create", "child", "--from", "big"]).ok();
+    test.run(&["branch", "create", "other"]).ok();
+    let said = test.run(&["branch", "purge", "big", "--yes"]).fails(128);
+    assert!(said.contains("offshoot branch delete big"), "{said}");
+    let said = test.run(&["branch", "purge", "nothing", "--yes"]).fails(128);
+    assert!(said.contains("no `nothing` in the trash"), "{said}");
+    test.run(&["branch", "purge", "--yes"]).fails(129);
+    test.run(&["branch", "delete", "other", "--yes"]).ok();
+    test.run(&["branch", "delete", "child", "--yes"]).ok();
+    test.run(&["branch", "delete", "big", "--yes"]).ok();
+
+    let before = test.run(&["du", "--json"]).json();
+    let trash: Vec<&str> = before["branches"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|branch| branch["trashedAt"].is_u64())
+        .map(|branch| branch["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(trash.len(), 3);
+    let bytes = |value: &serde_json::Value| value.as_u64().unwrap();
+    let parts: u64 = before["shares"].as_array().unwrap().iter().map(|share| bytes(&share["bytes"])).sum();
+    assert_eq!(parts + bytes(&before["otherBytes"]), bytes(&before["totalBytes"]), "every byte once");
+    assert!(test.run(&["du"]).ok().contains("would free"));
+
+    let one = test.run(&["branch", "purge", "other", "--yes", "--json"]).json();
+    assert_eq!(one["branches"], 1);
+    test.run(&["undo", "other"]).fails(128);
+    let rest = test.run(&["branch", "purge", "--all", "--json"]).json();
+    assert_eq!(rest["branches"], 2);
+    assert!(bytes(&rest["freedBytes"]) > 3_000_000, "{rest}");
+    let after = test.run(&["du", "--json"]).json();
+    assert!(bytes(&after["totalBytes"]) + 3_000_000 < bytes(&before["totalBytes"]), "{before} {after}");
+    assert_eq!(test.run(&["branch", "purge", "--all", "--yes"]).ok().trim(), "The trash is empty.");
+    assert_eq!(test.run(&["sql", "-c", "select 1"]).ok().lines().count(), 4);
 }

@@ -62,13 +62,17 @@ impl<'t> Window<'t> {
     }
 
     fn changes(&mut self, branch: &str) -> SchemaChanges {
-        let params = SchemaChangesParams { branch: branch.into(), base: None };
+        let params = SchemaChangesParams { branch: branch.into(), base: None, three_way: false };
         self.call::<SchemaGetChanges>(&params).unwrap()
     }
 
     fn definition(&mut self, branch: &str, name: &str) -> Result<Option<String>, ClientError> {
         let object = SchemaObject { kind: "table".into(), schema: Some("public".into()), name: name.into() };
-        let params = DefinitionParams { branch: branch.into(), object };
+        let params = DefinitionParams {
+            branch: branch.into(),
+            object,
+            state: offshoot_protocol::types::SchemaState::Present,
+        };
         Ok(self.call::<SchemaGetDefinition>(&params)?.text)
     }
 
@@ -223,7 +227,7 @@ fn a_schema_that_cannot_be_read_says_why() {
     let test = TestRepo::with_database();
     test.run(&["sql", "-c", "create table item (id int); create view v as select id from item"]).ok();
     let mut window = Window::open(&test);
-    let params = SchemaChangesParams { branch: "nowhere".into(), base: None };
+    let params = SchemaChangesParams { branch: "nowhere".into(), base: None, three_way: false };
     let (message, hint) = refusal(window.call::<SchemaGetChanges>(&params).unwrap_err());
     assert!(message.contains("no database branch `nowhere`") && hint.contains("branch list"), "{message}");
 
@@ -405,4 +409,40 @@ fn a_window_is_told_of_names_bindings_and_mistakes_in_the_configuration() {
     test.status();
     let noted = |window: &mut Window<'_>| window.status().notes.iter().any(|n| n.kind == NoteKind::Config);
     window.told_until(Subject::Worktrees, noted);
+}
+
+#[test]
+fn an_expired_branch_goes_to_the_trash_unless_somebody_needs_it() {
+    let test = TestRepo::with_database();
+    let mut window = Window::open(&test);
+    for name in ["a-gone", "guarded", "parent", "here", "z-gone"] {
+        test.run(&["branch", "create", name]).ok();
+    }
+    test.run(&["branch", "create", "child", "--from", "parent", "--ttl", "2d"]).ok();
+    test.run(&["branch", "protect", "guarded"]).ok();
+    test.git(&["checkout", "-q", "-b", "here"]);
+    assert!(test.run(&["branch", "list"]).ok().contains("(expires in 2 d)"));
+    assert!(window.branch("child").expires_at.is_some());
+    let said = test.run(&["branch", "expire", "main", "--in", "1d"]).fails(128);
+    assert!(said.contains("root branch"), "{said}");
+    let said = test.run(&["branch", "expire", "nowhere", "--in", "1d"]).fails(128);
+    assert!(said.contains("no database branch `nowhere`"), "{said}");
+    let said = test.run(&["branch", "expire", "a-gone", "--in", "soon"]).fails(129);
+    assert!(said.contains("not a time such as"), "{said}");
+
+    // Those that are to stay are due first.
+    for name in ["guarded", "parent", "here", "a-gone", "z-gone"] {
+        let said = test.run(&["branch", "expire", name, "--in", "1s"]).ok();
+        assert!(said.contains("unless somebody uses it then"), "{said}");
+    }
+    let has =
+        |window: &mut Window<'_>, name: &str| window.list().branches.iter().any(|branch| branch.name == name);
+    window.told_until(Subject::Branches, |window| !has(window, "a-gone") && !has(window, "z-gone"));
+    for name in ["guarded", "parent", "here", "child"] {
+        assert!(has(&mut window, name), "{name}");
+    }
+    test.run(&["undo", "a-gone"]).ok();
+    assert_eq!(window.branch("a-gone").expires_at, None, "who brings it back wants to keep it");
+    assert!(test.run(&["branch", "expire", "child", "--never"]).ok().contains("stays"));
+    assert_eq!(window.branch("child").expires_at, None);
 }

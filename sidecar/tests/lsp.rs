@@ -8,6 +8,7 @@ mod support;
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use editor::{Editor, uri};
 use serde_json::{Value, json};
@@ -255,6 +256,34 @@ fn an_init_that_is_cancelled_or_left_leaves_nothing() {
     wait_until("it is at work again", is_at_work);
     editor.close();
     nothing_is_left(&test);
+}
+
+#[test]
+fn a_store_that_is_gone_is_told_and_a_new_database_can_be_made_in_its_place() {
+    let test = TestRepo::new();
+    let mark = test.repo.join(".git/offshoot/project");
+    fs::create_dir(mark.parent().unwrap()).unwrap();
+    fs::write(&mark, "0123456789abcdef\n").unwrap();
+    // A newer mark is that of an `init` at work.
+    let an_hour_ago = SystemTime::now() - Duration::from_hours(1);
+    fs::File::options().write(true).open(&mark).unwrap().set_modified(an_hour_ago).unwrap();
+    let mut editor = editor_with_postgres(&test);
+    let folder = uri(&test.repo);
+    let state = editor.state(0, "no database", is_kind("notInitialised"));
+    let lost = state["lost"].as_str().unwrap();
+    assert!(lost.ends_with("0123456789abcdef"), "{lost}");
+    let error = editor.refused("offshoot/branch/create", json!({ "folder": folder, "name": "x" }));
+    assert!(error["message"].as_str().unwrap().contains(lost), "{error}");
+
+    let versions = editor.ask("offshoot/postgres", json!({ "folder": folder }));
+    assert_eq!(versions["majors"].as_array().unwrap().len(), 5, "{versions}");
+    assert!(
+        versions["majors"].as_array().unwrap().iter().any(|major| major["version"].is_string()),
+        "{versions}"
+    );
+
+    editor.ask("offshoot/init", json!({ "folder": folder, "source": { "kind": "empty" } }));
+    editor.ready_on("main");
 }
 
 #[test]

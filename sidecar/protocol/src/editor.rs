@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::RpcError;
-use crate::types::{Branch, SchemaChange, SchemaObject, WorktreeStatus};
+use crate::types::{Branch, ForkPoint, SchemaChange, SchemaObject, SchemaState, WorktreeStatus};
 
 /// The initialization options of the editor.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +57,9 @@ pub enum FolderState {
         root: String,
         /// Files in it that look like dumps, relative to the root; at most 20.
         dumps: Vec<String>,
+        /// The folder that held its database, if it had one: that folder is not there any more, or was never finished.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lost: Option<String>,
     },
     /// The workspace is not trusted.
     Untrusted,
@@ -110,7 +113,9 @@ pub enum SchemaStatus {
         base: String,
         /// Changes with every new state of either schema; a document that was read at another revision is stale.
         revision: u64,
-        /// Sorted by schema and name.
+        /// Whether `changes` are those since the fork point.
+        fork: ForkPoint,
+        /// Sorted by schema and name. An object of which each side changed another part is there twice, as mine and as theirs.
         changes: Vec<SchemaChange>,
     },
     /// Could not be read.
@@ -159,6 +164,29 @@ pub struct EditorInitParams {
     /// Reports go here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work_done_token: Option<ProgressToken>,
+}
+
+/// Which versions of Postgres a new database can run on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
+#[serde(rename_all = "camelCase")]
+pub struct PostgresVersions {
+    /// Newest first.
+    pub majors: Vec<PostgresMajor>,
+    /// The major that is taken when nobody chooses.
+    pub default: u32,
+}
+
+/// A major version of Postgres.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
+#[serde(rename_all = "camelCase")]
+pub struct PostgresMajor {
+    /// Its number.
+    pub major: u32,
+    /// The version that is on this machine, such as `18.4`; absent if it has to be fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
 }
 
 /// What a new database starts with.
@@ -261,6 +289,20 @@ pub struct EditorProtectParams {
     pub on: bool,
 }
 
+/// Says when a branch goes to the trash by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
+#[serde(rename_all = "camelCase")]
+pub struct EditorExpireParams {
+    /// URI of the folder.
+    pub folder: String,
+    /// Name of the branch.
+    pub name: String,
+    /// Seconds since 1970; absent means never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<u64>,
+}
+
 /// What the person said to the question that a checkout raised.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
@@ -283,6 +325,10 @@ pub struct EditorDefinitionParams {
     pub branch: String,
     /// The object.
     pub object: SchemaObject,
+    /// In which state of the branch.
+    #[serde(default)]
+    #[cfg_attr(test, ts(optional, as = "Option<SchemaState>"))]
+    pub state: SchemaState,
 }
 
 /// A branch's address, or that of the worktree.

@@ -8,9 +8,12 @@
 //! `typescript` (in the tests) writes the TypeScript types and client from it.
 
 pub mod client;
+pub mod disk;
 pub mod editor;
 pub mod error;
+pub mod explorer;
 pub mod frame;
+pub mod measure;
 pub mod method;
 pub mod types;
 #[cfg(test)]

@@ -2,7 +2,10 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::disk as d;
 use crate::editor as e;
+use crate::explorer as x;
+use crate::measure as ms;
 use crate::types as t;
 
 /// A request: its name and the types on both sides.
@@ -99,12 +102,28 @@ methods! {
     BranchSleep = "branch/sleep" (t::BranchParams) -> t::Branch;
     /// Protects a branch from being deleted, reset or renamed, or no longer.
     BranchProtect = "branch/protect" (t::ProtectParams) -> t::Branch;
+    /// Says when a branch goes to the trash by itself, or that it stays.
+    BranchExpire = "branch/expire" (t::ExpireParams) -> t::Branch;
     /// Answers the question that a checkout raised.
     WorktreeAnswer = "worktree/answer" (t::AnswerParams) -> t::WorktreeStatus;
     /// What one branch's schema has that another one's has not. Wakes both if their schemas are not known.
     SchemaGetChanges = "schema/changes" (t::SchemaChangesParams) -> t::SchemaChanges;
     /// One object of a branch's schema as SQL.
     SchemaGetDefinition = "schema/definition" (t::DefinitionParams) -> t::Definition;
+    /// All facts of the schema that a branch had when it left its parent. Read once if they are not known.
+    SchemaGetFork = "schema/fork" (t::BranchParams) -> t::FactsFile;
+    /// Runs a plan on a throwaway of a branch and measures it. Long.
+    SchemaMeasure = "schema/measure" (ms::MeasureParams) -> ms::Measured;
+    /// Reads the schema that SQL files make. Long.
+    SchemaLoad = "schema/load" (ms::LoadParams) -> t::Nothing;
+    /// The rows that a branch changed. Wakes both sides. Long.
+    BranchGetRows = "branch/rows" (ms::RowsParams) -> ms::ChangedRows;
+    /// All facts of a branch's schema as text, in pieces.
+    SchemaGetFacts = "schema/facts" (x::FactsParams) -> x::FactsPiece;
+    /// What the store has on the disk. Takes time in the number of its files.
+    DiskGetUsage = "disk/usage" (t::Nothing) -> d::DiskUsage;
+    /// Removes for good what is in the trash.
+    DiskPurge = "disk/purge" (d::PurgeParams) -> d::PurgeResult;
     /// From now on the engine sends `offshoot/changed`.
     Subscribe = "subscribe" (t::Nothing) -> t::Nothing;
 }
@@ -125,6 +144,8 @@ methods! {
     EDITOR_METHODS:
     /// Makes the repository's database. Long.
     EditorInit = "offshoot/init" (e::EditorInitParams) -> e::EditorInitResult;
+    /// The versions of Postgres that a database can be made with, and which of them are on this machine.
+    EditorGetPostgres = "offshoot/postgres" (e::FolderParams) -> e::PostgresVersions;
     /// Makes a branch.
     EditorCreate = "offshoot/branch/create" (e::EditorCreateParams) -> t::Branch;
     /// Moves a branch to the trash.
@@ -137,6 +158,8 @@ methods! {
     EditorUndo = "offshoot/branch/undo" (e::EditorUndoParams) -> t::UndoResult;
     /// Protects a branch from being deleted, reset or renamed, or no longer.
     EditorProtect = "offshoot/branch/protect" (e::EditorProtectParams) -> t::Branch;
+    /// Says when a branch goes to the trash by itself, or that it stays.
+    EditorExpire = "offshoot/branch/expire" (e::EditorExpireParams) -> t::Branch;
     /// Starts a branch's Postgres. Long.
     EditorWake = "offshoot/branch/wake" (e::EditorBranchParams) -> t::Branch;
     /// Stops a branch's Postgres; closes its connections.
@@ -147,6 +170,14 @@ methods! {
     EditorGetUrl = "offshoot/url" (e::EditorUrlParams) -> e::EditorUrl;
     /// One object of a branch's schema as SQL.
     EditorGetDefinition = "offshoot/schema/definition" (e::EditorDefinitionParams) -> t::Definition;
+    /// The objects of a branch's schema.
+    EditorGetObjects = "offshoot/schema/objects" (x::EditorObjectsParams) -> x::SchemaObjects;
+    /// The parts of an object of a branch's schema.
+    EditorGetParts = "offshoot/schema/parts" (x::EditorPartsParams) -> x::ObjectParts;
+    /// What a branch does to the schema of its parent, as a document and a picture.
+    EditorGetSummary = "offshoot/schema/summary" (x::EditorSummaryParams) -> x::SchemaSummary;
+    /// The schemas that a summary is made of.
+    EditorGetFacts = "offshoot/schema/facts" (x::EditorSummaryParams) -> x::ComparedFacts;
     /// Log files that can be shown.
     EditorGetLogFiles = "offshoot/logFiles" (e::LogFilesParams) -> e::LogFiles;
     /// Text that helps whoever reads a report.

@@ -342,6 +342,9 @@ pub struct CreateParams {
     /// Any path inside the worktree that the person stands in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// When it goes to the trash by itself, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<u64>,
 }
 
 /// A branch is meant.
@@ -364,6 +367,18 @@ pub struct ProtectParams {
     pub on: bool,
 }
 
+/// Says when a branch goes to the trash by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
+#[serde(rename_all = "camelCase")]
+pub struct ExpireParams {
+    /// Name of the branch.
+    pub name: String,
+    /// Seconds since 1970; absent means never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<u64>,
+}
+
 /// Two branches whose schemas are compared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
@@ -374,6 +389,9 @@ pub struct SchemaChangesParams {
     /// Name of the other one; absent means the parent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
+    /// Without `base`: both sides' changes since the fork point are asked for. Its schema is read once if it is not known.
+    #[serde(default)]
+    pub three_way: bool,
 }
 
 /// What one schema has that another one has not.
@@ -388,8 +406,41 @@ pub struct SchemaChanges {
     pub base: Option<String>,
     /// Changes with every new state of either schema.
     pub revision: u64,
-    /// Sorted by schema and name.
+    /// Whether the changes are those since the fork point.
+    pub fork: ForkPoint,
+    /// Sorted by schema and name. An object of which each side changed another part is there twice, as mine and as theirs.
     pub changes: Vec<SchemaChange>,
+}
+
+/// What is known of the schema that a branch had when it left its parent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind")]
+pub enum ForkPoint {
+    /// Nobody asked for it: changes are what the branch has and the base, as it is now, has not; all are mine.
+    NotAsked,
+    /// Known: changes are each side's since then.
+    Known,
+    /// Not known: as if nobody had asked.
+    Unknown {
+        /// Why, in one sentence.
+        reason: String,
+    },
+}
+
+/// Whose change it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
+#[serde(rename_all = "camelCase")]
+pub enum ChangeGroup {
+    /// The branch's.
+    Mine,
+    /// The parent's since the fork point: the branch lacks it.
+    Theirs,
+    /// Both made the same one.
+    Both,
+    /// Both touched the object, or one side what the other side's change needs.
+    Conflict,
 }
 
 /// An object that differs.
@@ -397,10 +448,23 @@ pub struct SchemaChanges {
 #[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub struct SchemaChange {
-    /// What happened to it.
+    /// What happened to it: on the branch; of [`ChangeGroup::Theirs`], and of a conflict that only the parent's change is in,
+    /// on the parent.
     pub change: ChangeKind,
     /// The object.
     pub object: SchemaObject,
+    /// Whose change it is.
+    pub group: ChangeGroup,
+    /// In a conflict: what the branch did to it since the fork point; absent if nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mine: Option<ChangeKind>,
+    /// In a conflict: what the parent did to it since the fork point; absent if nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub theirs: Option<ChangeKind>,
+    /// In a conflict: what collides, a sentence each. Empty otherwise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, ts(optional, as = "Option<Vec<String>>"))]
+    pub reasons: Vec<String>,
 }
 
 /// What happened to an object.
@@ -439,6 +503,32 @@ pub struct DefinitionParams {
     pub branch: String,
     /// The object.
     pub object: SchemaObject,
+    /// In which state of the branch.
+    #[serde(default)]
+    #[cfg_attr(test, ts(optional, as = "Option<SchemaState>"))]
+    pub state: SchemaState,
+}
+
+/// A state of a branch's schema.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
+#[serde(rename_all = "camelCase")]
+pub enum SchemaState {
+    /// As it is now.
+    #[default]
+    Present,
+    /// As it was when the branch left its parent, or was last reset.
+    Fork,
+}
+
+/// The schema that a branch had at its fork point.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
+#[serde(rename_all = "camelCase")]
+pub struct FactsFile {
+    /// A file of this machine with all facts, as `offshoot schema export` writes them. It stays for as long as the branch does, and
+    /// nobody may change it.
+    pub path: String,
 }
 
 /// An object's definition.

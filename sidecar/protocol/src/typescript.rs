@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use ts_rs::{Config, TS, TypeVisitor};
 
 use crate::editor as e;
+use crate::explorer as x;
 use crate::method::{EDITOR_METHODS, EDITOR_NOTIFICATIONS, MethodRow};
 
 const HEADER: &str =
@@ -52,10 +53,12 @@ fn types() -> String {
         e::EditorStatus,
         e::EditorInitParams,
         e::EditorInitResult,
+        e::PostgresVersions,
         e::EditorCreateParams,
         e::EditorBranchParams,
         e::EditorRenameParams,
         e::EditorProtectParams,
+        e::EditorExpireParams,
         e::EditorAnswerParams,
         e::EditorDefinitionParams,
         e::EditorUrlParams,
@@ -66,6 +69,13 @@ fn types() -> String {
         e::LogFilesParams,
         e::Diagnostics,
         e::TrustParams,
+        x::EditorObjectsParams,
+        x::SchemaObjects,
+        x::EditorPartsParams,
+        x::ObjectParts,
+        x::EditorSummaryParams,
+        x::SchemaSummary,
+        x::ComparedFacts,
         crate::types::Nothing,
         crate::types::UndoResult,
         crate::types::Definition,

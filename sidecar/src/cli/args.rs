@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgGroup, Args as Group, Parser, Subcommand, ValueEnum};
 
+mod branch;
+pub(super) use branch::BranchCommand;
+
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())
@@ -114,7 +117,13 @@ EXAMPLES:
     offshoot diff --sql > migration.sql     what makes the parent's schema into this one
     offshoot diff --markdown                a comment for a pull request
     offshoot diff before.facts --exit-code && echo nothing changed
-    offshoot diff postgres://me@db.example.com/shop main --json")]
+    offshoot diff --sql --rename 'column public.item.name -> title'
+    offshoot diff postgres://me@db.example.com/shop main --json
+    offshoot diff main schema.sql           what a file would change; folders of migrations likewise
+    offshoot diff git:main HEAD             the schema files of two commits; offshoot.toml names them
+    offshoot diff --three-way               what this branch and its parent each changed since they parted
+    offshoot diff --measure main            what the way from main to here costs with main's data
+    offshoot diff --rows                    which rows this branch changed")]
     Diff(DiffArgs),
     /// Write schemas to files.
     #[command(after_help = "\
@@ -147,6 +156,13 @@ EXAMPLES:
         #[command(subcommand)]
         command: EngineCommand,
     },
+    /// Show what the databases take on the disk, and what of it deleting would free.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot du
+    offshoot du --json | jq .totalBytes
+    offshoot branch purge --all     removes for good what is in the trash")]
+    Du,
     /// Check everything that Offshoot needs, and say what to do about the rest.
     #[command(after_help = "\
 EXAMPLES:
@@ -208,74 +224,6 @@ pub(super) struct InitArgs {
     pub(super) root_branch: Option<String>,
 }
 
-#[derive(Debug, Subcommand)]
-pub(super) enum BranchCommand {
-    /// List the branches.
-    #[command(after_help = "\
-EXAMPLES:
-    offshoot branch list
-    offshoot branch list --json | jq -r '.branches[].name'")]
-    List,
-    /// Make a branch.
-    #[command(after_help = "\
-EXAMPLES:
-    offshoot branch create experiment
-    offshoot branch create hotfix --from main")]
-    Create {
-        /// Its name.
-        name: String,
-        /// Whose data it starts with; the branch of this worktree otherwise.
-        #[arg(long, value_name = "PARENT")]
-        from: Option<String>,
-    },
-    /// Delete a branch. `offshoot undo` brings it back.
-    #[command(after_help = "\
-EXAMPLES:
-    offshoot branch delete experiment
-    offshoot branch delete experiment --yes      without a question")]
-    Delete {
-        /// Its name.
-        name: String,
-        /// Do not ask.
-        #[arg(short, long)]
-        yes: bool,
-    },
-    /// Rename a branch.
-    #[command(after_help = "\
-EXAMPLES:
-    offshoot branch rename experiment pricing")]
-    Rename {
-        /// Its present name.
-        old: String,
-        /// Its new name.
-        new: String,
-    },
-    /// Guard a branch: it cannot be deleted, reset or renamed.
-    #[command(after_help = "\
-EXAMPLES:
-    offshoot branch protect demo")]
-    Protect {
-        /// Its name.
-        name: String,
-    },
-    /// Take a branch's guard away.
-    #[command(after_help = "\
-EXAMPLES:
-    offshoot branch unprotect demo")]
-    Unprotect {
-        /// Its name.
-        name: String,
-    },
-    /// Take a branch back to the data that its parent has now. `offshoot undo` brings back what it had.
-    #[command(after_help = "\
-EXAMPLES:
-    offshoot branch reset feature")]
-    Reset {
-        /// Its name.
-        name: String,
-    },
-}
-
 #[derive(Debug, Group)]
 #[group(skip)]
 pub(super) struct SqlArgs {
@@ -293,8 +241,8 @@ pub(super) struct SqlArgs {
 #[derive(Debug, Group)]
 #[group(skip)]
 pub(super) struct DiffArgs {
-    /// What to compare with: a branch, a postgres:// URL or a file of `offshoot schema export`; the parent of this worktree's
-    /// branch otherwise.
+    /// What to compare with: a branch, BRANCH@fork, a postgres:// URL, a file of `offshoot schema export`, an SQL file, a folder
+    /// of them, or a git commit (git:REF, REF:PATH); the parent of this worktree's branch otherwise.
     #[arg(value_name = "A")]
     pub(super) from: Option<String>,
     /// What is compared, likewise; this worktree's branch otherwise.
@@ -306,15 +254,54 @@ pub(super) struct DiffArgs {
     /// Plan so that others go on reading and writing, where Postgres has such a form.
     #[arg(long)]
     pub(super) online: bool,
+    /// Take one thing for the same under another name, as in 'table public.old -> new'; may be given several times.
+    #[arg(long, value_name = "RENAME", conflicts_with_all = ["rows", "three_way"])]
+    pub(super) rename: Vec<String>,
+    /// Take for renames what the lines `-- offshoot:rename table public.old -> new` of a file say.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["rows", "three_way"])]
+    pub(super) renames: Vec<PathBuf>,
+    /// Count as a difference, too, what otherwise is none.
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', conflicts_with_all = ["rows", "three_way"])]
+    pub(super) count: Vec<Counted>,
     /// Print a comment for a pull request, of less than 65,536 characters.
     #[arg(long, conflicts_with_all = ["json", "stat"])]
     pub(super) markdown: bool,
     /// Print one line an object.
     #[arg(long, conflicts_with = "json")]
     pub(super) stat: bool,
+    /// Run the plan on a throwaway copy of branch A with all its data, and show what it costs.
+    #[arg(long, conflicts_with_all = ["sql", "stat", "rows"])]
+    pub(super) measure: bool,
+    /// Show which rows branch B changed since it was made, or has in another state than branch A; of each table N of each kind.
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "5", require_equals = true,
+          conflicts_with_all = ["sql", "stat", "online"])]
+    pub(super) rows: Option<u32>,
+    /// Show what branch A, by default this worktree's, changed since it was made, whatever its parent did meanwhile.
+    #[arg(long, conflicts_with_all = ["to", "rows", "three_way", "measure"])]
+    pub(super) from_fork: bool,
+    /// Show what branch A, by default this worktree's, and its parent changed since A was made, and what of it collides.
+    #[arg(long, conflicts_with_all = ["to", "sql", "markdown", "stat", "online", "rows", "measure"])]
+    pub(super) three_way: bool,
     /// Exit with 1 if anything differs.
     #[arg(long)]
     pub(super) exit_code: bool,
+}
+
+/// What is no difference unless it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Counted {
+    /// The order of columns; the plan writes columns anew that stand elsewhere.
+    ColumnOrder,
+    /// Patch versions of extensions.
+    ExtensionPatches,
+    /// Versions of collations.
+    CollationVersions,
+    /// Whether a materialized view is filled.
+    Populated,
+    /// The order of grants.
+    GrantOrder,
+    /// Roles and memberships.
+    Roles,
 }
 
 #[derive(Debug, Subcommand)]

@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, IsTerminal, Write};
+use std::time::{Duration, SystemTime};
 
 use offshoot_protocol::method::{
-    BranchCreate, BranchDelete, BranchGetList, BranchProtect, BranchRename, BranchReset, BranchUndo,
+    BranchCreate, BranchDelete, BranchExpire, BranchGetList, BranchProtect, BranchRename, BranchReset,
+    BranchUndo,
 };
 use offshoot_protocol::types::{
-    Branch, BranchParams, CreateParams, Nothing, ProtectParams, RenameParams, UndoParams,
+    Branch, BranchParams, CreateParams, ExpireParams, Nothing, ProtectParams, RenameParams, UndoParams,
 };
 use serde_json::json;
 use unicode_width::UnicodeWidthStr;
@@ -16,18 +18,20 @@ use super::args::BranchCommand;
 use super::connect::Session;
 use super::output::{Output, bytes};
 use super::plain::plain;
-use super::status;
+use super::{du, status};
 use crate::failure::{Failure, Result};
-use crate::names;
+use crate::{names, timestamp};
 
 pub(super) fn run(command: BranchCommand, output: Output) -> Result<u8> {
     match command {
         BranchCommand::List => list(output),
-        BranchCommand::Create { name, from } => create(&name, from, output),
+        BranchCommand::Create { name, from, ttl } => create(&name, from, ttl, output),
         BranchCommand::Delete { name, yes } => delete(&name, yes, output),
         BranchCommand::Rename { old, new } => rename(&old, &new, output),
+        BranchCommand::Expire { name, r#in, never: _ } => expire(&name, r#in, output),
         BranchCommand::Protect { name } => protect(&name, true, output),
         BranchCommand::Unprotect { name } => protect(&name, false, output),
+        BranchCommand::Purge { names, all: _, yes } => du::purge(names, yes, output),
         BranchCommand::Reset { name } => reset(&name, output),
     }
 }
@@ -78,6 +82,10 @@ fn table(branches: &[Branch], here: &str, output: Output) -> String {
         if branch.protected {
             facts.push_str(&output.faint("  (protected)"));
         }
+        if let Some(at) = branch.expires_at {
+            let expiry = format!("  (expires {})", until(at, timestamp::seconds(SystemTime::now())));
+            facts.push_str(&output.faint(&expiry));
+        }
         if !branch.in_git {
             facts.push_str(&output.faint("  (not in git)"));
         }
@@ -93,11 +101,16 @@ fn widest(texts: &[String]) -> usize {
     texts.iter().map(|text| text.width()).max().unwrap_or(0)
 }
 
-fn create(name: &str, from: Option<String>, output: Output) -> Result<u8> {
+fn create(name: &str, from: Option<String>, ttl: Option<Duration>, output: Output) -> Result<u8> {
     names::check(name)?;
     let mut session = Session::open(output)?;
     let path = Some(session.path());
-    let branch = session.call::<BranchCreate>(&CreateParams { name: name.to_owned(), from, path })?;
+    let branch = session.call::<BranchCreate>(&CreateParams {
+        name: name.to_owned(),
+        from,
+        path,
+        expires_at: ttl.map(from_now),
+    })?;
     done(output, &branch, |branch| {
         format!("Created branch {} from {}.", branch.name, branch.parent.as_deref().unwrap_or("nothing"))
     })
@@ -130,7 +143,45 @@ fn rename(old: &str, new: &str, output: Output) -> Result<u8> {
     let mut session = Session::open(output)?;
     let params = RenameParams { name: old.to_owned(), to: new.to_owned() };
     let branch = session.call::<BranchRename>(&params)?;
-    done(output, &branch, |branch| format!("Renamed branch {old} to {}.", branch.name))
+    done(output, &branch, |branch| format!("Renamed branch {old} to {}.", branch.name))?;
+    // Checked out now, the git branch would get another database.
+    if session.project.worktree.repository().has_branch(old).unwrap_or(false) && !branch.in_git {
+        output.aside(format!(
+            "Git still has a branch {old}; `git branch -m {old} {new}` gives it the same name."
+        ));
+    }
+    Ok(super::OK)
+}
+
+/// Seconds since 1970.
+fn from_now(time: Duration) -> u64 {
+    timestamp::seconds(SystemTime::now() + time)
+}
+
+fn expire(name: &str, after: Option<Duration>, output: Output) -> Result<u8> {
+    let mut session = Session::open(output)?;
+    let params = ExpireParams { name: name.to_owned(), at: after.map(from_now) };
+    let branch = session.call::<BranchExpire>(&params)?;
+    done(output, &branch, |branch| match branch.expires_at {
+        Some(at) => format!(
+            "Branch {} goes to the trash {}, unless somebody uses it then.",
+            branch.name,
+            until(at, timestamp::seconds(SystemTime::now()))
+        ),
+        None => format!("Branch {} stays.", branch.name),
+    })
+}
+
+/// How long until `at`, both in seconds since 1970: `in 3 h`.
+fn until(at: u64, now: u64) -> String {
+    let left = at.saturating_sub(now);
+    // Rounded to the nearest, so that what was set a moment ago reads as it was said.
+    let parts = [(86_400, "d"), (3600, "h"), (60, "min"), (1, "s")];
+    let part = parts.into_iter().find(|(seconds, _)| left + seconds / 24 >= *seconds);
+    part.map_or_else(
+        || "now".to_owned(),
+        |(seconds, unit)| format!("in {} {unit}", (left + seconds / 2) / seconds),
+    )
 }
 
 fn protect(name: &str, on: bool, output: Output) -> Result<u8> {
@@ -206,6 +257,14 @@ mod tests {
             protected: false,
             expires_at: None,
         }
+    }
+
+    #[test]
+    fn an_expiry_reads_as_it_was_said() {
+        let left =
+            [0, 1, 59, 3600, 86_399, 86_400, 14 * 86_400 - 1, 36 * 3600].map(|left| until(1000 + left, 1000));
+        assert_eq!(left, ["now", "in 1 s", "in 1 min", "in 1 h", "in 1 d", "in 1 d", "in 14 d", "in 2 d"]);
+        assert_eq!(until(5, 10), "now");
     }
 
     #[test]

@@ -2,14 +2,21 @@
 
 #![allow(clippy::format_push_string, reason = "writing text reads better so, and is never hot")]
 
+mod call;
 mod comparison;
 mod export;
+mod gitref;
 mod json;
 mod lines;
 mod markdown;
+mod measure;
+mod options;
 mod reading;
+mod rows;
+mod script;
 mod side;
 mod text;
+mod three_way;
 
 use std::io::{IsTerminal, Write};
 
@@ -17,17 +24,35 @@ use super::args::DiffArgs;
 use super::output::Output;
 use crate::failure::{Failure, Result};
 use comparison::Comparison;
-use side::Sides;
+use side::{Side, Sides};
 
 pub(super) use export::run as schema;
 
 pub(super) fn run(args: &DiffArgs, output: Output) -> Result<u8> {
+    if let Some(sample) = args.rows {
+        return rows::run(args, sample, output);
+    }
+    if args.three_way {
+        return three_way::run(args, output);
+    }
     let mut sides = Sides::new(output);
-    let (from, to) = sides.pair(args.from.as_deref(), args.to.as_deref())?;
-    let (from, to) = reading::both(from, to)?;
-    let comparison = Comparison::new(from, to, args.online);
+    let (from, to) = if args.from_fork {
+        sides.fork_pair(args.from.as_deref())?
+    } else {
+        sides.pair(args.from.as_deref(), args.to.as_deref())?
+    };
+    let measured = measured_branch(&from, args.measure)?;
+    let (from, to) = reading::both(from, to, output)?;
+    let mut comparison = Comparison::new(from, to, &options::of(args)?)?;
+    if let Some(branch) = measured {
+        comparison.measured = Some(measure::run(&branch, &comparison.plan, output)?);
+    }
     if output.json {
-        output.value(&json::document(&comparison))?;
+        let mut document = json::document(&comparison);
+        if let Some(measured) = &comparison.measured {
+            document["measured"] = measure::value(measured);
+        }
+        output.value(&document)?;
     } else if args.sql {
         exact(&text::script(&comparison), output)?;
     } else if args.markdown {
@@ -37,7 +62,23 @@ pub(super) fn run(args: &DiffArgs, output: Output) -> Result<u8> {
     } else {
         output.line(text::document(&comparison, output));
     }
+    if comparison.measured.as_ref().is_some_and(|measured| measured.failure.is_some()) {
+        return Ok(super::NEGATIVE);
+    }
     Ok(if args.exit_code && comparison.is_different() { super::NEGATIVE } else { super::OK })
+}
+
+/// The branch on whose data the plan is to be measured, if it is to be.
+fn measured_branch(from: &Side, wanted: bool) -> Result<Option<String>> {
+    match from {
+        _ if !wanted => Ok(None),
+        Side::Branch(address) => Ok(Some(address.branch.clone())),
+        other => Err(Failure::user(format!(
+            "{} is no database branch, so a plan cannot be measured on it",
+            other.name()
+        ))
+        .hint("The first side has to be one: `offshoot diff --measure main schema.sql`.")),
+    }
 }
 
 /// Prints what a program may read byte by byte: escaped only where a person reads it at a terminal.

@@ -16,7 +16,7 @@ use super::args::SqlArgs;
 use super::connect::Session as EngineSession;
 use super::output::Output;
 use super::url::address;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::sys;
 use fault::SqlFault;
 use session::{Answer, Feed, Session};
@@ -36,8 +36,10 @@ pub(super) fn run(args: &SqlArgs, output: Output) -> Result<u8> {
     if args.command.is_empty() {
         return prompt::run(&mut session, engine, args.branch.as_deref(), output);
     }
+    let commands: Vec<String> =
+        args.command.iter().map(|sql| statements(sql)).collect::<Result<Vec<_>>>()?.concat();
     let mut results = Vec::new();
-    for sql in &args.command {
+    for sql in &commands {
         let outcome = execute(&mut session, sql, Feed::StandardInput, &mut |answer| {
             if output.json { results.push(value(&answer)) } else { print(&answer) }
         })?;
@@ -50,6 +52,16 @@ pub(super) fn run(args: &SqlArgs, output: Output) -> Result<u8> {
         output.value(&json!({ "results": results }))?;
     }
     Ok(super::OK)
+}
+
+/// What to run for `-c`: SQL as it is, or the queries of a command such as `\dt`.
+fn statements(sql: &str) -> Result<Vec<String>> {
+    let command = sql.trim();
+    if !command.starts_with('\\') {
+        return Ok(vec![sql.to_owned()]);
+    }
+    describe::queries(command)
+        .ok_or_else(|| Failure::user(format!("there is no command {command} here")).hint(describe::COMMANDS))
 }
 
 /// Runs what may be several statements; Postgres makes one transaction of them.

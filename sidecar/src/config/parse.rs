@@ -24,7 +24,7 @@ pub(crate) struct ConfigError {
 
 type Entry<'a, 'i> = (&'a Spanned<std::borrow::Cow<'i, str>>, &'a Spanned<DeValue<'i>>);
 
-const KEYS: [&str; 4] = ["on_checkout", "idle_timeout", "switch_grace", "postgres"];
+const KEYS: [&str; 5] = ["on_checkout", "idle_timeout", "switch_grace", "postgres", "schema"];
 /// Longer than anybody waits for anything, and short enough for every clock.
 const LONGEST: Duration = Duration::from_hours(366 * 24);
 
@@ -69,6 +69,11 @@ impl Source<'_> {
                     self.postgres(entry, config)?;
                 }
             }
+            "schema" => {
+                for entry in self.table("schema", value)? {
+                    self.schema(entry, config)?;
+                }
+            }
             other => return Err(self.unknown(key.span(), "", other, &KEYS)),
         }
         Ok(())
@@ -94,6 +99,23 @@ impl Source<'_> {
                 ))
             }
             other => Err(self.unknown(key.span(), "postgres.", other, &["settings"])),
+        }
+    }
+
+    fn schema(&self, (key, value): Entry<'_, '_>, config: &mut Config) -> Result<(), ConfigError> {
+        const SHAPE: &str = "a path from the top of the repository, such as \"db/schema.facts\"";
+        match key.get_ref().as_ref() {
+            "file" => {
+                let text = self.text("schema.file", value, SHAPE)?;
+                let leads_away = text.starts_with('/') || text.split('/').any(|part| part == "..");
+                if text.is_empty() || leads_away || text.contains(['\0', ':']) {
+                    let message = format!("`schema.file` is {text:?}, not {SHAPE}");
+                    return Err(self.error(value.span(), message, None));
+                }
+                config.schema_file = Some(text.trim_start_matches("./").to_owned());
+                Ok(())
+            }
+            other => Err(self.unknown(key.span(), "schema.", other, &["file"])),
         }
     }
 
@@ -377,5 +399,15 @@ mod tests {
                 .contains("cannot load")
         );
         assert!(fault("[postgres.settings]\nplperl.on_init = 'x'").starts_with("line 2: "));
+    }
+
+    #[test]
+    fn the_schema_file_stays_within_the_repository() {
+        let file = |text: &str| parse(text).map(|config| config.schema_file);
+        assert_eq!(file("[schema]\nfile = './db/x.facts'").unwrap().as_deref(), Some("db/x.facts"));
+        for path in ["/etc/x.sql", "../x.sql", "a/../../x", ""] {
+            assert!(fault(&format!("schema.file = '{path}'")).contains("not a path from the top"), "{path}");
+        }
+        assert!(fault("schema.files = 'x'").contains("Did you mean `schema.file`?"));
     }
 }

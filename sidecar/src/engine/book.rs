@@ -1,6 +1,6 @@
 //! What the engine remembers in the store: ports, bindings, the repository.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use offshoot_git::Worktree;
@@ -13,6 +13,7 @@ const ENDPOINT: &str = "endpoint.";
 const BOUND: &str = "bound.";
 const BRANCH_PORT: &str = "branchport.";
 const PROTECTED: &str = "protected.";
+const EXPIRES: &str = "expires.";
 const ANSWERED_PARENT: &str = "answer.parent.";
 const ANSWERED_NEVER: &str = "answer.never";
 
@@ -103,6 +104,23 @@ impl Book<'_> {
 
     pub(crate) fn set_protected(&self, id: BranchId, on: bool) -> Result<()> {
         Ok(self.0.put(&format!("{PROTECTED}{}", id.0), on.then_some("1"))?)
+    }
+
+    /// When branches go to the trash by themselves, in seconds since 1970. Some may be gone already.
+    pub(crate) fn expiries(&self) -> Result<HashMap<BranchId, u64>> {
+        let all = self.0.list(EXPIRES)?;
+        let parse = |(key, at): (String, String)| {
+            Some((BranchId(key.strip_prefix(EXPIRES)?.parse().ok()?), at.parse().ok()?))
+        };
+        Ok(all.into_iter().filter_map(parse).collect())
+    }
+
+    pub(crate) fn expiry(&self, id: BranchId) -> Result<Option<u64>> {
+        Ok(self.0.get(&format!("{EXPIRES}{}", id.0))?.and_then(|at| at.parse().ok()))
+    }
+
+    pub(crate) fn set_expiry(&self, id: BranchId, at: Option<u64>) -> Result<()> {
+        Ok(self.0.put(&format!("{EXPIRES}{}", id.0), at.map(|at| at.to_string()).as_deref())?)
     }
 
     /// Whether a person said that no branches are to be made by themselves.

@@ -10,13 +10,14 @@ use offshoot_protocol::types::{
     Subject, UndoParams, UndoResult, UrlResult,
 };
 use offshoot_storage::{BranchId, BranchSize, Former, StorageError};
+use tokio::sync::OwnedMutexGuard;
 
 use super::binding::View;
 use super::book::Book;
 use super::computes::Passing;
 use super::server::Call;
 use super::upstream::WakeError;
-use super::{Engine, worktrees};
+use super::{Engine, expiry, worktrees};
 use crate::failure::{Failure, Result};
 use crate::{names, timestamp};
 
@@ -31,6 +32,7 @@ pub(super) async fn list(engine: &Arc<Engine>) -> Result<BranchList> {
             let in_git = engine.repository.branches().unwrap_or_default();
             let branches = engine.store.branches()?;
             let protected = Book(&engine.store).protected()?;
+            let expiries = Book(&engine.store).expiries()?;
             let undo = engine.store.undoable(&Former::Last)?.map(|undoable| undoable.name);
             let describe = |branch: offshoot_storage::Branch| {
                 let size =
@@ -38,6 +40,7 @@ pub(super) async fn list(engine: &Arc<Engine>) -> Result<BranchList> {
                 let marks = Marks {
                     in_git: in_git.contains(&branch.name),
                     protected: protected.contains(&branch.id),
+                    expires_at: expiries.get(&branch.id).copied(),
                 };
                 describe(engine, branch, size, marks, &views)
             };
@@ -57,6 +60,7 @@ pub(super) async fn describe_one(engine: &Arc<Engine>, id: BranchId) -> Result<B
             let marks = Marks {
                 in_git: engine.repository.has_branch(&branch.name).unwrap_or(false),
                 protected: Book(&engine.store).is_protected(id)?,
+                expires_at: Book(&engine.store).expiry(id)?,
             };
             Ok(describe(engine, branch, size, marks, &views))
         })
@@ -67,6 +71,7 @@ pub(super) async fn describe_one(engine: &Arc<Engine>, id: BranchId) -> Result<B
 struct Marks {
     in_git: bool,
     protected: bool,
+    expires_at: Option<u64>,
 }
 
 fn describe(
@@ -92,7 +97,7 @@ fn describe(
         shared_bytes: size.shared_bytes,
         in_git: marks.in_git,
         protected: marks.protected,
-        expires_at: None,
+        expires_at: marks.expires_at,
     }
 }
 
@@ -148,6 +153,10 @@ pub(super) async fn create(engine: &Arc<Engine>, params: CreateParams) -> Result
             let branch = engine.store.create_branch(&params.name, parent)?;
             engine.schemas.born(branch.id, parent, begun);
             Book(&engine.store).set_parent(&branch.name, None)?;
+            if let Some(at) = params.expires_at {
+                Book(&engine.store).set_expiry(branch.id, Some(at))?;
+                engine.expiry.look_at(at);
+            }
             tracing::info!(branch = %branch.name, id = branch.id.0, parent = parent.0, "made a branch");
             Ok(branch.id)
         })
@@ -183,19 +192,25 @@ pub(super) async fn delete(engine: &Arc<Engine>, params: BranchParams) -> Result
     }
     let turn = engine.computes.turn(id).await;
     engine.binding.drain(id, Duration::ZERO).await?;
+    to_trash(engine, id, turn).await?;
+    tracing::info!(branch = %name, id = id.0, "deleted a branch");
+    Ok(Nothing {})
+}
+
+/// Moves a branch to the trash that nobody is connected to. The caller holds the structure and the branch's turn.
+pub(super) async fn to_trash(engine: &Arc<Engine>, id: BranchId, turn: OwnedMutexGuard<()>) -> Result<()> {
     engine
         .blocking(move |engine| {
             let _turn = turn;
             engine.store.delete_branch(id)?;
             engine.forget(id);
-            tracing::info!(branch = %name, id = id.0, "deleted a branch");
             Ok(())
         })
         .await?;
     engine.generation.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
     engine.binding.replaced(id, None).await?;
     engine.branches_changed();
-    Ok(Nothing {})
+    Ok(())
 }
 
 /// `branch/rename`.
@@ -247,6 +262,7 @@ pub(super) async fn reset(engine: &Arc<Engine>, params: BranchParams, call: &Cal
             let _parents_turn = parents_turn;
             let begun = Instant::now();
             let branch = engine.store.reset_branch(id)?;
+            Book(&engine.store).set_expiry(branch.id, Book(&engine.store).expiry(id)?)?;
             engine.schemas.born(branch.id, parent, begun);
             engine.forget(id);
             tracing::info!(branch = %branch.name, old = id.0, id = branch.id.0, "reset a branch");
@@ -277,6 +293,7 @@ pub(super) async fn undo(engine: &Arc<Engine>, params: UndoParams) -> Result<Und
         .blocking(move |engine| {
             let before = engine.store.branches()?;
             let undone = engine.store.undo(&meant)?;
+            expiry::spare(&engine.store, undone.branch.id)?;
             Book(&engine.store).set_parent(&undone.branch.name, None)?;
             Ok((undone, before))
         })

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use offshoot_schema::ReadError;
+use offshoot_schema::{ReadError, read_settled};
 use offshoot_storage::Store;
 use postgres::error::SqlState;
 use postgres::{Client, Config, NoTls};
@@ -15,10 +15,6 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 const STATEMENT_PATIENCE: Duration = Duration::from_secs(20);
 /// How long to wait for somebody else's `ALTER TABLE`.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
-
-/// How often a schema that moves is read, and the pause before the second time; later ones grow.
-const READ_ATTEMPTS: u32 = 6;
-const READ_PAUSE: Duration = Duration::from_millis(50);
 
 /// The catalogs that describe a schema. A change inserts a row with a higher `xmin` than any other, or deletes one; so
 /// count and sum of `xmin` change with it. Statistics are updated in place and change neither.
@@ -91,29 +87,9 @@ pub(super) fn look(
     let facts = if known == Some(&fingerprint) {
         None
     } else {
-        Some(read(&mut client).map_err(|error| schema_failure(&error))?)
+        Some(read_settled(&mut client).map_err(|error| schema_failure(&error))?)
     };
     Ok(Seen { at, fingerprint, busy, facts })
-}
-
-/// Reads the whole schema, again if somebody changed it under the reading: the functions of Postgres that write definitions
-/// look at the present, not at the snapshot, and miss what was dropped meanwhile.
-fn read(client: &mut Client) -> Result<offshoot_schema::Facts, ReadError> {
-    let mut attempt = 1;
-    loop {
-        match offshoot_schema::read(client) {
-            Err(ReadError::Refused { code, .. }) if attempt < READ_ATTEMPTS && is_moving(&code) => {
-                std::thread::sleep(READ_PAUSE * attempt);
-                attempt += 1;
-            }
-            outcome => return outcome,
-        }
-    }
-}
-
-fn is_moving(code: &str) -> bool {
-    let moving = [SqlState::INTERNAL_ERROR, SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_OBJECT];
-    moving.contains(&SqlState::from_code(code))
 }
 
 fn fingerprint_sql(major: u32) -> String {

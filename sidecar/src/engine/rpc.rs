@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use super::run::carries;
 use super::server::Call;
-use super::{Engine, answers, branches, schema, worktrees};
+use super::throwaway::load;
+use super::{Engine, answers, branches, disk, expiry, explorer, measure, rows, schema, worktrees};
 use crate::failure::{Failure, Result};
 use crate::{sys, timestamp};
 
@@ -46,6 +47,9 @@ pub(super) async fn dispatch(
         m::BranchUrl::NAME => answer::<m::BranchUrl, _>(params, |p| branches::url(engine, p)).await,
         m::BranchWake::NAME => answer::<m::BranchWake, _>(params, |p| branches::wake(engine, p, call)).await,
         m::BranchSleep::NAME => answer::<m::BranchSleep, _>(params, |p| branches::sleep(engine, p)).await,
+        m::DiskGetUsage::NAME => answer::<m::DiskGetUsage, _>(params, |_| disk::usage(engine)).await,
+        m::DiskPurge::NAME => answer::<m::DiskPurge, _>(params, |p| disk::purge(engine, p)).await,
+        m::BranchExpire::NAME => answer::<m::BranchExpire, _>(params, |p| expiry::set(engine, p)).await,
         m::BranchProtect::NAME => {
             answer::<m::BranchProtect, _>(params, |p| branches::protect(engine, p)).await
         }
@@ -55,8 +59,21 @@ pub(super) async fn dispatch(
         m::SchemaGetChanges::NAME => {
             answer::<m::SchemaGetChanges, _>(params, |p| schema::changes(engine, p, call)).await
         }
+        m::SchemaGetFork::NAME => {
+            answer::<m::SchemaGetFork, _>(params, |p| schema::fork(engine, p, call)).await
+        }
         m::SchemaGetDefinition::NAME => {
             answer::<m::SchemaGetDefinition, _>(params, |p| schema::definition(engine, p, call)).await
+        }
+        m::SchemaGetFacts::NAME => {
+            answer::<m::SchemaGetFacts, _>(params, |p| explorer::facts(engine, p, call)).await
+        }
+        m::SchemaMeasure::NAME => {
+            answer::<m::SchemaMeasure, _>(params, |p| measure::measure(engine, p, call)).await
+        }
+        m::SchemaLoad::NAME => answer::<m::SchemaLoad, _>(params, |p| load::load(engine, p, call)).await,
+        m::BranchGetRows::NAME => {
+            answer::<m::BranchGetRows, _>(params, |p| rows::rows(engine, p, call)).await
         }
         other => {
             let error = RpcError::internal(format!("the engine knows no method `{other}`"));

@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::binding::{Binding, git_failure};
 use super::book::Book;
 use super::presence::Presence;
-use super::{Engine, activity, log, server, upkeep};
+use super::{Engine, activity, fork, log, server, throwaway, upkeep};
 use crate::config::ConfigFile;
 use crate::failure::{Failure, Result, chain};
 use crate::paths::{Paths, interposer};
@@ -131,6 +131,10 @@ async fn supervise(
     let signals = Signals::new().map_err(|e| Failure::io("listen for signals", &e))?;
     let (binding, inbox) = Binding::new();
     let engine = Engine::new(store, repository, binding);
+    throwaway::sweep(&engine).await;
+    if let Err(failure) = engine.blocking(|engine| fork::sweep(engine)).await {
+        tracing::warn!(error = %failure, "files of facts that nobody needs are left");
+    }
     note_awake(&engine).await?;
     let listener = server::listen(socket)?;
     // Watches before anything is read, so that no change falls between.
@@ -162,6 +166,7 @@ async fn supervise(
     engine.binding.close().await;
     let _ = task.await;
     presence.remove();
+    throwaway::sweep(&engine).await;
     engine.blocking(|engine| Ok(engine.store.close()?)).await?;
     tracing::info!("the engine ended");
     Ok(())

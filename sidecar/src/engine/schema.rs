@@ -6,17 +6,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use offshoot_protocol::types::{
-    ChangeKind, Definition, DefinitionParams, SchemaChange, SchemaChanges, SchemaChangesParams, SchemaObject,
-    Subject,
+    BranchParams, Definition, DefinitionParams, FactsFile, ForkPoint, SchemaChanges, SchemaChangesParams,
+    SchemaObject, SchemaState, Subject,
 };
 use offshoot_schema::{Kind, Object};
 use offshoot_storage::{BranchId, ComputeState};
 use tokio::sync::OwnedMutexGuard;
 
+use super::fork::ForkFacts;
 use super::schemas::Current;
 use super::server::Call;
 use super::upstream::WakeError;
-use super::{Engine, branches, catalogs};
+use super::{Engine, branches, catalogs, fork, groups};
 use crate::failure::{Failure, Result};
 
 /// How often a branch that falls asleep under a look is woken again.
@@ -29,35 +30,70 @@ pub(super) async fn changes(
     call: &Call,
 ) -> Result<SchemaChanges> {
     let id = branches::named(engine, &params.branch).await?;
+    let with_parent = params.base.is_none();
     let base = match params.base {
         Some(name) => Some((branches::named(engine, &name).await?, name)),
         None => engine.blocking(move |engine| parent(engine, id)).await?,
     };
     let Some((base_id, base)) = base else {
         let revision = engine.schemas.undoubted(id).map_or(0, |current| current.revision);
-        return Ok(SchemaChanges { branch: params.branch, base: None, revision, changes: Vec::new() });
+        return Ok(SchemaChanges {
+            branch: params.branch,
+            base: None,
+            revision,
+            fork: ForkPoint::NotAsked,
+            changes: Vec::new(),
+        });
     };
-    call.progress("reading the schemas", 0, Some(2));
+    let three_way = params.three_way && with_parent;
+    call.progress("reading the schemas", 0, Some(if three_way { 3 } else { 2 }));
     let (theirs, ours) = call
         .or_cancelled(async {
             tokio::try_join!(schema(engine, base_id, &base), schema(engine, id, &params.branch))
         })
         .await?;
-    let changed = engine
-        .blocking({
-            let (theirs, ours) = (Arc::clone(&theirs.facts), Arc::clone(&ours.facts));
-            move |_| {
+    let fork = if three_way {
+        call.progress("reading the schema at the fork point", 2, Some(3));
+        Some(call.or_cancelled(fork_or_why(engine, id)).await?)
+    } else {
+        None
+    };
+    let (revision, branch) = (theirs.revision.max(ours.revision), params.branch);
+    engine
+        .blocking(move |_| {
+            let (theirs, ours) = (theirs.facts, ours.facts);
+            let two_way = || {
                 let same = Arc::ptr_eq(&theirs, &ours);
-                Ok(if same { Vec::new() } else { offshoot_schema::changes(&theirs, &ours) })
-            }
+                if same { Vec::new() } else { groups::two_way(&theirs, &ours) }
+            };
+            let (fork, changes) = match fork {
+                Some(ForkFacts::Known(fork)) => (ForkPoint::Known, groups::since(&fork, &ours, &theirs)),
+                Some(ForkFacts::Unknown(reason)) => (ForkPoint::Unknown { reason }, two_way()),
+                None => (ForkPoint::NotAsked, two_way()),
+            };
+            Ok(SchemaChanges { branch, base: Some(base), revision, fork, changes })
         })
-        .await?;
-    Ok(SchemaChanges {
-        branch: params.branch,
-        base: Some(base),
-        revision: theirs.revision.max(ours.revision),
-        changes: changed.into_iter().map(on_the_wire).collect(),
-    })
+        .await
+}
+
+/// What is known of a fork point; if it cannot be read, why. What is asked about the present is answered all the same.
+async fn fork_or_why(engine: &Arc<Engine>, id: BranchId) -> Result<ForkFacts> {
+    match fork::facts(engine, id).await {
+        Ok(found) => Ok(found),
+        Err(failure) if engine.is_stopping() => Err(failure),
+        Err(failure) => {
+            tracing::warn!(id = id.0, error = %failure, "cannot read the schema of a fork point");
+            Ok(ForkFacts::Unknown(failure.to_string()))
+        }
+    }
+}
+
+/// `schema/fork`.
+pub(super) async fn fork(engine: &Arc<Engine>, params: BranchParams, call: &Call) -> Result<FactsFile> {
+    let id = branches::named(engine, &params.name).await?;
+    call.progress("reading the schema at the fork point", 0, Some(1));
+    let path = call.or_cancelled(fork::file(engine, id, &params.name)).await?;
+    Ok(FactsFile { path: path.to_string_lossy().into_owned() })
 }
 
 /// `schema/definition`.
@@ -71,9 +107,18 @@ pub(super) async fn definition(
     let kind =
         Kind::parse(&kind).ok_or_else(|| Failure::user(format!("there is no kind of object `{kind}`")))?;
     call.progress("reading the schema", 0, Some(1));
-    let current = call.or_cancelled(schema(engine, id, &params.branch)).await?;
+    let facts = call.or_cancelled(async {
+        match params.state {
+            SchemaState::Present => Ok(schema(engine, id, &params.branch).await?.facts),
+            SchemaState::Fork => match fork::facts(engine, id).await? {
+                ForkFacts::Known(facts) => Ok(facts),
+                ForkFacts::Unknown(reason) => Err(fork::unknown(&params.branch, &reason)),
+            },
+        }
+    });
+    let facts = facts.await?;
     let object = Object { kind, schema: within, name };
-    let text = engine.blocking(move |_| Ok(current.facts.definition(&object))).await?;
+    let text = engine.blocking(move |_| Ok(facts.definition(&object))).await?;
     Ok(Definition { text })
 }
 
@@ -82,18 +127,8 @@ fn parent(engine: &Arc<Engine>, id: BranchId) -> Result<Option<(BranchId, String
     Ok(branch.parent.zip(branch.parent_name))
 }
 
-fn on_the_wire(change: offshoot_schema::Change) -> SchemaChange {
-    let kind = match change.kind {
-        offshoot_schema::ChangeKind::Added => ChangeKind::Added,
-        offshoot_schema::ChangeKind::Removed => ChangeKind::Removed,
-        offshoot_schema::ChangeKind::Changed => ChangeKind::Changed,
-    };
-    let Object { kind: of, schema, name } = change.object;
-    SchemaChange { change: kind, object: SchemaObject { kind: of.as_str().to_owned(), schema, name } }
-}
-
 /// The present schema of `id`. The branch is woken only if that cannot be known otherwise.
-async fn schema(engine: &Arc<Engine>, id: BranchId, name: &str) -> Result<Current> {
+pub(super) async fn schema(engine: &Arc<Engine>, id: BranchId, name: &str) -> Result<Current> {
     for _ in 0..ATTEMPTS {
         if let Some(current) = present(engine, id).await? {
             return Ok(current);
@@ -108,10 +143,10 @@ async fn schema(engine: &Arc<Engine>, id: BranchId, name: &str) -> Result<Curren
         .hint("A longer `idle_timeout` in offshoot.toml gives it the time."))
 }
 
-type Presence<'a> = Pin<Box<dyn Future<Output = Result<Option<Current>>> + Send + 'a>>;
+pub(super) type Presence<'a> = Pin<Box<dyn Future<Output = Result<Option<Current>>> + Send + 'a>>;
 
 /// The present schema of `id`; `None` if it would have to be woken. Those who ask at the same time share one look.
-fn present(engine: &Arc<Engine>, id: BranchId) -> Presence<'_> {
+pub(super) fn present(engine: &Arc<Engine>, id: BranchId) -> Presence<'_> {
     // Boxed, because a branch asks its parent.
     Box::pin(async move {
         let asked = Instant::now();

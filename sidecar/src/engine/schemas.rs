@@ -78,12 +78,14 @@ struct Schema {
     bytes: usize,
 }
 
-/// Where a branch comes from that was made by this engine and has not been awake yet.
+/// Where a branch comes from that was made by this engine.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Birth {
     pub(super) parent: BranchId,
     /// Just before it was made.
     pub(super) begun: Instant,
+    /// It has not been awake yet.
+    fresh: bool,
 }
 
 impl Default for Schemas {
@@ -106,17 +108,35 @@ impl Schemas {
         {
             state.births.remove(&oldest);
         }
-        state.births.insert(child, Birth { parent, begun });
+        state.births.insert(child, Birth { parent, begun, fresh: true });
     }
 
     /// Where `id` comes from, if it is as it was made.
     pub(super) fn birth(&self, id: BranchId) -> Option<Birth> {
-        self.lock().births.get(&id).copied()
+        self.lock().births.get(&id).copied().filter(|birth| birth.fresh)
+    }
+
+    /// The branch that `id` was made of, if this engine made it.
+    pub(super) fn origin(&self, id: BranchId) -> Option<BranchId> {
+        self.lock().births.get(&id).map(|birth| birth.parent)
+    }
+
+    /// The schema that `id` had when it was made: that of the branch it was made of, which has just been found to be the
+    /// present one. `None` if that one's may have been another at that time.
+    pub(super) fn at_birth(&self, id: BranchId) -> Option<Arc<Facts>> {
+        let state = self.lock();
+        let birth = state.births.get(&id)?;
+        let parent = state.known.get(&birth.parent)?;
+        // It has been so from before the child was made until now, so it was so in between.
+        let schema = parent.schema.as_ref().filter(|_| parent.since <= birth.begun)?;
+        Some(Arc::clone(&schema.facts))
     }
 
     /// Branch `id` is about to wake: from now on it may differ from its parent.
     pub(crate) fn wakes(&self, id: BranchId) {
-        self.lock().births.remove(&id);
+        if let Some(birth) = self.lock().births.get_mut(&id) {
+            birth.fresh = false;
+        }
     }
 
     /// Branch `id` is gone.
@@ -276,7 +296,7 @@ impl State {
 }
 
 /// About how many bytes of memory a schema takes.
-fn bytes_of(facts: &Facts) -> usize {
+pub(super) fn bytes_of(facts: &Facts) -> usize {
     /// Of an entry in a tree, and of a text without its letters.
     const ENTRY: usize = 160;
     const TEXT: usize = 32;
@@ -382,12 +402,18 @@ mod tests {
         let child = schemas.inherit(B, birth).unwrap();
         assert!(Arc::ptr_eq(&child.facts, &parent.facts));
         schemas.forget(B);
-        assert!(schemas.inherit(B, Birth { parent: A, begun: early }).is_none(), "seen only after the birth");
+        assert!(schemas.inherit(B, Birth { begun: early, ..birth }).is_none(), "seen only after the birth");
         look(&schemas, A, seen("2", Some(1)));
         assert!(schemas.inherit(B, birth).is_none(), "something happened after the birth");
         schemas.born(B, A, Instant::now());
+        assert!(schemas.at_birth(B).is_none(), "seen only after the birth");
         schemas.wakes(B);
         assert!(schemas.birth(B).is_none());
+        assert_eq!(schemas.origin(B), Some(A));
+        schemas.born(B, A, Instant::now());
+        schemas.wakes(B);
+        look(&schemas, A, seen("2", None));
+        assert!(schemas.at_birth(B).is_some(), "the parent has been so since before");
         for id in 0..1000 {
             schemas.born(BranchId(id), A, Instant::now());
         }

@@ -99,6 +99,8 @@ struct Client {
     under_way: UnderWay,
     room: Arc<Semaphore>,
     subscription: Option<JoinHandle<()>>,
+    /// Dropped with the client.
+    here: watch::Sender<()>,
 }
 
 /// What a request's work may do besides returning a result.
@@ -107,6 +109,7 @@ pub(super) struct Call {
     id: Id,
     out: mpsc::Sender<Message>,
     cancelled: watch::Receiver<bool>,
+    here: watch::Receiver<()>,
 }
 
 impl Call {
@@ -126,6 +129,15 @@ impl Call {
             Ok(_) = cancelled.wait_for(|&cancelled| cancelled) => Err(Failure::cancelled()),
         }
     }
+
+    /// As [`Call::or_cancelled`], and gives up as well when the client is gone: for work of which nothing stays.
+    pub(super) async fn while_wanted<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let mut here = self.here.clone();
+        tokio::select! {
+            done = self.or_cancelled(work) => done,
+            Err(_) = here.changed() => Err(Failure::cancelled()),
+        }
+    }
 }
 
 async fn client(engine: Arc<Engine>, stream: UnixStream) {
@@ -134,7 +146,8 @@ async fn client(engine: Arc<Engine>, stream: UnixStream) {
     let writer = tokio::spawn(write_all(write, outbox));
     let under_way = UnderWay::default();
     let room = Arc::new(Semaphore::new(MAX_REQUESTS));
-    let mut client = Client { engine, out, under_way, room, subscription: None };
+    let here = watch::Sender::new(());
+    let mut client = Client { engine, out, under_way, room, subscription: None, here };
     client.read(&mut read).await;
     // It has a sender too, and would keep the writer and the client's place.
     if let Some(subscription) = client.subscription.take() {
@@ -222,7 +235,7 @@ impl Client {
         let Ok(place) = Arc::clone(&self.room).acquire_owned().await else { return };
         let (cancel, cancelled) = watch::channel(false);
         lock(&self.under_way).insert(id, cancel);
-        let call = Call { id, out: self.out.clone(), cancelled };
+        let call = Call { id, out: self.out.clone(), cancelled, here: self.here.subscribe() };
         let (engine, under_way) = (Arc::clone(&self.engine), Arc::clone(&self.under_way));
         let out = self.out.clone();
         tokio::spawn(async move {

@@ -7,8 +7,8 @@ use offshoot_protocol::types::Subject;
 use offshoot_storage::BranchId;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::Engine;
 use super::presence::Presence;
+use super::{Engine, expiry, fork};
 use crate::failure::Result;
 
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -31,9 +31,17 @@ pub(crate) async fn run_slow(engine: Arc<Engine>) {
             };
             let _ = engine.blocking(work).await;
         }
+        if let Err(failure) = expiry::run(&engine, SystemTime::now()).await {
+            tracing::warn!(error = %failure, "cannot look for expired branches");
+        }
         if purged.elapsed() >= PURGE_INTERVAL {
             purged = Instant::now();
-            let result = engine.blocking(|engine| Ok(engine.store.purge_trash(SystemTime::now())?)).await;
+            let result = engine
+                .blocking(|engine| {
+                    engine.store.purge_trash(SystemTime::now())?;
+                    fork::sweep(engine)
+                })
+                .await;
             if let Err(failure) = result {
                 tracing::warn!(error = %failure, "cannot empty the trash");
             }

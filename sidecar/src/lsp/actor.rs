@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tower_lsp_server::ls_types::WorkspaceFolder;
 
 use super::Shared;
-use super::folder::Place;
+use super::folder::{self, Place};
 use super::job::Kind;
 use super::link::{Link, Report};
 use super::watching::Watching;
@@ -363,9 +363,10 @@ impl Actor {
             _ if !self.trusted => FolderState::Untrusted,
             None => FolderState::Starting,
             Some(Place::NoGit) => FolderState::NoGit,
-            Some(Place::NotInitialised { worktree, dumps }) => FolderState::NotInitialised {
+            Some(Place::NotInitialised { worktree, dumps, lost }) => FolderState::NotInitialised {
                 root: worktree.path.to_string_lossy().into_owned(),
                 dumps: dumps.clone(),
+                lost: lost.as_ref().map(|store| store.to_string_lossy().into_owned()),
             },
             Some(Place::Failed(error)) => FolderState::Failed { error: error.clone() },
             Some(Place::Project(project)) => self
@@ -407,6 +408,9 @@ impl Folder {
         let project = match &self.place {
             Some(Place::Project(project)) => Ok(project.clone()),
             Some(Place::Failed(error)) => Err(error.clone()),
+            Some(Place::NotInitialised { worktree, lost: Some(store), .. }) => {
+                Err(folder::lost(&worktree.path, store).0)
+            }
             Some(Place::NotInitialised { .. }) => {
                 missing("this repository has no database yet", "Set up database branching first.")
             }

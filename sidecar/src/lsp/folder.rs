@@ -29,6 +29,8 @@ pub(super) enum Place {
         worktree: Worktree,
         /// Files that look like dumps.
         dumps: Vec<String>,
+        /// Where its store was, if it had one.
+        lost: Option<PathBuf>,
     },
     /// In a repository with a database.
     Project(Project),
@@ -46,8 +48,13 @@ impl Place {
             Err(error) => return Self::Failed(git_failure(&error).0),
         };
         match store_of(&worktree, paths) {
-            Ok(Some(store)) => Self::Project(Project { worktree, store }),
-            Ok(None) => Self::NotInitialised { dumps: dumps::find(&worktree.path), worktree },
+            Ok(Store::Here(store)) => Self::Project(Project { worktree, store }),
+            Ok(Store::None) => {
+                Self::NotInitialised { dumps: dumps::find(&worktree.path), worktree, lost: None }
+            }
+            Ok(Store::Lost(store)) => {
+                Self::NotInitialised { dumps: dumps::find(&worktree.path), worktree, lost: Some(store) }
+            }
             Err(failure) => Self::Failed(failure.0),
         }
     }
@@ -72,19 +79,31 @@ impl Place {
     }
 }
 
-/// The store of a repository; `None` if it has none, or if it is being made.
-fn store_of(worktree: &Worktree, paths: &Paths) -> Result<Option<PathBuf>> {
-    let Some(id) = worktree.repository().project_id().map_err(|e| git_failure(&e))? else { return Ok(None) };
+/// The store of a repository.
+enum Store {
+    /// It has none, or it is being made.
+    None,
+    /// Its folder.
+    Here(PathBuf),
+    /// It should be there, and is not: it was moved away, or whoever made it was killed.
+    Lost(PathBuf),
+}
+
+fn store_of(worktree: &Worktree, paths: &Paths) -> Result<Store> {
+    let id = worktree.repository().project_id().map_err(|e| git_failure(&e))?;
+    let Some(id) = id else { return Ok(Store::None) };
     let store = paths.store(id.as_str());
     if store.is_dir() {
-        return Ok(Some(store));
+        return Ok(Store::Here(store));
     }
     let claimed =
         fs::metadata(worktree.common_dir.join("offshoot/project")).and_then(|facts| facts.modified());
-    if claimed.is_ok_and(|at| at.elapsed().is_ok_and(|age| age < MAKING)) {
-        return Ok(None);
-    }
-    let text = format!("the store of {} is gone: {}", worktree.path.display(), store.display());
-    Err(Failure::user(text)
-        .hint("Put it back, or set OFFSHOOT_HOME to where it is, or make a new one with `offshoot init`."))
+    let is_new = claimed.is_ok_and(|at| at.elapsed().is_ok_and(|age| age < MAKING));
+    Ok(if is_new { Store::None } else { Store::Lost(store) })
+}
+
+/// Why nothing can be asked of a repository whose store was at `store`.
+pub(super) fn lost(worktree: &Path, store: &Path) -> Failure {
+    let text = format!("the store of {} is gone: {}", worktree.display(), store.display());
+    Failure::user(text).hint("Put it back, or set OFFSHOOT_HOME to where it is, or set up a new database.")
 }

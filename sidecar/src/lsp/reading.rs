@@ -89,7 +89,10 @@ fn bare(mut status: WorktreeStatus) -> WorktreeStatus {
 /// Compares a branch's schema with its parent's.
 pub(super) fn read_schema(store: &Path, branch: String) -> Result<SchemaChanges> {
     let mut client = try_connect(store)?.ok_or_else(not_running)?;
-    Ok(client.call::<SchemaGetChanges>(&SchemaChangesParams { branch, base: None }, SCHEMA_PATIENCE)?)
+    Ok(client.call::<SchemaGetChanges>(
+        &SchemaChangesParams { branch, base: None, three_way: true },
+        SCHEMA_PATIENCE,
+    )?)
 }
 
 /// How a connection ended.

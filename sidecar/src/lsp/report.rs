@@ -61,6 +61,7 @@ fn git() -> String {
 fn state(state: &FolderState) -> String {
     match state {
         FolderState::NoGit => "no git repository".to_owned(),
+        FolderState::NotInitialised { lost: Some(store), .. } => format!("its store is gone: {store}"),
         FolderState::NotInitialised { dumps, .. } => format!("no database; {} dumps", dumps.len()),
         FolderState::Untrusted => "not trusted".to_owned(),
         FolderState::Starting => "starting".to_owned(),

@@ -7,13 +7,13 @@ use std::sync::{Mutex, PoisonError};
 use offshoot_git::Environment;
 use offshoot_protocol::editor::{
     Diagnostics, EditorAnswerParams, EditorBranchParams, EditorCreateParams, EditorDefinitionParams,
-    EditorInitParams, EditorInitResult, EditorProtectParams, EditorRenameParams, EditorUndoParams, EditorUrl,
-    EditorUrlParams, FolderParams, InitSource, LogFiles, LogFilesParams,
+    EditorExpireParams, EditorInitParams, EditorInitResult, EditorProtectParams, EditorRenameParams,
+    EditorUndoParams, EditorUrl, EditorUrlParams, FolderParams, InitSource, LogFiles, LogFilesParams,
 };
 use offshoot_protocol::method as m;
 use offshoot_protocol::types::{
-    AnswerParams, Branch, BranchParams, CreateParams, Definition, DefinitionParams, Nothing, ProtectParams,
-    RenameParams, UndoParams, UndoResult, WorktreeUrlParams,
+    AnswerParams, Branch, BranchParams, CreateParams, Definition, DefinitionParams, ExpireParams, Nothing,
+    ProtectParams, RenameParams, UndoParams, UndoResult, WorktreeUrlParams,
 };
 use tokio::sync::oneshot;
 use tower_lsp_server::jsonrpc;
@@ -66,7 +66,12 @@ impl Backend {
         };
         job::run(&self.shared, about, move |work| {
             let path = Some(work.path()?);
-            work.call::<m::BranchCreate>(&CreateParams { name: params.name, from: params.from, path })
+            work.call::<m::BranchCreate>(&CreateParams {
+                name: params.name,
+                from: params.from,
+                path,
+                expires_at: None,
+            })
         })
         .await
     }
@@ -101,6 +106,13 @@ impl Backend {
     pub(super) async fn protect(&self, params: EditorProtectParams) -> Answer<Branch> {
         job::run(&self.shared, short(&params.folder), move |work| {
             work.call::<m::BranchProtect>(&ProtectParams { name: params.name, on: params.on })
+        })
+        .await
+    }
+
+    pub(super) async fn expire(&self, params: EditorExpireParams) -> Answer<Branch> {
+        job::run(&self.shared, short(&params.folder), move |work| {
+            work.call::<m::BranchExpire>(&ExpireParams { name: params.name, at: params.at })
         })
         .await
     }
@@ -141,7 +153,8 @@ impl Backend {
 
     pub(super) async fn definition(&self, params: EditorDefinitionParams) -> Answer<Definition> {
         job::run(&self.shared, short(&params.folder), move |work| {
-            let params = DefinitionParams { branch: params.branch, object: params.object };
+            let params =
+                DefinitionParams { branch: params.branch, object: params.object, state: params.state };
             work.call::<m::SchemaGetDefinition>(&params)
         })
         .await

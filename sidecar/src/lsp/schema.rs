@@ -90,8 +90,8 @@ impl Schemas {
         slot.status = match outcome {
             // It was renamed or deleted meanwhile, and is asked for again.
             Ok(read) if read.branch != slot.lineage.branch.name => return,
-            Ok(SchemaChanges { branch, base: Some(base), revision, changes }) => {
-                SchemaStatus::Ready { branch, base, revision, changes }
+            Ok(SchemaChanges { branch, base: Some(base), revision, fork, changes }) => {
+                SchemaStatus::Ready { branch, base, revision, fork, changes }
             }
             Ok(SchemaChanges { base: None, .. }) => SchemaStatus::None,
             Err(error) => SchemaStatus::Failed { error },
@@ -115,7 +115,7 @@ impl Lineage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use offshoot_protocol::types::ComputeState;
+    use offshoot_protocol::types::{ComputeState, ForkPoint};
 
     fn branch(id: u64, name: &str, parent: Option<&str>) -> Branch {
         Branch {
@@ -138,7 +138,13 @@ mod tests {
     }
 
     fn read(name: &str, revision: u64) -> SchemaChanges {
-        SchemaChanges { branch: name.into(), base: Some("main".into()), revision, changes: vec![] }
+        SchemaChanges {
+            branch: name.into(),
+            base: Some("main".into()),
+            revision,
+            fork: ForkPoint::Known,
+            changes: vec![],
+        }
     }
 
     #[test]

@@ -63,6 +63,22 @@ pub(super) const SETTINGS: &[Setting] = &[
         values: &[],
         rest: " = { shared_buffers = \"64MB\" }",
     },
+    Setting {
+        table: "",
+        key: "schema",
+        about: "The schema in files, for `offshoot diff` between git commits.",
+        default: "",
+        values: &[],
+        rest: ".file = \"db/schema.facts\"",
+    },
+    Setting {
+        table: "schema",
+        key: "file",
+        about: "The file of facts, the SQL file or the folder of SQL files that has the schema.",
+        default: "",
+        values: &[],
+        rest: " = \"db/schema.facts\"",
+    },
 ];
 
 /// The key at `word`, where the cursor is in `table`.

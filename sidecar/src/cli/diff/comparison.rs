@@ -2,12 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use offshoot_protocol::measure::Measured;
 use offshoot_schema::diff::{Delta, Noise, diff};
 use offshoot_schema::plan::{HazardKind, Lock, LockLevel, Step};
-use offshoot_schema::{Change, ChangeKind, Facts, Kind, Object, Plan, PlanOptions, changes, plan};
+use offshoot_schema::{
+    Change, ChangeKind, Facts, Kind, Object, Plan, PlanOptions, RenameCandidate, changes_counting, plan,
+    renames,
+};
 
 use super::reading::Read;
 use crate::cli::plain::plain;
+use crate::failure::Result;
 
 /// Large objects are counted, but are data.
 const LARGE_OBJECT: &str = "largeObject";
@@ -18,6 +23,12 @@ pub(super) struct Comparison {
     pub(super) to: Read,
     pub(super) changes: Vec<Changed>,
     pub(super) plan: Plan,
+    /// The renames that the person has confirmed.
+    pub(super) renamed: Vec<String>,
+    /// What looks like a rename and is not confirmed.
+    pub(super) candidates: Vec<RenameCandidate>,
+    /// What the plan costs, if that was tried.
+    pub(super) measured: Option<Measured>,
 }
 
 /// An object that differs, with its text on both sides.
@@ -30,17 +41,24 @@ pub(super) struct Changed {
 }
 
 impl Comparison {
-    pub(super) fn new(from: Read, to: Read, online: bool) -> Self {
+    ///
+    /// # Errors
+    /// Renames that do not fit.
+    pub(super) fn new(mut from: Read, to: Read, options: &PlanOptions) -> Result<Self> {
+        let plan = plan(&from.facts, &to.facts, options);
+        from.facts =
+            options.renames.renamed(&from.facts, &to.facts).map_err(|why| super::options::refused(&why))?;
         let with_texts = |change: Change| {
             let from = from.facts.definition(&change.object);
             let to = to.facts.definition(&change.object);
             Changed { change, from, to, beyond_sql: Vec::new() }
         };
-        let mut changes: Vec<_> = changes(&from.facts, &to.facts).into_iter().map(with_texts).collect();
-        explain_equal_texts(&from.facts, &to.facts, &mut changes);
-        let options = PlanOptions { online, ..PlanOptions::default() };
-        let plan = plan(&from.facts, &to.facts, &options);
-        Self { from, to, changes, plan }
+        let changes = changes_counting(&from.facts, &to.facts, &options.noise);
+        let mut changes: Vec<_> = changes.into_iter().map(with_texts).collect();
+        explain_equal_texts(&from.facts, &to.facts, options.noise, &mut changes);
+        let renamed = options.renames.lines();
+        let candidates = renames(&from.facts, &to.facts);
+        Ok(Self { from, to, changes, plan, renamed, candidates, measured: None })
     }
 
     /// Whether anything differs. More or fewer objects of a kind that is not modelled are a difference too.
@@ -50,7 +68,7 @@ impl Comparison {
             counts.remove(LARGE_OBJECT);
             counts
         };
-        !self.changes.is_empty() || counts(&self.from) != counts(&self.to)
+        !self.changes.is_empty() || !self.renamed.is_empty() || counts(&self.from) != counts(&self.to)
     }
 
     /// Such as `1 added, 2 changed`.
@@ -60,6 +78,7 @@ impl Comparison {
             (count(ChangeKind::Added), "added"),
             (count(ChangeKind::Changed), "changed"),
             (count(ChangeKind::Removed), "removed"),
+            (self.renamed.len(), "renamed"),
         ];
         let parts: Vec<_> =
             counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
@@ -114,6 +133,15 @@ impl Comparison {
         touched.difference(&changed).copied().collect()
     }
 
+    /// What looks like a rename: the question, and the line that confirms it.
+    pub(super) fn rename_questions(&self) -> Vec<(String, String)> {
+        let question = |found: &RenameCandidate| {
+            let what = format!("{} → {}", one_line(&found.from.to_string()), one_line(&found.to.name));
+            (format!("a rename? {what}: {}", one_line(&found.reason)), one_line(&found.line))
+        };
+        self.candidates.iter().map(question).collect()
+    }
+
     /// What could not be compared, a line each.
     pub(super) fn blind_spots(&self) -> Vec<String> {
         let (from, to) = (&self.from.facts, &self.to.facts);
@@ -137,7 +165,8 @@ impl Comparison {
     }
 }
 
-fn explain_equal_texts(from: &Facts, to: &Facts, changes: &mut [Changed]) {
+/// Says of objects whose texts are the same what differs beyond them.
+pub(super) fn explain_equal_texts(from: &Facts, to: &Facts, noise: Noise, changes: &mut [Changed]) {
     let mut equal: BTreeMap<Object, &mut Vec<String>> = changes
         .iter_mut()
         .filter(|changed| changed.from == changed.to)
@@ -146,7 +175,7 @@ fn explain_equal_texts(from: &Facts, to: &Facts, changes: &mut [Changed]) {
     if equal.is_empty() {
         return;
     }
-    for difference in diff(from, to, &Noise::default()) {
+    for difference in diff(from, to, &noise) {
         let Some(list) = equal.get_mut(&Object::of(&difference.id)) else { continue };
         let what = match difference.delta {
             Delta::Added => "added".to_owned(),

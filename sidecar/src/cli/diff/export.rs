@@ -15,7 +15,7 @@ use crate::failure::{Failure, Result};
 pub(in crate::cli) fn run(command: SchemaCommand, output: Output) -> Result<u8> {
     let SchemaCommand::Export { source, file } = command;
     let side = Sides::new(output).find_or_current(source.as_deref())?;
-    let read = reading::one(side)?;
+    let read = reading::one(side, output)?;
     let text = read.facts.to_text();
     let objects = read.facts.objects().len();
     match file {

@@ -25,13 +25,15 @@ pub(super) fn document(comparison: &Comparison) -> Value {
         "changes": changes,
         "settings": SETTINGS,
         "steps": steps,
+        "renamed": comparison.renamed,
+        "renameCandidates": comparison.candidates,
         "unplanned": comparison.plan.unplanned,
         "unmodelled": { "from": from.facts.unmodelled, "to": to.facts.unmodelled },
         "unreadable": { "from": from.facts.unreadable, "to": to.facts.unreadable },
     })
 }
 
-fn side(side: &Read) -> Value {
+pub(super) fn side(side: &Read) -> Value {
     json!({ "kind": side.kind, "name": side.name, "postgres": side.facts.major })
 }
 

@@ -1,7 +1,7 @@
 //! The difference as a comment on a pull request.
 
-mod budget;
-mod escape;
+pub(super) mod budget;
+pub(super) mod escape;
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::comparison::{Comparison, Danger, kind_word, mode, name};
 use super::lines::Line;
-use super::{json, lines, text};
+use super::{json, lines, measure, text};
 use budget::{folded, listed};
 use escape::{code, prose};
 
@@ -20,6 +20,7 @@ const LIMIT_BYTES: usize = 65_000;
 const RISKS_BYTES: usize = 12_000;
 const OBJECTS_BYTES: usize = 14_000;
 const REMARKS_BYTES: usize = 4_000;
+const MEASURED_BYTES: usize = 8_000;
 
 /// The comment. Its first line is hidden; it names the version and a digest of all that differs, shown or not, so that a
 /// program finds the comment again and knows whether it is stale.
@@ -34,6 +35,9 @@ pub(super) fn comment(comparison: &Comparison) -> String {
     }
     if !comparison.changes.is_empty() {
         out.push_str(&listed_objects(comparison));
+    }
+    if let Some((text, steps)) = measure::section(comparison) {
+        out.push_str(&format!("\n#### Measured\n\n{text}\n{}", listed(&steps, MEASURED_BYTES)));
     }
     let remarks = remarks(comparison);
     if !remarks.is_empty() {
@@ -143,6 +147,11 @@ fn remarks(comparison: &Comparison) -> Vec<String> {
     remarks.extend(touched.map(|object| {
         format!("- the plan touches {} {} on the way", kind_word(object.kind), code(&name(object)))
     }));
+    remarks.extend(comparison.renamed.iter().map(|line| format!("- renamed: {}", code(line))));
+    let questions = comparison.rename_questions().into_iter();
+    remarks.extend(
+        questions.map(|(question, line)| format!("- {}; confirm with {}", prose(&question), code(&line))),
+    );
     remarks.extend(comparison.plan.unplanned.iter().map(|why| format!("- not planned: {}", prose(why))));
     remarks.extend(comparison.blind_spots().iter().map(|what| format!("- not modelled: {}", prose(what))));
     remarks

@@ -5,18 +5,18 @@ use std::thread;
 use std::time::Duration;
 
 use offshoot_protocol::types::UrlResult;
-use offshoot_schema::{Facts, ReadError};
+use offshoot_schema::{Facts, read_settled};
 use postgres::error::SqlState;
 use postgres::{Client, Config, NoTls};
 
+use super::script;
 use super::side::{Side, shown};
+use crate::cli::output::Output;
 use crate::failure::{Failure, Result, chain};
 
 const CONNECT_PATIENCE: Duration = Duration::from_secs(15);
 /// Branches wake at their first connection, and may have to recover then.
 const WAKE_PATIENCE: Duration = Duration::from_mins(2);
-const READ_ATTEMPTS: u32 = 4;
-const READ_PAUSE: Duration = Duration::from_millis(50);
 /// An open transaction may have locked what has to be read.
 const LOCK_PATIENCE: &str = "SET lock_timeout = '10s'";
 
@@ -33,22 +33,28 @@ pub(super) struct Read {
 }
 
 /// Reads both sides at once.
-pub(super) fn both(from: Side, to: Side) -> Result<(Read, Read)> {
+pub(super) fn both(from: Side, to: Side, output: Output) -> Result<(Read, Read)> {
+    if matches!((&from, &to), (Side::Scripts(..), Side::Scripts(..))) {
+        // One progress at a time.
+        return Ok((one(from, output)?, one(to, output)?));
+    }
     thread::scope(|scope| {
-        let other = scope.spawn(|| one(from));
-        let to = one(to);
+        let other = scope.spawn(|| one(from, output));
+        let to = one(to, output);
         let from = other.join().map_err(|_| Failure::internal("reading a schema broke off"))?;
         Ok((from?, to?))
     })
 }
 
 /// Reads one side.
-pub(super) fn one(side: Side) -> Result<Read> {
+pub(super) fn one(side: Side, output: Output) -> Result<Read> {
     let (name, kind) = (side.name(), side.kind());
     let facts = match &side {
         Side::Branch(address) => of_branch(address)?,
         Side::Url(url) => of_url(url)?,
-        Side::File(path) => of_file(path)?,
+        Side::File(path) | Side::Fork(_, path) => of_file(path)?,
+        Side::Scripts(scripts) => script::facts(&scripts.files, output)?,
+        Side::Commit(name, content) => of_text(name, content)?,
     };
     Ok(Read { name, kind, facts })
 }
@@ -126,42 +132,31 @@ fn unreachable(place: &str, error: &postgres::Error) -> Failure {
     }
 }
 
-/// Reads the whole schema, again if somebody changed it meanwhile: the functions of Postgres that write definitions look at
-/// the present, not at the snapshot, and miss what was dropped under them.
+/// Reads the whole schema.
 fn facts(client: &mut Client, place: &str) -> Result<Facts> {
-    let mut attempt = 1;
-    loop {
-        match offshoot_schema::read(client) {
-            Ok(facts) => return Ok(facts),
-            Err(ReadError::Refused { code, .. }) if attempt < READ_ATTEMPTS && is_moving(&code) => {
-                thread::sleep(READ_PAUSE * attempt);
-                attempt += 1;
-            }
-            Err(ReadError::Refused { code, .. }) if code == SqlState::LOCK_NOT_AVAILABLE.code() => {
-                let message = format!("the schema of {place} cannot be read while a transaction changes it");
-                return Err(Failure::user(message).hint("Commit the transaction or roll it back."));
-            }
-            Err(error) => {
-                let message = format!("the schema of {place} cannot be read: {}", chain(&error));
-                return Err(Failure::user(message).hint(error.hint()));
-            }
+    read_settled(client).map_err(|error| {
+        if error.code() == Some(SqlState::LOCK_NOT_AVAILABLE.code()) {
+            let message = format!("the schema of {place} cannot be read while a transaction changes it");
+            return Failure::user(message).hint("Commit the transaction or roll it back.");
         }
-    }
+        let message = format!("the schema of {place} cannot be read: {}", chain(&error));
+        Failure::user(message).hint(error.hint())
+    })
 }
 
-fn is_moving(code: &str) -> bool {
-    let moving = [SqlState::INTERNAL_ERROR, SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_OBJECT];
-    moving.contains(&SqlState::from_code(code))
-}
-
-fn of_file(path: &Path) -> Result<Facts> {
+/// Reads a file of facts.
+pub(super) fn of_file(path: &Path) -> Result<Facts> {
     let shown = path.display();
     let bytes = std::fs::read(path).map_err(|e| Failure::user(format!("cannot read {shown}: {e}")))?;
+    of_text(&shown.to_string(), &bytes)
+}
+
+fn of_text(shown: &str, bytes: &[u8]) -> Result<Facts> {
     let advice = "`offshoot schema export -o NAME.facts` writes such a file.";
     let broken = |line: usize, what: &str| {
         Failure::user(format!("{shown} is not a file of facts: line {line}: {what}")).hint(advice)
     };
-    let text = std::str::from_utf8(&bytes).map_err(|error| {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
         let line = bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
         broken(line, "it is not UTF-8")
     })?;

@@ -1,27 +1,56 @@
-//! What can be compared: branches, servers and files of facts.
+//! What can be compared: branches, servers, files and git commits.
 
 use std::path::{Path, PathBuf};
 
-use offshoot_protocol::method::WorktreeGetStatus;
-use offshoot_protocol::types::{Branch, UrlResult, WorktreeParams};
+use offshoot_protocol::measure::LoadFile;
+use offshoot_protocol::method::{BranchGetList, SchemaGetFork, WorktreeGetStatus};
+use offshoot_protocol::types::{Branch, BranchParams, Nothing, UrlResult, WorktreeParams};
 
+use super::call::{self, Folder};
+use super::gitref::{self, Found, GitRef};
+use super::script;
 use crate::cli::connect::Session;
 use crate::cli::output::Output;
 use crate::cli::url::address;
+use crate::config::ConfigFile;
 use crate::failure::{Failure, Result};
+use crate::paths::Paths;
+use crate::project::{self, Project};
 
 /// How the names of files of facts end.
 pub(super) const EXTENSION: &str = "facts";
+
+/// What stands for a branch's fork point, behind its name.
+const FORK: &str = "@fork";
 
 /// One side of a comparison.
 #[derive(Debug)]
 pub(super) enum Side {
     /// A database branch and where it listens.
     Branch(UrlResult),
+    /// A database branch as it was when it was made, and the file with its facts.
+    Fork(String, PathBuf),
     /// A connection URL.
     Url(String),
     /// A file that `offshoot schema export` wrote.
     File(PathBuf),
+    /// SQL files.
+    Scripts(Scripts),
+    /// A file of facts of a git commit: its name and its content.
+    Commit(String, Vec<u8>),
+}
+
+/// SQL files of a path or of a git commit.
+#[derive(Debug)]
+pub(super) struct Scripts {
+    /// Their common name.
+    name: String,
+    /// The word for programs.
+    kind: &'static str,
+    /// In the order in which they run.
+    pub(super) files: Vec<LoadFile>,
+    /// Keeps the folder that they lie in if that is temporary.
+    _folder: Option<Folder>,
 }
 
 impl Side {
@@ -29,8 +58,11 @@ impl Side {
     pub(super) fn name(&self) -> String {
         match self {
             Self::Branch(address) => address.branch.clone(),
+            Self::Fork(branch, _) => format!("{branch}{FORK}"),
             Self::Url(url) => shown(url),
             Self::File(path) => path.display().to_string(),
+            Self::Scripts(scripts) => scripts.name.clone(),
+            Self::Commit(name, _) => name.clone(),
         }
     }
 
@@ -38,8 +70,11 @@ impl Side {
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Branch(_) => "branch",
+            Self::Fork(..) => "fork",
             Self::Url(_) => "url",
             Self::File(_) => "file",
+            Self::Scripts(scripts) => scripts.kind,
+            Self::Commit(..) => "git",
         }
     }
 }
@@ -72,6 +107,32 @@ impl Sides {
         Ok((from, self.branch(&branch.name)?))
     }
 
+    /// A branch as it was when it was made, and as it is now; the worktree's unless one is named.
+    pub(super) fn fork_pair(&mut self, name: Option<&str>) -> Result<(Side, Side)> {
+        let branch = self.named_or_current(name)?;
+        Ok((self.fork(&branch.name)?, self.branch(&branch.name)?))
+    }
+
+    /// As [`Sides::fork_pair`], and its parent as it is now.
+    pub(super) fn three(&mut self, name: Option<&str>) -> Result<(Side, Side, Side)> {
+        let branch = self.named_or_current(name)?;
+        let Some(parent) = &branch.parent else {
+            return Err(Failure::user(format!("database branch {} has no parent", branch.name))
+                .hint("Name another branch: `offshoot diff --three-way BRANCH`."));
+        };
+        let (fork, mine) = (self.fork(&branch.name)?, self.branch(&branch.name)?);
+        Ok((fork, mine, self.branch(parent)?))
+    }
+
+    fn named_or_current(&mut self, name: Option<&str>) -> Result<Branch> {
+        let Some(name) = name else { return self.current() };
+        let branches = self.engine()?.call::<BranchGetList>(&Nothing {})?.branches;
+        branches.into_iter().find(|branch| branch.name == name).ok_or_else(|| {
+            Failure::user(format!("there is no database branch `{name}`"))
+                .hint("`offshoot branch list` shows those that there are.")
+        })
+    }
+
     /// The side that a person named, or the worktree's branch.
     pub(super) fn find_or_current(&mut self, name: Option<&str>) -> Result<Side> {
         if let Some(name) = name {
@@ -81,29 +142,88 @@ impl Sides {
         self.branch(&branch.name)
     }
 
+    /// A plain name is first a branch, then a file or folder, then a git commit; `git:`, `./` and a colon say which is meant.
     fn find(&mut self, name: &str) -> Result<Side> {
         let path = Path::new(name);
         if is_url(name) {
             return Ok(Side::Url(name.to_owned()));
         }
-        if path.extension().is_some_and(|extension| extension == EXTENSION) {
+        if name.starts_with(gitref::PREFIX) {
+            return commit(&GitRef::parse(name));
+        }
+        // No branch has such names, but for the first.
+        if path.extension().is_some_and(|extension| extension == EXTENSION) && !name.contains(':') {
             return Ok(Side::File(path.to_owned()));
         }
-        self.branch(name).map_err(|failure| {
-            if !path.is_file() {
-                return failure;
-            }
-            Failure::user(format!("{name} is neither a branch nor a file of facts")).hint(
-                "`offshoot schema export -o NAME.facts` writes such a file; its name has to end in .facts.",
-            )
-        })
+        let is_path =
+            ["./", "../", "/", "~/"].iter().any(|start| name.starts_with(start)) || name.ends_with('/');
+        if (is_path && path.exists()) || (script::is_script(name) && path.is_file()) {
+            return scripts(path);
+        }
+        if name.contains(':') {
+            return commit(&GitRef::parse(name));
+        }
+        let mut tried = Vec::new();
+        match self.database_branch(name)? {
+            Ok(side) => return Ok(side),
+            Err(why) => tried.push(why),
+        }
+        if path.exists() {
+            return scripts(path);
+        }
+        tried.push(format!("There is no file or folder {name}."));
+        let reference = GitRef::parse(name);
+        if reference.exists() {
+            return commit(&reference);
+        }
+        tried.push(format!("Git knows no commit {name}."));
+        tried.push(
+            "`offshoot branch list` shows the branches; `offshoot diff --help` what else can be compared."
+                .to_owned(),
+        );
+        Err(Failure::user(format!("{name} is nothing that can be compared")).hint(tried.join("\n")))
+    }
+
+    /// The branch, or its fork point; or why there is none.
+    fn database_branch(&mut self, name: &str) -> Result<std::result::Result<Side, String>> {
+        let here = std::env::current_dir().map_err(|e| Failure::io("find the current folder", &e))?;
+        if let Err(failure) = Project::find(&here, &Paths::from_env()?) {
+            return Ok(Err(format!("There are no database branches here: {failure}.")));
+        }
+        let names = self.engine()?.call::<BranchGetList>(&Nothing {})?.branches;
+        let is_branch = |name: &str| names.iter().any(|branch| branch.name == name);
+        if is_branch(name) {
+            return self.branch(name).map(Ok);
+        }
+        if let Some(branch) = name.strip_suffix(FORK)
+            && is_branch(branch)
+        {
+            return self.fork(branch).map(Ok);
+        }
+        if let Some((branch, snapshot)) = name.split_once('@')
+            && is_branch(branch)
+        {
+            let text = format!("there is no snapshot `{snapshot}` of {branch}");
+            return Err(
+                Failure::user(text).hint(format!("`{branch}{FORK}` is {branch} as it was when it was made."))
+            );
+        }
+        Ok(Err(format!("There is no database branch {name}.")))
+    }
+
+    fn fork(&mut self, branch: &str) -> Result<Side> {
+        let quiet = self.output.json;
+        let params = BranchParams { name: branch.to_owned() };
+        let file = call::long::<SchemaGetFork>(self.engine()?, &params, quiet)?;
+        Ok(Side::Fork(branch.to_owned(), file.path.into()))
     }
 
     fn branch(&mut self, name: &str) -> Result<Side> {
         Ok(Side::Branch(address(self.engine()?, Some(name))?))
     }
 
-    fn current(&mut self) -> Result<Branch> {
+    /// The worktree's branch.
+    pub(super) fn current(&mut self) -> Result<Branch> {
         let engine = self.engine()?;
         let path = engine.path();
         let status = engine.call::<WorktreeGetStatus>(&WorktreeParams { path })?;
@@ -120,6 +240,35 @@ impl Sides {
         };
         Ok(self.engine.insert(engine))
     }
+}
+
+fn scripts(path: &Path) -> Result<Side> {
+    let name = path.display();
+    if path.is_file() && !script::is_script(&name.to_string()) {
+        return Err(Failure::user(format!("{name} is neither a file of facts nor an SQL file")).hint(
+            "Their names end in .facts and in .sql. `offshoot schema export -o NAME.facts` writes one of facts.",
+        ));
+    }
+    let files = script::of_path(path)?;
+    Ok(Side::Scripts(Scripts { name: name.to_string(), kind: "sql", files, _folder: None }))
+}
+
+fn commit(reference: &GitRef) -> Result<Side> {
+    let default = schema_file();
+    let name = reference.name(default.as_deref());
+    Ok(match reference.read(default.as_deref())? {
+        Found::Facts(content) => Side::Commit(name, content),
+        Found::Scripts(files, folder) => {
+            Side::Scripts(Scripts { name, kind: "git", files, _folder: Some(folder) })
+        }
+    })
+}
+
+/// The file of the schema that offshoot.toml names.
+fn schema_file() -> Option<String> {
+    let here = std::env::current_dir().ok()?;
+    let worktree = project::worktree(&here).ok()?;
+    ConfigFile::open(&worktree.path).config().schema_file.clone()
 }
 
 fn is_url(name: &str) -> bool {

@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
-use offshoot_schema::ChangeKind;
+use offshoot_schema::{ChangeKind, Object};
 
 use super::comparison::{Changed, Comparison, Danger, mode, one_line, sign, title};
 use super::lines::{self, Line};
+use super::measure::{self, Costs};
 use crate::cli::output::Output;
 
 /// How wide the bar of `--stat` may become.
@@ -24,9 +25,12 @@ pub(super) fn document(comparison: &Comparison, output: Output) -> String {
         blocks[0].push_str(&format!("\n# Postgres {} ← Postgres {}", majors.1, majors.0));
     }
     let hazards = comparison.hazards();
+    let costs = Costs::of(comparison);
+    let measured = |object: &Object| costs.as_ref().and_then(|costs| costs.line(object));
+    let measured = |object: &Object| measured(object).map(|cost| format!("# measured: {}", one_line(&cost)));
     for changed in &comparison.changes {
         let dangers = hazards.get(&changed.change.object).map_or(&[][..], Vec::as_slice);
-        blocks.push(object(changed, dangers, output));
+        blocks.push(object(changed, dangers, measured(&changed.change.object), output));
     }
     let touched: Vec<_> = comparison
         .also_touched()
@@ -34,7 +38,8 @@ pub(super) fn document(comparison: &Comparison, output: Output) -> String {
         .map(|object| {
             let remark = format!("# the plan touches {} on the way", title(object));
             let dangers = hazards.get(object).map_or(&[][..], Vec::as_slice);
-            [vec![remark], hazard_lines(dangers, output)].concat().join("\n")
+            let cost = measured(object).into_iter().collect();
+            [vec![remark], hazard_lines(dangers, output), cost].concat().join("\n")
         })
         .collect();
     let brief = comparison.brief_locks();
@@ -43,16 +48,23 @@ pub(super) fn document(comparison: &Comparison, output: Output) -> String {
         .rev()
         .map(|(level, names)| format!("# {} lock for a moment: {}", mode(*level), names.join(", ")))
         .collect();
+    let mut renames: Vec<_> =
+        comparison.renamed.iter().map(|line| format!("# renamed: {}", one_line(line))).collect();
+    for (question, line) in comparison.rename_questions() {
+        renames.push(format!("# {question}\n#   {line}"));
+    }
     let unplanned: Vec<_> =
         comparison.plan.unplanned.iter().map(|why| format!("# not planned: {}", one_line(why))).collect();
     let blind: Vec<_> =
         comparison.blind_spots().iter().map(|what| output.warn(&format!("? not modelled: {what}"))).collect();
-    let ends = [touched, locks, unplanned, blind];
+    let measured = measure::summary(comparison, output).into_iter().collect();
+    let ends = [renames, touched, locks, unplanned, blind, measured];
     blocks.extend(ends.iter().filter(|lines| !lines.is_empty()).map(|lines| lines.join("\n")));
     blocks.join("\n\n")
 }
 
-fn object(changed: &Changed, dangers: &[Danger], output: Output) -> String {
+/// An object with its dangers, what it cost, and its lines.
+pub(super) fn object(changed: &Changed, dangers: &[Danger], cost: Option<String>, output: Output) -> String {
     let kind = changed.change.kind;
     let head = format!("{} {}", sign(kind), title(&changed.change.object));
     let mut text = vec![match kind {
@@ -61,13 +73,18 @@ fn object(changed: &Changed, dangers: &[Danger], output: Output) -> String {
         ChangeKind::Changed => output.warn(&head),
     }];
     text.extend(hazard_lines(dangers, output));
+    text.extend(cost);
+    text.extend(body(changed, output));
+    text.join("\n")
+}
+
+/// The lines of an object that came, went and stayed.
+pub(super) fn body(changed: &Changed, output: Output) -> Vec<String> {
     let lines = compare(changed);
     if lines::count(&lines) == (0, 0) {
-        text.extend(changed.beyond_sql.iter().map(|what| format!("      -- {what}")));
-    } else {
-        text.extend(lines::shorten(lines).into_iter().map(|line| paint(&line, output)));
+        return changed.beyond_sql.iter().map(|what| format!("      -- {what}")).collect();
     }
-    text.join("\n")
+    lines::shorten(lines).into_iter().map(|line| paint(&line, output)).collect()
 }
 
 fn hazard_lines(dangers: &[Danger], output: Output) -> Vec<String> {

@@ -9,7 +9,7 @@ pub(super) const FRAME_BYTES: usize = 320;
 const REST_BYTES: usize = 40;
 
 /// Items a line each; as many as go into `limit` bytes, and how many do not.
-pub(super) fn listed(items: &[String], limit: usize) -> String {
+pub(in crate::cli::diff) fn listed(items: &[String], limit: usize) -> String {
     let whole: usize = items.iter().map(|item| item.len() + 1).sum();
     let limit = if whole <= limit { limit } else { limit.saturating_sub(REST_BYTES) };
     let mut text = String::new();

@@ -6,7 +6,7 @@ use crate::cli::diff::comparison::one_line;
 const MAX_CHARS: usize = 400;
 
 /// A code span.
-pub(super) fn code(text: &str) -> String {
+pub(in crate::cli::diff) fn code(text: &str) -> String {
     let text = cut(&one_line(text));
     let ticks = "`".repeat(longest_run(&text) + 1);
     let pad = if text.starts_with('`') || text.ends_with('`') || text.is_empty() { " " } else { "" };
@@ -14,7 +14,7 @@ pub(super) fn code(text: &str) -> String {
 }
 
 /// Running text. What a backslash cannot make harmless, such as the name of a person, becomes code.
-pub(super) fn prose(text: &str) -> String {
+pub(in crate::cli::diff) fn prose(text: &str) -> String {
     let text = cut(&one_line(text));
     if text.contains(['@', '#']) || text.contains("://") || text.contains("www.") {
         return code(&text);

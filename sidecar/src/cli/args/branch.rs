@@ -1,0 +1,118 @@
+//! Arguments of `offshoot branch`.
+
+use std::time::Duration;
+
+use clap::{ArgGroup, Subcommand};
+
+use crate::config;
+
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum BranchCommand {
+    /// List the branches.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot branch list
+    offshoot branch list --json | jq -r '.branches[].name'")]
+    List,
+    /// Make a branch.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot branch create experiment
+    offshoot branch create hotfix --from main
+    offshoot branch create trial --ttl 14d      goes to the trash in two weeks")]
+    Create {
+        /// Its name.
+        name: String,
+        /// Whose data it starts with; the branch of this worktree otherwise.
+        #[arg(long, value_name = "PARENT")]
+        from: Option<String>,
+        /// How long it is kept: a number and `m`, `h` or `d`. See `offshoot branch expire`.
+        #[arg(long, value_name = "TIME", value_parser = ttl)]
+        ttl: Option<Duration>,
+    },
+    /// Delete a branch. `offshoot undo` brings it back.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot branch delete experiment
+    offshoot branch delete experiment --yes      without a question")]
+    Delete {
+        /// Its name.
+        name: String,
+        /// Do not ask.
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Rename a branch.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot branch rename experiment pricing")]
+    Rename {
+        /// Its present name.
+        old: String,
+        /// Its new name.
+        new: String,
+    },
+    /// Say when a branch goes to the trash by itself.
+    ///
+    /// One that is checked out, connected to, protected or has children stays as long as it is. `offshoot undo NAME` brings an
+    /// expired branch back.
+    #[command(group(ArgGroup::new("when").required(true).args(["in", "never"])), after_help = "\
+EXAMPLES:
+    offshoot branch expire trial --in 14d
+    offshoot branch expire trial --never")]
+    Expire {
+        /// Its name.
+        name: String,
+        /// After this time: a number and `m`, `h` or `d`.
+        #[arg(long, value_name = "TIME", value_parser = ttl)]
+        r#in: Option<Duration>,
+        /// It stays.
+        #[arg(long)]
+        never: bool,
+    },
+    /// Guard a branch: it cannot be deleted, reset or renamed.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot branch protect demo")]
+    Protect {
+        /// Its name.
+        name: String,
+    },
+    /// Take a branch's guard away.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot branch unprotect demo")]
+    Unprotect {
+        /// Its name.
+        name: String,
+    },
+    /// Take a branch back to the data that its parent has now. `offshoot undo` brings back what it had.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot branch reset feature")]
+    Reset {
+        /// Its name.
+        name: String,
+    },
+    /// Remove branches in the trash for good, and free what only they use. `offshoot undo` cannot bring them back.
+    #[command(group(ArgGroup::new("what").required(true).args(["names", "all"])), after_help = "\
+EXAMPLES:
+    offshoot branch purge experiment
+    offshoot branch purge --all --yes       without a question")]
+    Purge {
+        /// Their names; all states that are in the trash under a name go.
+        names: Vec<String>,
+        /// Everything that is in the trash.
+        #[arg(long)]
+        all: bool,
+        /// Do not ask.
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
+
+fn ttl(text: &str) -> Result<Duration, String> {
+    config::duration(text)
+        .filter(|time| !time.is_zero())
+        .ok_or_else(|| "not a time such as 12h or 14d, of at most 366 days".to_owned())
+}

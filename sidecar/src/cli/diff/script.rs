@@ -1,0 +1,165 @@
+//! SQL files as a side: one, or those of a folder in the order in which they are numbered.
+
+use std::cmp::Ordering;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use offshoot_protocol::measure::{LoadFile, LoadParams};
+use offshoot_protocol::method::SchemaLoad;
+use offshoot_schema::Facts;
+
+use super::call::{self, Folder, absolute};
+use crate::cli::connect::Session;
+use crate::cli::output::Output;
+use crate::failure::{Failure, Result};
+
+/// How deep folders may nest.
+const MOST_DEPTH: usize = 8;
+/// Files of one folder.
+const MOST_FILES: usize = 10_000;
+/// The file that stands for all of its folder.
+const WHOLE: &str = "schema.sql";
+
+/// Whether the name is that of an SQL script.
+pub(super) fn is_script(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    [".sql", ".sql.gz"].iter().any(|end| name.ends_with(end))
+}
+
+/// Picks those that make a schema, from the paths of all files below a folder, in their order: `schema.sql` at its top alone,
+/// otherwise all scripts but those that lead back.
+pub(super) fn pick(mut paths: Vec<String>) -> Vec<String> {
+    if paths.iter().any(|path| path == WHOLE) {
+        return vec![WHOLE.to_owned()];
+    }
+    paths.retain(|path| is_script(path) && !leads_back(path));
+    paths.sort_by(|a, b| numbered(a, b));
+    paths
+}
+
+/// Whether it takes back what another one does, as `7_add.down.sql`, `7_add/down.sql` and `U7__add.sql` do.
+fn leads_back(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let is_undo = name
+        .strip_prefix('U')
+        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()) && rest.contains("__"));
+    is_undo
+        || name == "down.sql"
+        || [".down.sql", ".undo.sql", "_down.sql"].iter().any(|end| name.ends_with(end))
+}
+
+/// Compares names as people number them: `2_b` before `10_a`.
+fn numbered(a: &str, b: &str) -> Ordering {
+    let (mut a, mut b) = (a, b);
+    loop {
+        let digits = |text: &str| text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (in_a, in_b) = (digits(a), digits(b));
+        if in_a > 0 && in_b > 0 {
+            let (x, y) = (a[..in_a].trim_start_matches('0'), b[..in_b].trim_start_matches('0'));
+            let order = x.len().cmp(&y.len()).then_with(|| x.cmp(y)).then_with(|| in_a.cmp(&in_b));
+            if order != Ordering::Equal {
+                return order;
+            }
+            (a, b) = (&a[in_a..], &b[in_b..]);
+            continue;
+        }
+        let (mut letters, mut others) = (a.chars(), b.chars());
+        match (letters.next(), others.next()) {
+            (Some(x), Some(y)) if x == y => (a, b) = (letters.as_str(), others.as_str()),
+            (x, y) => return x.cmp(&y),
+        }
+    }
+}
+
+/// The scripts of a file or folder, in order.
+pub(super) fn of_path(path: &Path) -> Result<Vec<LoadFile>> {
+    if !path.is_dir() {
+        return Ok(vec![LoadFile { name: path.display().to_string(), path: absolute(path)? }]);
+    }
+    let mut found = Vec::new();
+    list(path, "", 0, &mut found)
+        .map_err(|e| Failure::user(format!("cannot read the folder {}: {e}", path.display())))?;
+    let picked = pick(found);
+    if picked.is_empty() {
+        return Err(no_scripts(&path.display().to_string()));
+    }
+    let file = |name: &String| {
+        let path: PathBuf = path.join(name);
+        Ok(LoadFile { name: path.display().to_string(), path: absolute(&path)? })
+    };
+    picked.iter().map(file).collect()
+}
+
+pub(super) fn no_scripts(place: &str) -> Failure {
+    Failure::user(format!("there is no SQL file in {place}"))
+        .hint("Files whose names end in .sql are run in the order of their numbers; schema.sql stands for all of them.")
+}
+
+fn list(folder: &Path, below: &str, depth: usize, found: &mut Vec<String>) -> std::io::Result<()> {
+    if depth > MOST_DEPTH {
+        return Ok(());
+    }
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        if name.starts_with('.') || found.len() >= MOST_FILES {
+            continue;
+        }
+        let path = entry.path();
+        let name = format!("{below}{name}");
+        if path.is_dir() {
+            list(&path, &format!("{name}/"), depth + 1, found)?;
+        } else {
+            found.push(name);
+        }
+    }
+    Ok(())
+}
+
+/// Runs scripts in an empty database of the repository's Offshoot and reads what they make.
+pub(super) fn facts(files: &[LoadFile], output: Output) -> Result<Facts> {
+    let mut session = Session::open(output).map_err(|failure| {
+        let hint = failure.0.hint.clone().unwrap_or_default();
+        let text = format!("SQL files are run in a database of this repository's Offshoot: {failure}");
+        Failure::user(text)
+            .hint(format!("{hint}\nFiles of facts, which `offshoot schema export` writes, need none."))
+    })?;
+    let folder = Folder::new()?;
+    let target = folder.write("schema.facts", b"")?;
+    let params = LoadParams { files: files.to_vec(), output: absolute(&target)? };
+    call::long::<SchemaLoad>(&mut session, &params, output.json)?;
+    super::reading::of_file(&target)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn picked(paths: &[&str]) -> Vec<String> {
+        pick(paths.iter().map(|path| (*path).to_owned()).collect())
+    }
+
+    #[test]
+    fn files_run_in_the_order_of_their_numbers() {
+        let all = picked(&[
+            "10_c.sql",
+            "2_b.sql",
+            "002_a.sql",
+            "V1__x.sql",
+            "notes.md",
+            "2_b.down.sql",
+            "U1__x.sql",
+        ]);
+        assert_eq!(all, ["2_b.sql", "002_a.sql", "10_c.sql", "V1__x.sql"]);
+        assert_eq!(
+            picked(&["2024_x/migration.sql", "2023_y/migration.sql", "2023_y/down.sql"]),
+            ["2023_y/migration.sql", "2024_x/migration.sql"]
+        );
+    }
+
+    #[test]
+    fn one_file_may_stand_for_all() {
+        assert_eq!(picked(&["1.sql", "schema.sql", "sub/2.sql"]), ["schema.sql"]);
+        assert_eq!(picked(&["sub/schema.sql", "1.sql"]), ["1.sql", "sub/schema.sql"]);
+    }
+}

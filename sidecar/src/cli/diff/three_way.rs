@@ -1,0 +1,205 @@
+//! What a branch and its parent changed since the branch was made, and what of it collides.
+
+use std::collections::BTreeMap;
+
+use offshoot_schema::diff::Noise;
+use offshoot_schema::{Change, ChangeKind, Facts, Object, changes, three_way};
+use serde_json::{Value, json};
+
+use super::comparison::{Changed, explain_equal_texts, one_line, sign, title};
+use super::reading::{self, Read};
+use super::side::Sides;
+use super::{json, text};
+use crate::cli::args::DiffArgs;
+use crate::cli::output::Output;
+use crate::cli::{NEGATIVE, OK};
+use crate::failure::Result;
+
+/// The three schemas and their differences.
+struct Comparison {
+    fork: Read,
+    mine: Read,
+    theirs: Read,
+    conflicts: Vec<Collision>,
+    groups: [(Group, Vec<Changed>); 3],
+}
+
+/// An object that both sides touched, or one what the other needs.
+struct Collision {
+    object: Object,
+    reasons: Vec<String>,
+    /// What each side did to it since the fork point, if anything.
+    mine: Option<Changed>,
+    theirs: Option<Changed>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Group {
+    Mine,
+    Theirs,
+    Both,
+}
+
+/// Compares a branch with its parent and with what it was.
+pub(super) fn run(args: &DiffArgs, output: Output) -> Result<u8> {
+    let (fork, mine, theirs) = Sides::new(output).three(args.from.as_deref())?;
+    let fork = reading::one(fork, output)?;
+    let (theirs, mine) = reading::both(theirs, mine, output)?;
+    let comparison = Comparison::new(fork, mine, theirs);
+    if output.json {
+        output.value(&comparison.value())?;
+    } else {
+        output.line(comparison.document(output));
+    }
+    Ok(if args.exit_code && comparison.is_different() { NEGATIVE } else { OK })
+}
+
+impl Comparison {
+    fn new(fork: Read, mine: Read, theirs: Read) -> Self {
+        let found = three_way(&fork.facts, &mine.facts, &theirs.facts);
+        let mut reasons: BTreeMap<Object, Vec<String>> = BTreeMap::new();
+        for conflict in found.conflicts {
+            reasons.entry(conflict.object).or_default().push(conflict.reason);
+        }
+        let side = |facts: &Facts| -> BTreeMap<Object, Changed> {
+            let all = if reasons.is_empty() { Vec::new() } else { changes(&fork.facts, facts) };
+            let all: Vec<_> = all.into_iter().filter(|change| reasons.contains_key(&change.object)).collect();
+            let with_texts = with_texts(&fork.facts, facts, all);
+            with_texts.into_iter().map(|changed| (changed.change.object.clone(), changed)).collect()
+        };
+        let (mut ours, mut others) = (side(&mine.facts), side(&theirs.facts));
+        let conflicts = reasons
+            .into_iter()
+            .map(|(object, reasons)| {
+                let (mine, theirs) = (ours.remove(&object), others.remove(&object));
+                Collision { object, reasons, mine, theirs }
+            })
+            .collect();
+        let groups = [
+            (Group::Mine, with_texts(&fork.facts, &mine.facts, found.mine)),
+            (Group::Theirs, with_texts(&fork.facts, &theirs.facts, found.theirs)),
+            (Group::Both, with_texts(&fork.facts, &mine.facts, found.both)),
+        ];
+        Self { fork, mine, theirs, conflicts, groups }
+    }
+
+    fn is_different(&self) -> bool {
+        !self.conflicts.is_empty() || self.groups.iter().any(|(_, changes)| !changes.is_empty())
+    }
+
+    /// The heading of a group, such as `From main`.
+    fn heading(&self, group: Group) -> String {
+        match group {
+            Group::Mine => "Mine".to_owned(),
+            Group::Theirs => format!("From {}", one_line(&self.theirs.name)),
+            Group::Both => "Both, alike".to_owned(),
+        }
+    }
+
+    /// Such as `1 conflict, 2 mine, 1 from main`.
+    fn summary(&self) -> String {
+        let mut parts = Vec::new();
+        match self.conflicts.len() {
+            0 => (),
+            1 => parts.push("1 conflict".to_owned()),
+            many => parts.push(format!("{many} conflicts")),
+        }
+        for (group, changes) in self.groups.iter().filter(|(_, changes)| !changes.is_empty()) {
+            let count = changes.len();
+            parts.push(match group {
+                Group::Mine => format!("{count} mine"),
+                Group::Theirs => format!("{count} from {}", one_line(&self.theirs.name)),
+                Group::Both => format!("{count} on both, alike"),
+            });
+        }
+        if parts.is_empty() { "no difference".to_owned() } else { parts.join(", ") }
+    }
+
+    fn document(&self, output: Output) -> String {
+        let (mine, theirs) = (one_line(&self.mine.name), one_line(&self.theirs.name));
+        let head = format!("# Database diff: {mine} and {theirs} since {}", one_line(&self.fork.name));
+        let mut blocks = vec![format!("{}\n# {}", output.strong(&head), self.summary())];
+        if !self.conflicts.is_empty() {
+            blocks.push(output.strong("# Conflicts"));
+        }
+        for conflict in &self.conflicts {
+            let kinds = [&conflict.mine, &conflict.theirs].map(|side| side.as_ref().map(|it| it.change.kind));
+            let shown = kinds[0].or(kinds[1]).unwrap_or(ChangeKind::Changed);
+            let mut lines = vec![output.bad(&format!("{} {}", sign(shown), title(&conflict.object)))];
+            let reasons = conflict.reasons.iter();
+            lines.extend(reasons.map(|why| output.bad(&format!("! conflict: {}", one_line(why)))));
+            for (name, side) in [(&mine, &conflict.mine), (&theirs, &conflict.theirs)] {
+                lines.push(output.faint(&format!("# {name}")));
+                match side {
+                    Some(changed) => lines.extend(text::body(changed, output)),
+                    None => lines.push("      -- not changed".to_owned()),
+                }
+            }
+            blocks.push(lines.join("\n"));
+        }
+        for (group, changes) in self.groups.iter().filter(|(_, changes)| !changes.is_empty()) {
+            blocks.push(output.strong(&format!("# {}", self.heading(*group))));
+            blocks.extend(changes.iter().map(|changed| text::object(changed, &[], None, output)));
+        }
+        blocks.join("\n\n")
+    }
+
+    fn value(&self) -> Value {
+        let texts = |object: &Object| {
+            [&self.fork, &self.mine, &self.theirs].map(|side| side.facts.definition(object))
+        };
+        let kind = |changed: &Option<Changed>| changed.as_ref().map(|changed| changed.change.kind);
+        let row = |group: &str, object: &Object, kinds: [Option<ChangeKind>; 2], reasons: &[String]| {
+            let [fork, mine, theirs] = texts(object);
+            json!({
+                "group": group,
+                "object": object,
+                "title": title(object),
+                "mineChange": kinds[0],
+                "theirsChange": kinds[1],
+                "reasons": reasons,
+                "fork": fork,
+                "mine": mine,
+                "theirs": theirs,
+            })
+        };
+        let conflicts = self.conflicts.iter().map(|conflict| {
+            let kinds = [kind(&conflict.mine), kind(&conflict.theirs)];
+            row("conflict", &conflict.object, kinds, &conflict.reasons)
+        });
+        let rest = self.groups.iter().flat_map(|(group, changes)| {
+            changes.iter().map(move |changed| {
+                let kind = Some(changed.change.kind);
+                let (name, kinds) = match group {
+                    Group::Mine => ("mine", [kind, None]),
+                    Group::Theirs => ("theirs", [None, kind]),
+                    Group::Both => ("both", [kind, kind]),
+                };
+                row(name, &changed.change.object, kinds, &[])
+            })
+        });
+        json!({
+            "version": json::VERSION,
+            "fork": json::side(&self.fork),
+            "mine": json::side(&self.mine),
+            "theirs": json::side(&self.theirs),
+            "different": self.is_different(),
+            "conflicting": !self.conflicts.is_empty(),
+            "changes": conflicts.chain(rest).collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn with_texts(fork: &Facts, side: &Facts, changes: Vec<Change>) -> Vec<Changed> {
+    let mut all: Vec<Changed> = changes
+        .into_iter()
+        .map(|change| Changed {
+            from: fork.definition(&change.object),
+            to: side.definition(&change.object),
+            change,
+            beyond_sql: Vec::new(),
+        })
+        .collect();
+    explain_equal_texts(fork, side, Noise::default(), &mut all);
+    all
+}

@@ -1,0 +1,88 @@
+//! What the store has on the disk, and emptying its trash.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use offshoot_protocol::disk::{BranchDiskUsage, DiskShare, DiskUsage, PurgeParams, PurgeResult};
+use offshoot_storage::{BranchId, BranchUsage};
+
+use super::Engine;
+use crate::failure::{Failure, Result};
+use crate::{sys, timestamp};
+
+/// `disk/usage`.
+pub(super) async fn usage(engine: &Arc<Engine>) -> Result<DiskUsage> {
+    engine
+        .blocking(|engine| {
+            let usage = engine.store.usage()?;
+            let trash: HashMap<BranchId, u64> = engine
+                .store
+                .trash()?
+                .into_iter()
+                .map(|trashed| (trashed.id, timestamp::seconds(trashed.trashed_at)))
+                .collect();
+            let ids: Vec<BranchId> = trash.keys().copied().collect();
+            let describe = |branch: &BranchUsage| BranchDiskUsage {
+                id: branch.id.0,
+                name: branch.name.clone(),
+                trashed_at: trash.get(&branch.id).copied(),
+                own_bytes: branch.own_bytes,
+                shared_bytes: branch.shared_bytes,
+            };
+            let mut branches: Vec<BranchDiskUsage> = usage.branches.iter().map(describe).collect();
+            // Parents are older than their children.
+            branches.sort_by_key(|branch| {
+                (branch.trashed_at.is_some(), branch.trashed_at.map(std::cmp::Reverse), branch.id)
+            });
+            let share = |share: &offshoot_storage::Share| DiskShare {
+                readers: share.readers.iter().map(|id| id.0).collect(),
+                bytes: share.bytes,
+            };
+            let mut shares: Vec<DiskShare> = usage.shares.iter().map(share).collect();
+            shares.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.readers.cmp(&b.readers)));
+            let path = &engine.store.info().path;
+            let free_bytes = sys::free_bytes(path).map_err(|error| {
+                Failure::io(format!("see how much room there is at {}", path.display()), &error)
+            })?;
+            Ok(DiskUsage {
+                total_bytes: usage.total_bytes(),
+                other_bytes: usage.other_bytes,
+                trash_bytes: usage.freed_by(&ids),
+                free_bytes,
+                branches,
+                shares,
+            })
+        })
+        .await
+}
+
+/// `disk/purge`.
+pub(super) async fn purge(engine: &Arc<Engine>, params: PurgeParams) -> Result<PurgeResult> {
+    // Nobody brings back meanwhile what goes.
+    let _structure = engine.structure.lock().await;
+    let purged = engine
+        .blocking(move |engine| {
+            let trash = engine.store.trash()?;
+            if let Some(absent) =
+                params.names.iter().find(|name| !trash.iter().any(|trashed| trashed.name == **name))
+            {
+                return Err(not_in_trash(engine, absent)?);
+            }
+            let wanted = |name: &String| params.names.is_empty() || params.names.contains(name);
+            let ids: Vec<BranchId> =
+                trash.iter().filter(|trashed| wanted(&trashed.name)).map(|trashed| trashed.id).collect();
+            Ok(engine.store.purge_trash_now(Some(&ids))?)
+        })
+        .await?;
+    // What `undo` would bring back is told with the branches.
+    engine.branches_changed();
+    Ok(PurgeResult { branches: purged.branches, freed_bytes: purged.freed_bytes })
+}
+
+fn not_in_trash(engine: &Engine, name: &str) -> Result<Failure> {
+    let failure = Failure::user(format!("there is no `{name}` in the trash"));
+    Ok(match engine.store.branch_named(name)? {
+        Some(_) => failure.hint(format!("It is there to be used. `offshoot branch delete {name}` first.")),
+        None => failure.hint("`offshoot du` shows what is."),
+    })
+}

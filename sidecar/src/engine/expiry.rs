@@ -1,0 +1,110 @@
+//! Branches that go to the trash by themselves.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use offshoot_protocol::types::{Branch, ExpireParams, Subject};
+use offshoot_storage::{BranchId, Store};
+
+use super::book::Book;
+use super::{Engine, branches};
+use crate::failure::{Failure, Result};
+use crate::timestamp;
+
+/// How long until a branch is looked at again that is due and in use, in seconds.
+const AGAIN: u64 = 60;
+
+/// When the next branch is due, so that a look costs nothing most of the time.
+#[derive(Debug, Default)]
+pub(crate) struct Expiry {
+    /// Seconds since 1970; `0` until the first look.
+    next: AtomicU64,
+}
+
+impl Expiry {
+    /// Something is due at `at`.
+    pub(super) fn look_at(&self, at: u64) {
+        self.next.fetch_min(at, Ordering::AcqRel);
+    }
+}
+
+/// `branch/expire`.
+pub(super) async fn set(engine: &Arc<Engine>, params: ExpireParams) -> Result<Branch> {
+    let ExpireParams { name, at } = params;
+    let id = branches::named(engine, &name).await?;
+    if at.is_some() && id == engine.store.info().root_branch {
+        return Err(Failure::user(format!("`{name}` is the root branch, which every other branch rests on"))
+            .hint("It cannot expire."));
+    }
+    engine.blocking(move |engine| Book(&engine.store).set_expiry(id, at)).await?;
+    if let Some(at) = at {
+        engine.expiry.look_at(at);
+    }
+    tracing::info!(branch = %name, id = id.0, at, "changed a branch's expiry");
+    engine.changed(Subject::Branches);
+    branches::describe_one(engine, id).await
+}
+
+/// Takes away an expiry that has passed: who brings a branch back wants to have it.
+pub(super) fn spare(store: &Store, id: BranchId) -> Result<()> {
+    let now = timestamp::seconds(SystemTime::now());
+    match Book(store).expiry(id)? {
+        Some(at) if at <= now => Book(store).set_expiry(id, None),
+        _ => Ok(()),
+    }
+}
+
+/// Moves what is due to the trash. What is in use stays, and is looked at again later.
+pub(super) async fn run(engine: &Arc<Engine>, now: SystemTime) -> Result<()> {
+    let now = timestamp::seconds(now);
+    if engine.expiry.next.load(Ordering::Acquire) > now {
+        return Ok(());
+    }
+    // Before the look, so that what is set meanwhile is not missed.
+    engine.expiry.next.store(u64::MAX, Ordering::Release);
+    let known = engine
+        .blocking(move |engine| {
+            let expiries = Book(&engine.store).expiries()?;
+            let branches = engine.store.branches()?;
+            let expiry = |branch: offshoot_storage::Branch| Some((branch.id, *expiries.get(&branch.id)?));
+            Ok(branches.into_iter().filter_map(expiry).collect::<Vec<_>>())
+        })
+        .await
+        .inspect_err(|_| engine.expiry.look_at(now + AGAIN))?;
+    for (id, at) in known {
+        if at > now {
+            engine.expiry.look_at(at);
+        } else if !expire(engine, id, now).await.inspect_err(|_| engine.expiry.look_at(now + AGAIN))? {
+            engine.expiry.look_at(now + AGAIN);
+        }
+    }
+    Ok(())
+}
+
+/// Moves `id` to the trash unless somebody needs it. Whether it is gone.
+async fn expire(engine: &Arc<Engine>, id: BranchId, now: u64) -> Result<bool> {
+    let _structure = engine.structure.lock().await;
+    let stands_on = engine.binding.fresh_views().await?.iter().any(|view| view.branch.as_ref() == Ok(&id));
+    // Waits for nobody who is about to use it.
+    let turn = engine.computes.turn(id).await;
+    if stands_on || engine.computes.connections(id) > 0 {
+        return Ok(false);
+    }
+    let name = engine
+        .blocking(move |engine| {
+            let book = Book(&engine.store);
+            // Somebody may have changed his mind meanwhile.
+            let due = book.expiry(id)?.is_some_and(|at| at <= now);
+            let branches = engine.store.branches()?;
+            let has_children = branches.iter().any(|branch| branch.parent == Some(id));
+            let branch = branches.into_iter().find(|branch| branch.id == id);
+            let free = due && !has_children && !book.is_protected(id)?;
+            Ok(branch.filter(|_| free).map(|branch| branch.name))
+        })
+        .await?;
+    let Some(name) = name else { return Ok(false) };
+    branches::to_trash(engine, id, turn).await?;
+    tracing::info!(branch = %name, id = id.0, "a branch expired");
+    Ok(true)
+}

@@ -1,0 +1,205 @@
+//! What a branch and its parent changed since the branch was made: at the terminal, and for an editor's window.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests too")]
+
+mod support;
+
+use std::fs;
+use std::time::Duration;
+
+use offshoot_protocol::method::{
+    BranchGetList, ChangedNotification, SchemaGetChanges, SchemaGetDefinition, SchemaGetFork, Subscribe,
+};
+use offshoot_protocol::types::{
+    BranchParams, ChangeGroup, ChangeKind, ComputeState, DefinitionParams, ForkPoint, Nothing, SchemaChanges,
+    SchemaChangesParams, SchemaObject, SchemaState, Subject,
+};
+use offshoot_protocol::{Client, Method};
+use support::{PATIENCE, TestRepo};
+
+const BASE: &str = "
+    create table item (id bigint primary key, code text, price numeric(8,2), note text);
+    create table other (id int);
+    create table third (id int);";
+const MINE: &str = "
+    alter table item drop column note;
+    alter table other add mine text;
+    create table lot (id bigint);
+    create table alike (id int);";
+const THEIRS: &str = "
+    create view notes as select id, note from item;
+    alter table third add theirs text;
+    create table alike (id int);";
+
+/// `main` and `feature`, checked out, which both went on since they parted.
+fn parted() -> TestRepo {
+    let test = TestRepo::with_database();
+    test.run(&["sql", "-c", BASE]).ok();
+    test.run(&["branch", "create", "feature"]).ok();
+    test.git(&["checkout", "-q", "-b", "feature"]);
+    test.run(&["sql", "--branch", "feature", "-c", MINE]).ok();
+    test.run(&["sql", "--branch", "main", "-c", THEIRS]).ok();
+    test
+}
+
+/// The only file of facts in the store.
+fn facts_files(test: &TestRepo) -> Vec<std::path::PathBuf> {
+    let stores = fs::read_dir(test.root().join("home")).unwrap().flatten();
+    let folders = stores.map(|store| store.path().join("facts")).filter(|folder| folder.is_dir());
+    folders.flat_map(|folder| fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path())).collect()
+}
+
+#[test]
+fn the_terminal_shows_mine_what_came_from_the_parent_and_what_collides() {
+    let test = parted();
+    let document = test.run(&["diff", "--three-way", "feature"]).ok();
+    insta::assert_snapshot!("three_way", document);
+    assert_eq!(test.run(&["diff", "--three-way", "feature", "--exit-code"]).code, 1);
+    let json = test.run(&["diff", "--three-way", "feature", "--json"]).json();
+    let rows = json["changes"].as_array().unwrap().iter();
+    let rows: Vec<_> = rows.map(|it| format!("{} {}", it["group"], it["title"])).collect();
+    insta::assert_snapshot!(rows.join("\n"), @r#"
+    "conflict" "view public.notes"
+    "mine" "table public.item"
+    "mine" "table public.lot"
+    "mine" "table public.other"
+    "theirs" "table public.third"
+    "both" "table public.alike"
+    "#);
+    assert_eq!((&json["conflicting"], &json["fork"]["name"]), (&true.into(), &"feature@fork".into()));
+
+    // Two-way, and after another engine has read what this one kept.
+    let stat = test.run(&["diff", "--from-fork", "feature", "--stat"]).ok();
+    insta::assert_snapshot!(stat, @r"
+    + table public.alike | 5 +++++
+    ~ table public.item  | 1 -
+    + table public.lot   | 5 +++++
+    ~ table public.other | 3 ++-
+    2 added, 2 changed
+    ");
+    assert_eq!(facts_files(&test).len(), 1);
+    test.run(&["engine", "stop"]).ok();
+    assert_eq!(test.run(&["diff", "feature@fork", "feature", "--stat"]).ok(), stat);
+    assert_eq!(test.run(&["diff", "--three-way", "feature"]).ok(), document);
+    let names = test.run(&["branch", "list", "--json"]).json();
+    assert_eq!(names["branches"].as_array().unwrap().len(), 2, "{names}");
+    let root = test.run(&["diff", "--three-way", "main"]).fails(128);
+    assert!(root.contains("main has no parent"), "{root}");
+    let fork_of_root = test.run(&["diff", "main@fork", "feature"]).fails(128);
+    assert!(fork_of_root.contains("it has no parent"), "{fork_of_root}");
+}
+
+/// A window that is told of changes.
+struct Window(Client);
+
+impl Window {
+    fn open(test: &TestRepo) -> Self {
+        test.status();
+        let mut window = Self(Client::connect(&test.socket()).unwrap());
+        window.call::<Subscribe>(&Nothing {});
+        window
+    }
+
+    fn call<M: Method>(&mut self, params: &M::Params) -> M::Result {
+        self.0.call::<M>(params, Duration::from_mins(1)).unwrap()
+    }
+
+    fn changes(&mut self) -> SchemaChanges {
+        let params = SchemaChangesParams { branch: "feature".into(), base: None, three_way: true };
+        self.call::<SchemaGetChanges>(&params)
+    }
+
+    /// Waits for what is told until the changes are so.
+    fn until(&mut self, expected: &[&str]) -> SchemaChanges {
+        loop {
+            let changes = self.changes();
+            if summary(&changes) == expected {
+                return changes;
+            }
+            loop {
+                let told = self.0.next_notification::<ChangedNotification>(PATIENCE).unwrap();
+                if told.unwrap_or_else(|| panic!("{:?}, and nothing more", summary(&changes))).what
+                    == Subject::Schema
+                {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn definition(&mut self, name: &str, state: SchemaState) -> Option<String> {
+        let object = SchemaObject { kind: "table".into(), schema: Some("public".into()), name: name.into() };
+        self.call::<SchemaGetDefinition>(&DefinitionParams { branch: "feature".into(), object, state }).text
+    }
+}
+
+fn summary(changes: &SchemaChanges) -> Vec<String> {
+    let line = |change: &offshoot_protocol::types::SchemaChange| {
+        format!("{:?} {:?} {}", change.group, change.change, change.object.name)
+    };
+    changes.changes.iter().map(line).collect()
+}
+
+#[test]
+fn a_window_sees_both_sides_as_they_go_on() {
+    let test = parted();
+    let mut window = Window::open(&test);
+    let first = window.changes();
+    assert_eq!(first.fork, ForkPoint::Known);
+    assert_eq!(
+        summary(&first),
+        [
+            "Both Added alike",
+            "Mine Changed item",
+            "Mine Added lot",
+            "Conflict Added notes",
+            "Mine Changed other",
+            "Theirs Changed third"
+        ]
+    );
+    let conflict = first.changes.iter().find(|change| change.group == ChangeGroup::Conflict).unwrap();
+    assert_eq!((conflict.mine, conflict.theirs), (None, Some(ChangeKind::Added)));
+    assert!(conflict.reasons[0].contains("column note"), "{:?}", conflict.reasons);
+    assert!(window.definition("item", SchemaState::Fork).unwrap().contains("note"));
+    assert!(!window.definition("item", SchemaState::Present).unwrap().contains("note"));
+    assert_eq!(window.definition("lot", SchemaState::Fork), None);
+
+    test.run(&["sql", "--branch", "main", "-c", "drop view notes; alter table third drop column theirs"])
+        .ok();
+    window.until(&["Both Added alike", "Mine Changed item", "Mine Added lot", "Mine Changed other"]);
+    test.run(&["sql", "--branch", "feature", "-c", "drop table lot; alter table item add note text"]).ok();
+    let last = window.until(&["Both Added alike", "Mine Changed other"]);
+    assert!(last.revision > first.revision);
+
+    // A reset is a new fork point; an undo brings the old one back.
+    test.run(&["branch", "reset", "feature"]).ok();
+    assert_eq!(summary(&window.changes()), [""; 0]);
+    assert!(window.definition("alike", SchemaState::Fork).is_some());
+    test.run(&["undo"]).ok();
+    assert_eq!(summary(&window.changes()), ["Both Added alike", "Mine Changed other"]);
+    assert_eq!(window.definition("alike", SchemaState::Fork), None);
+}
+
+#[test]
+fn a_branch_that_was_never_awake_stays_asleep() {
+    let test = TestRepo::with_database();
+    test.run(&["sql", "-c", BASE]).ok();
+    let mut window = Window::open(&test);
+    let params = SchemaChangesParams { branch: "main".into(), base: None, three_way: true };
+    window.call::<SchemaGetChanges>(&params);
+    let object = SchemaObject { kind: "table".into(), schema: Some("public".into()), name: "item".into() };
+    window.call::<SchemaGetDefinition>(&DefinitionParams {
+        branch: "main".into(),
+        object,
+        state: SchemaState::Present,
+    });
+    test.run(&["branch", "create", "feature"]).ok();
+    assert_eq!((window.changes().fork, window.changes().changes), (ForkPoint::Known, vec![]));
+    test.run(&["sql", "-c", "create table later ()"]).ok();
+    window.until(&["Theirs Added later"]);
+    let file = window.call::<SchemaGetFork>(&BranchParams { name: "feature".into() });
+    assert!(fs::read_to_string(file.path).unwrap().contains("item"));
+    let list = window.call::<BranchGetList>(&Nothing {}).branches;
+    let feature = list.iter().find(|branch| branch.name == "feature").unwrap();
+    assert_eq!(feature.state, ComputeState::Asleep);
+}
