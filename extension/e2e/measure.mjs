@@ -1,10 +1,12 @@
-// Times what a person waits for in the editor: `node extension/e2e/measure.mjs [floor|current] [runs]`. Medians of several runs; the
-// machine should have nothing else to do. Uses the bundle that is there: `npm run build:extension -- --production` first.
+// Times what a person waits for in the editor: `node extension/e2e/measure.mjs [floor|current] [runs] [other]`. Medians of several
+// runs; the machine should have nothing else to do. Uses the bundle that is there: `npm run build:extension -- --production` first.
+// `other` is the folder of another checkout with its bundle: then only activation is timed, of each in turn.
 import { ensureWorkbenches } from './install.mjs';
+import { repository } from './lib/installed.mjs';
 import { CONTAINER, STATUS, openStage } from './lib/offshoot.mjs';
 import { Workbench } from './lib/workbench.mjs';
 
-const [name = 'current', runs = '7'] = process.argv.slice(2);
+const [name = 'current', runs = '7', other] = process.argv.slice(2);
 const results = new Map();
 const note = (what, ms) => results.set(what, [...(results.get(what) ?? []), ms]);
 const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
@@ -19,24 +21,44 @@ const rowSays = (text) => [...document.querySelectorAll('.part.sidebar [role=tre
 
 /** What *Developer: Show Running Extensions* says of this window's start. */
 async function activation(window) {
+  // The quickest stand last, and what is out of sight is not drawn.
+  await window.page.setViewportSize({ width: 1280, height: 2400 });
   await window.command('Developer: Show Running Extensions');
   const row = window.page.locator('.runtime-extensions-editor .extension').filter({ hasText: /^Offshoot/ });
   await row.waitFor();
   return Number(/Activation: (\d+)ms/.exec(await row.innerText())?.[1]);
 }
 
-await ensureWorkbenches({ only: name });
-const stage = await openStage(name);
-try {
+/** Opens a window, notes how long its extension took, and closes it. */
+async function timeActivation(what, profile, url) {
+  const window = await Workbench.open(profile, url);
+  await window.until(() => window.statusText(STATUS), /\w/, 'the status bar', 60_000);
+  note(what, await activation(window));
+  await window.close();
+}
+
+/** This bundle and the other one in turn, so that what else the machine does troubles both. */
+async function compare(stage) {
+  const project = await stage.project({ init: 'dump' });
+  const places = { [`activation, ${repository}`]: repository, [`activation, ${other}`]: other };
+  const servers = [];
+  for (const [what, source] of Object.entries(places)) {
+    const server = await stage.server(project, { extension: { source } });
+    servers.push({ what, profile: await stage.browser.profile(), url: server.url(project.folder) });
+  }
+  // The first window of a profile is slow whatever it loads.
+  for (const { profile, url } of servers) await timeActivation('first windows', profile, url);
+  for (let run = 0; run < Number(runs); run += 1) {
+    for (const { what, profile, url } of servers) await timeActivation(what, profile, url);
+    servers.reverse();
+  }
+}
+
+async function measure(stage) {
   const project = await stage.project({ init: 'dump' });
   const server = await stage.server(project);
   const profile = await stage.browser.profile();
-  for (let run = 0; run < Number(runs); run += 1) {
-    const window = await Workbench.open(profile, server.url(project.folder));
-    await window.until(() => window.statusText(STATUS), /\w/, 'the status bar', 60_000);
-    note('activation (as VS Code says)', await activation(window));
-    await window.close();
-  }
+  for (let run = 0; run < Number(runs); run += 1) await timeActivation('activation (as VS Code says)', profile, server.url(project.folder));
   const one = await Workbench.open(profile, server.url(project.folder));
   const two = await Workbench.open(profile, server.url(project.folder));
   for (const window of [one, two]) await window.showContainer(CONTAINER);
@@ -59,6 +81,12 @@ try {
     note('end of branch create to the trees of both windows', Math.max(first, second) - made);
     note('one window after the other', Math.abs(first - second));
   }
+}
+
+await ensureWorkbenches({ only: name });
+const stage = await openStage(name);
+try {
+  await (other === undefined ? measure(stage) : compare(stage));
 } finally {
   await stage.close();
 }

@@ -5,15 +5,20 @@ import { registerDocuments } from './documents/documents.js';
 import { registerScm } from './scm/scm.js';
 import { Server } from './server/server.js';
 import { registerStatusBar } from './status/statusBar.js';
+import { registerSummary } from './summary/summary.js';
 import type { Surroundings } from './surroundings.js';
 import { registerTerminal } from './terminal/terminal.js';
 import { registerBranchesView } from './views/branches/branchesView.js';
 import { registerContextKeys } from './views/contextKeys.js';
+import { registerSchemaView } from './views/schema/schemaView.js';
 import { registerWalkthrough } from './walkthrough/walkthrough.js';
 
 let running: Server | undefined;
 
-/** Called by the editor once, at the first activation event. Registers every surface; the server starts when all that is done. */
+/**
+ * Called by the editor once, at the first activation event, and waited for by it. Registers what the editor asks for right after that:
+ * commands, the tree, documents. Everything that only follows the server comes later, and the server itself last.
+ */
 export function activate(context: vscode.ExtensionContext): void {
   const log = vscode.window.createOutputChannel('Offshoot', { log: true });
   const server = new Server(context, log);
@@ -25,15 +30,14 @@ export function activate(context: vscode.ExtensionContext): void {
     registerContextKeys(around),
     registerCommands(around),
     registerBranchesView(around),
-    registerStatusBar(around),
-    registerScm(around),
     registerDocuments(around),
+    registerSummary(around),
+    registerSchemaView(around),
     registerCheckout(around),
     registerWalkthrough(around),
-    registerTerminal(around),
   );
-  // After this function has returned, so that the editor does not wait for a program to be found and started.
   setImmediate(() => {
+    context.subscriptions.push(registerStatusBar(around), registerScm(around), registerTerminal(around));
     server.follow();
   });
 }

@@ -39,10 +39,10 @@ test('children_stand_under_their_parents_and_the_way_to_this_window_comes_first'
   assert.equal(
     outline(buildNodes(status(folder('shop', shop)))),
     [
-      'main awake · 1.2 MB · 3 h · protected',
-      '  search awake · 200 kB · 3 h',
-      '    search-ranking ● here · failed · 200 kB · 3 h',
-      '  login asleep · 200 kB · 3 h · no git branch · expires in 2 d',
+      'main awake · 1.2 MB',
+      '  search awake · 200 kB',
+      '    search-ranking ● failed · 200 kB',
+      '  login asleep · 200 kB · expires in 2 d · not in git',
       '',
     ].join('\n'),
   );
@@ -53,7 +53,7 @@ test('several_repositories_take_one_level_more_and_folders_without_branches_are_
   const window = status(folder('shop', project([main], 'main')), folder('stock', other), folder('notes', { kind: 'noGit' }));
   assert.equal(
     outline(buildNodes(window)),
-    'shop\n  main ● here · awake · 1.2 MB · 3 h · protected\nstock\n  main ● here · asleep · 200 kB · 3 h\nnotes: noGit\n',
+    'shop\n  main ● awake · 1.2 MB · protected\nstock\n  main ● asleep · 200 kB\nnotes: noGit\n',
   );
 });
 
@@ -63,7 +63,7 @@ test('a_window_without_branches_shows_the_welcome_text', () => {
 });
 
 test('a_branch_whose_parent_is_gone_stands_at_the_top', () => {
-  assert.equal(outline(buildNodes(status(folder('shop', project([branch('orphan', { parent: 'gone' })], undefined))))), 'orphan asleep · 200 kB · 3 h\n');
+  assert.equal(outline(buildNodes(status(folder('shop', project([branch('orphan', { parent: 'gone' })], undefined))))), 'orphan asleep · 200 kB\n');
 });
 
 test('only_what_looks_different_is_drawn_again', () => {
@@ -112,6 +112,13 @@ test('a_screen_reader_hears_everything_that_is_seen', () => {
     branchSpoken(only(window, 'search-ranking'), NOW),
     'Database branch search-ranking, the branch of this window, failed, made from search, 200 kB of its own, age 3 h',
   );
+});
+
+test('the_tooltip_has_what_the_row_has_no_room_for', () => {
+  const tooltip = branchTooltip(main, NOW, true);
+  for (const part of ['age 3 h', 'cannot be deleted', 'its address leads here', '24 MB']) {
+    assert.ok(tooltip.includes(part), tooltip);
+  }
 });
 
 test('a_name_cannot_write_markdown', () => {

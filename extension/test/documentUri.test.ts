@@ -14,7 +14,7 @@ function ref(branch: string, schema: string | undefined, name: string): Document
 test('every_branch_schema_and_object_name_is_read_back_as_it_was', () => {
   for (const name of ODD) {
     for (const each of [ref(name, 'public', 'items'), ref('main', name, 'items'), ref('main', 'public', name), ref(name, undefined, name)]) {
-      for (const parts of [sideParts(each), plainParts(each), listParts(each)]) {
+      for (const parts of [sideParts(each), plainParts(each), listParts(each, 'mine')]) {
         assert.deepEqual(refOf(parts), each);
         assert.deepEqual(refOf({ ...parts, query: decodeURIComponent(encodeURIComponent(parts.query)) }), each);
       }
@@ -58,7 +58,7 @@ test('branches_and_objects_that_differ_in_case_only_are_two_documents', () => {
 
 test('what_stands_for_a_change_in_a_list_is_no_document_that_is_opened', () => {
   const each = ref('main', 'public', 'items');
-  assert.ok(![sideParts(each).query, plainParts(each).query].includes(listParts(each).query));
+  assert.ok(![sideParts(each).query, plainParts(each).query].includes(listParts(each, 'mine').query));
 });
 
 test('other_uris_are_not_taken_for_documents', () => {

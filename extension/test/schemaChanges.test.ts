@@ -7,7 +7,7 @@ import { branch, compared, project, ready } from './support/status.js';
 import { l10n } from './support/vscode.js';
 
 function change(schema: string | undefined, name: string, kind = 'table'): SchemaChange {
-  return { change: 'changed', object: { kind, ...(schema === undefined ? {} : { schema }), name } };
+  return { change: 'changed', group: 'mine', object: { kind, ...(schema === undefined ? {} : { schema }), name } };
 }
 
 function label(of = project()): string | undefined {

@@ -16,6 +16,19 @@ test('an_awake_branch_is_only_named_and_a_sleeping_one_says_so', () => {
   assert.equal(textOf(project([branch('main')], 'main')).text, '$(database) main · asleep');
 });
 
+test('of_several_repositories_the_one_that_is_worked_on_is_named', () => {
+  const facts = project([main], 'main');
+  const told = readyText({ folder: folder('shop', facts), project: facts }, 'shop');
+  assert.equal(told.text, '$(database) shop: main');
+  assert.match(told.spoken, /repository shop/);
+});
+
+test('a_repository_whose_database_is_gone_warns', () => {
+  const told = otherText({ kind: 'notInitialised', root: '/', dumps: [], lost: '/stores/0123' });
+  assert.deepEqual([told?.alarm, told?.spoken.includes('/stores/0123')], ['warning', true]);
+  assert.equal(otherText({ kind: 'notInitialised', root: '/', dumps: [] }), undefined);
+});
+
 test('a_database_on_another_branch_than_git_warns', () => {
   const facts = project([main, feature], 'main');
   const apart = textOf({ ...facts, worktree: { ...facts.worktree, git: { kind: 'branch', name: 'feature' } } });

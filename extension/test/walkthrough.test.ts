@@ -21,7 +21,7 @@ test('a_branch_of_a_checkout_is_a_step_of_its_own', () => {
 });
 
 test('a_changed_schema_is_a_step', () => {
-  const changes = [{ change: 'added' as const, object: { kind: 'table', schema: 'public', name: 'items' } }];
+  const changes = [{ change: 'added' as const, group: 'mine' as const, object: { kind: 'table', schema: 'public', name: 'items' } }];
   assert.ok(!progressed(NOTHING_YET, undefined, status(ready(FOLDER, project({ schema: compared(1) })))).sawChanges);
   assert.ok(progressed(NOTHING_YET, undefined, status(ready(FOLDER, project({ schema: compared(2, { changes }) })))).sawChanges);
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { FolderState } from '../src/protocol/types.js';
 import { type ServerState, whyUnavailable } from '../src/server/state.js';
-import { welcomeState } from '../src/views/welcome.js';
+import { lostStore, welcomeState } from '../src/views/welcome.js';
 import { branch, folder, project, status } from './support/statuses.js';
 
 const running: ServerState = { kind: 'running', version: '0.1.0', path: '/offshoot' };
@@ -20,6 +20,15 @@ test('each_state_of_a_folder_has_its_welcome', () => {
   assert.equal(stateOf(failed), 'failed');
   assert.equal(stateOf({ kind: 'ready', ...project([branch('main')], 'main') }), 'ready');
   assert.equal(stateOf({ kind: 'ready', ...project([], undefined) }), 'empty');
+});
+
+test('a_database_that_is_gone_has_a_welcome_of_its_own_that_leads_on', () => {
+  const lost: FolderState = { kind: 'notInitialised', root: '/', dumps: [], lost: '/stores/0123' };
+  assert.equal(stateOf(lost), 'lost');
+  assert.equal(stateOf(none, lost), 'lost');
+  assert.equal(stateOf(lost, failed), 'failed');
+  assert.equal(lostStore(status(folder('shop', lost))), '/stores/0123');
+  assert.equal(lostStore(status(folder('shop', none))), undefined);
 });
 
 test('of_several_folders_the_one_with_branches_wins_then_the_one_that_needs_a_person', () => {

@@ -38,7 +38,7 @@ for (const name of workbenchNames) {
     });
 
     journey('create_db_branch_makes_one_and_offers_to_check_it_out', async () => {
-      await window.titleButton('Create DB Branch').click();
+      await window.titleAction('Database Branches', 'Create DB Branch');
       // With one branch there is no question which one is the parent.
       await window.inputBox('two words');
       await window.until(() => window.quickMessage(), /space|name/i, 'why the name is no name');
@@ -62,7 +62,7 @@ for (const name of workbenchNames) {
 
     journey('a_change_of_the_schema_shows_as_a_diff_that_follows_the_database', async () => {
       await project.sql('ALTER TABLE items ADD COLUMN lot text; CREATE TABLE lots (id int PRIMARY KEY, code text NOT NULL); DROP TABLE movements');
-      await window.until(() => window.scmResources('Schema changes'), ['items.sql', 'lots.sql', 'movements.sql'], 'the changes');
+      await window.until(() => window.scmResources('Mine'), ['items.sql', 'lots.sql', 'movements.sql'], 'the changes');
       await window.scmResource('items.sql').click();
       await window.until(async () => (await window.diffTexts()).modified, /lot text/, 'the new column');
       assert.doesNotMatch((await window.diffTexts()).original, /lot text/);
@@ -102,9 +102,9 @@ for (const name of workbenchNames) {
       await window.rowMenu('feature/lots', 'Reset Database Branch to Its Parent');
       await window.until(() => window.toasts(), /is what main is now/, 'the reset');
       await window.showScm();
-      await window.until(() => window.scmResources('Schema changes'), [], 'no changes');
+      await window.until(() => window.scmResources('Mine'), [], 'no changes');
       await window.toastAction('is what main is now', 'Undo');
-      await window.until(() => window.scmResources('Schema changes'), ['items.sql', 'lots.sql', 'movements.sql'], 'the changes again');
+      await window.until(() => window.scmResources('Mine'), ['items.sql', 'lots.sql', 'movements.sql'], 'the changes again');
       await window.showContainer(CONTAINER);
       await window.rowMenu('seen-by-both', 'Delete Database Branch');
       await window.until(async () => (await window.rowTexts()).some((text) => text.startsWith('seen-by-both')), false, 'the row is gone');

@@ -61,24 +61,31 @@ INSERT INTO public.movements SELECT n, n, timestamp with time zone '2024-05-06 0
  * @property {() => Promise<any>} status what `offshoot status --json` prints
  * @property {(source?: 'dump' | 'empty') => Promise<void>} init gives the repository a database and commits the settings
  * @property {(name: string) => Promise<string>} worktree a further work tree beside the first, on a new branch of that name
- * @property {() => Promise<void>} remove stops the engine, ends whatever is left of it, removes the folder
+ * @property {(name: string, files?: Record<string, string>) => Promise<Project>} neighbour another repository beside it, with the same Offshoot;
+ *   it goes with the first one
+ * @property {(name: string, folders: string[]) => Promise<string>} workspace a `.code-workspace` file of these folders
+ * @property {() => Promise<void>} remove stops the engines, ends whatever is left of them, removes the folders
  */
 
 /**
  * Makes a repository without a database yet.
  *
- * @param {{ git?: boolean, files?: Record<string, string> }} [options] `git: false` leaves a plain folder; `files` are
- *   committed, too
+ * @param {{ git?: boolean, files?: Record<string, string>, path?: string[] }} [options] `git: false` leaves a plain folder; `files` are
+ *   committed, too; folders of `path` are searched for programs first
  * @returns {Promise<Project>}
  */
-export async function makeProject({ git: withGit = true, files = {} } = {}) {
+export async function makeProject(options = {}) {
   // Short, because sockets are in it; open to others, because root's Postgres runs as somebody else.
   const root = await mkdtemp('/tmp/oe-p');
   await chmod(root, 0o755);
-  const folder = join(root, 'inventory');
+  return makeRepository(root, 'inventory', options);
+}
+
+async function makeRepository(root, name, { git: withGit = true, files = {}, path: programs = [] }) {
+  const folder = join(root, name);
   const home = join(root, 'home');
   const env = {
-    PATH: `${dirname(offshootBin)}:${process.env.PATH}`,
+    PATH: [dirname(offshootBin), ...programs, process.env.PATH].join(':'),
     OFFSHOOT_HOME: home,
     OFFSHOOT_RUNTIME_DIR: join(root, 'run'),
     OFFSHOOT_INTERPOSER: interposer(),
@@ -100,6 +107,7 @@ export async function makeProject({ git: withGit = true, files = {} } = {}) {
     rmSync(root, { recursive: true, force: true });
   });
 
+  const neighbours = [];
   await mkdir(folder);
   for (const [path, text] of Object.entries({ 'schema.sql': inventoryDump, ...files })) {
     await mkdir(dirname(join(folder, path)), { recursive: true });
@@ -125,13 +133,25 @@ export async function makeProject({ git: withGit = true, files = {} } = {}) {
       await git('add', '.');
       await git('commit', '--quiet', '--allow-empty', '-m', 'Branch the database with git');
     },
-    worktree: async (name) => {
-      const path = join(root, name.replaceAll('/', '-'));
-      await git('worktree', 'add', '--quiet', '-b', name, path);
+    worktree: async (branch) => {
+      const path = join(root, branch.replaceAll('/', '-'));
+      await git('worktree', 'add', '--quiet', '-b', branch, path);
+      return path;
+    },
+    neighbour: async (neighbour, more = {}) => {
+      const made = await makeRepository(root, neighbour, { files: more, path: programs });
+      neighbours.push(made);
+      return made;
+    },
+    workspace: async (title, folders) => {
+      const path = join(root, `${title}.code-workspace`);
+      await writeFile(path, JSON.stringify({ folders: folders.map((each) => ({ path: each })) }));
       return path;
     },
     remove: async () => {
-      if (existsSync(home) && existsSync(offshootBin)) await offshoot('engine', 'stop').catch(() => '');
+      for (const each of [...neighbours, { offshoot }]) {
+        if (existsSync(home) && existsSync(offshootBin)) await each.offshoot('engine', 'stop').catch(() => '');
+      }
       await endProcessesWith('OFFSHOOT_HOME', home);
       await rm(root, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
       forget();

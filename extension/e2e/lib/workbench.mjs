@@ -141,6 +141,13 @@ export class Workbench {
     return this.sidebar.getByRole('button', { name, exact: true }).first();
   }
 
+  /** Presses a button in a view's title, which shows its buttons under the pointer if it is not the only view. @param {string} view @param {string} name */
+  async titleAction(view, name) {
+    const header = this.view(view).locator('.pane-header').first();
+    if (await header.isVisible()) await header.hover();
+    await this.press(this.titleButton(name));
+  }
+
   /** Presses a button that a row shows under the pointer. @param {string | RegExp} text @param {string} name */
   async rowAction(text, name) {
     await this.row(text).hover();
@@ -363,6 +370,15 @@ export class Workbench {
   async dialogAction(button) {
     await this.dialog.getByRole('button', { name: button, exact: true }).click();
     await this.dialog.waitFor({ state: 'detached' });
+  }
+
+  // ---- Trust
+
+  /** Trusts the workspace in the editor *Workspace Trust*, which has to be open. */
+  async trust() {
+    const editor = this.page.locator('.workspace-trust-editor');
+    await editor.waitFor();
+    await editor.getByRole('button', { name: 'Trust', exact: true }).first().click();
   }
 
   // ---- Panel

@@ -1,9 +1,11 @@
 import * as vscode from 'vscode';
+import { registerForget } from '../setup/forget.js';
 import { registerSetUp } from '../setup/setUp.js';
 import type { Surroundings } from '../surroundings.js';
 import { registerAddresses } from './addresses.js';
 import { registerChangeBranch } from './changeBranch.js';
 import { registerCreateBranch } from './createBranch.js';
+import { registerExpiry } from './expiry.js';
 import { registerGiveBack } from './giveBack.js';
 import { registerHelp } from './help.js';
 import { registerLogs } from './logs.js';
@@ -23,6 +25,8 @@ export function registerCommands(around: Surroundings): vscode.Disposable {
     registerAddresses(around),
     registerSql(around),
     registerSetUp(around),
+    registerForget(around),
+    registerExpiry(around),
     registerServerCommands(around),
     registerLogs(around),
     registerHelp(around),

@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import type { Surroundings } from '../surroundings.js';
 import { whyUnavailable } from '../server/state.js';
+import { lostStore } from '../views/welcome.js';
 import { sentences } from '../views/words.js';
 import { command } from './register.js';
 import { chooseFolder, targetArgument } from './target.js';
@@ -41,6 +42,12 @@ export function registerServerCommands({ server }: Surroundings): vscode.Disposa
       const failed = server.status?.folders.find(({ state }) => state.kind === 'failed')?.state;
       if (failed?.kind === 'failed') {
         await vscode.window.showErrorMessage(sentences(failed.error.message, undefined), { modal: true, detail: failed.error.hint ?? '' });
+        return;
+      }
+      const lost = lostStore(server.status);
+      if (lost !== undefined) {
+        const detail = vscode.l10n.t('If it was moved, put it back: it is found by itself. If a set-up was broken off, or the database is no longer needed, set up a new one.');
+        await vscode.window.showErrorMessage(vscode.l10n.t('The folder of the database is not there: {0}', lost), { modal: true, detail });
       } else if (server.state.kind !== 'running') {
         const { message, hint } = whyUnavailable(server.state);
         await vscode.window.showErrorMessage(sentences(message, undefined), { modal: true, detail: hint });

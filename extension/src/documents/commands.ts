@@ -1,12 +1,13 @@
 import * as vscode from 'vscode';
 import { command } from '../commands/register.js';
-import { targetArgument } from '../commands/target.js';
 import { detach } from '../detach.js';
-import { baseSide, branchSide, changeOfDocument, changesOf, definition, listUri, type FolderChanges, type OpenableChange } from '../scm/change.js';
+import { changeOfDocument, changesOf, definition, listUri, type FolderChanges } from '../scm/change.js';
 import { changeLetter, changeTitle, kindIcon, kindTitle, qualifiedName } from '../scm/labels.js';
 import { ChangeResource, describeChange } from '../scm/resource.js';
-import { folderOfRoot } from '../scm/root.js';
+import { sidesOf, type OpenableChange } from '../scm/sides.js';
 import type { Surroundings } from '../surroundings.js';
+import { folderUri } from './folders.js';
+import { sideParts, type DocumentRef } from './uri.js';
 
 /** *Open Change*, *Open Definition* and *Review All Schema Changes*. */
 export function registerDocumentCommands({ server }: Surroundings): vscode.Disposable {
@@ -40,8 +41,13 @@ async function openEach(
 }
 
 async function openChange(change: OpenableChange, options: vscode.TextDocumentShowOptions): Promise<void> {
-  const title = changeTitle(change.change, change.base, change.branch);
-  await vscode.commands.executeCommand('vscode.diff', baseSide(change), branchSide(change), title, options);
+  const { left, right } = sidesOf(change);
+  const title = changeTitle(change.change, left.label, right.label);
+  await vscode.commands.executeCommand('vscode.diff', side(left), side(right), title, options);
+}
+
+function side(ref: DocumentRef): vscode.Uri {
+  return vscode.Uri.from(sideParts(ref));
 }
 
 async function openDefinition(change: OpenableChange, options: vscode.TextDocumentShowOptions): Promise<void> {
@@ -54,8 +60,9 @@ async function reviewAll({ branch, base, changes }: FolderChanges): Promise<void
     return;
   }
   const resources = changes.map((change) => {
-    const kind = change.change.change;
-    return [listUri(change), kind === 'added' ? undefined : baseSide(change), kind === 'removed' ? undefined : branchSide(change)];
+    const { left, right } = sidesOf(change);
+    const kind = change.group === 'conflict' ? 'changed' : change.change.change;
+    return [listUri(change), kind === 'added' ? undefined : side(left), kind === 'removed' ? undefined : side(right)];
   });
   await vscode.commands.executeCommand('vscode.changes', vscode.l10n.t('Schema changes ({0} ↔ {1})', base, branch), resources);
 }
@@ -85,7 +92,7 @@ async function pickChange(all: readonly FolderChanges[]): Promise<OpenableChange
 
 function pickItem(opens: OpenableChange, folderName: string | undefined): vscode.QuickPickItem & { opens: OpenableChange } {
   const { object, change } = opens.change;
-  const words = [`${changeLetter(change)} · ${kindTitle(object.kind)}`, ...(folderName === undefined ? [] : [folderName])];
+  const words = [`${changeLetter(change, opens.group)} · ${kindTitle(object.kind)}`, ...(folderName === undefined ? [] : [folderName])];
   return { label: `$(${kindIcon(object.kind)}) ${qualifiedName(opens.change)}`, description: words.join(' · '), detail: describeChange(opens), opens };
 }
 
@@ -104,21 +111,4 @@ async function chosenFolder(args: readonly unknown[], all: readonly FolderChange
   }
   const items = all.map((each) => ({ label: each.folderName, description: `${each.branch} ← ${each.base}`, each }));
   return (await vscode.window.showQuickPick(items, { placeHolder: vscode.l10n.t('Which folder?') }))?.each;
-}
-
-/** The folder that a command is about: named by its URI, by the root of a source control, or by one of its resources. */
-function folderUri(argument: unknown): string | undefined {
-  if (argument instanceof ChangeResource) {
-    return argument.opens.folder;
-  }
-  if (typeof argument !== 'object' || argument === null) {
-    return undefined;
-  }
-  if ('rootUri' in argument && argument.rootUri instanceof vscode.Uri) {
-    return folderOfRoot(argument.rootUri);
-  }
-  if ('resourceStates' in argument && Array.isArray(argument.resourceStates)) {
-    return folderUri(argument.resourceStates[0]);
-  }
-  return targetArgument(argument).folder;
 }

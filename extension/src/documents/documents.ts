@@ -4,16 +4,20 @@ import { describeError } from '../server/errors.js';
 import type { Surroundings } from '../surroundings.js';
 import { registerDocumentCommands } from './commands.js';
 import { currencyOf } from './currency.js';
+import { registerDefinitions } from './definitions.js';
 import { SchemaFiles } from './files.js';
 import { DocumentStore, type Read } from './store.js';
 import { failureText, placeholderText } from './texts.js';
-import { refKey, refOf, SCHEME, type DocumentRef } from './uri.js';
+import { isSummary, refKey, refOf, SCHEME, type DocumentRef } from './uri.js';
 
 /** Shows objects of a branch's schema as documents that follow the database, and opens them. */
 export function registerDocuments(around: Surroundings): vscode.Disposable {
   const { server, log } = around;
   const read = async (ref: DocumentRef): Promise<Read> => {
     try {
+      if (isSummary(ref)) {
+        return { text: (await server.requests.schemaSummary({ folder: ref.folder, branch: ref.branch })).document, failed: false };
+      }
       return { text: (await server.requests.schemaDefinition(ref)).text ?? '', failed: false };
     } catch (error) {
       log.warn(`Read ${ref.object.kind} ${ref.object.name} of branch ${ref.branch}: ${describeError(error)}`);
@@ -61,6 +65,7 @@ export function registerDocuments(around: Surroundings): vscode.Disposable {
       }
     }),
     registerDocumentCommands(around),
+    registerDefinitions(around),
   );
 }
 

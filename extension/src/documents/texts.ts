@@ -1,9 +1,13 @@
 import { l10n } from 'vscode';
 import type { Currency } from './currency.js';
-import type { DocumentRef } from './uri.js';
+import { isSummary, type DocumentRef } from './uri.js';
 
 /** What a document shows in place of an object that cannot be read now: an SQL comment. */
 export function placeholderText(ref: DocumentRef, why: Currency): string {
+  return inLanguageOf(ref, placeholder(ref, why));
+}
+
+function placeholder(ref: DocumentRef, why: Currency): string {
   switch (why.kind) {
     case 'waiting':
       return comment(l10n.t('Waiting for the database…'));
@@ -20,7 +24,12 @@ export function placeholderText(ref: DocumentRef, why: Currency): string {
 
 /** What a document shows that could not be read. */
 export function failureText(ref: DocumentRef, why: string): string {
-  return comment(l10n.t('“{0}” could not be read from database branch “{1}”.', ref.object.name, ref.branch), why);
+  return inLanguageOf(ref, comment(l10n.t('“{0}” could not be read from database branch “{1}”.', ref.object.name, ref.branch), why));
+}
+
+/** A summary is no SQL: its remarks begin otherwise. */
+function inLanguageOf(ref: DocumentRef, text: string): string {
+  return isSummary(ref) ? text.replace(/^--/gm, '#') : text;
 }
 
 function comment(...texts: string[]): string {

@@ -1,4 +1,4 @@
-import type { SchemaObject } from '../protocol/types.js';
+import type { ChangeGroup, SchemaObject } from '../protocol/types.js';
 
 /** Scheme of the documents that show an object of a branch's schema. */
 export const SCHEME = 'offshoot';
@@ -10,7 +10,22 @@ export interface DocumentRef {
   /** Name of the database branch. */
   readonly branch: string;
   readonly object: SchemaObject;
+  /** As it was when the branch left its parent; absent means now. */
+  readonly state?: 'fork';
 }
+
+/** In place of an object: all that the branch does to the schema of its parent. */
+export const SUMMARY: SchemaObject = { kind: 'branchDiff', name: 'Branch Diff' };
+
+/** Whether a document is the summary of a branch. */
+export function isSummary(ref: DocumentRef): boolean {
+  return ref.object.kind === SUMMARY.kind;
+}
+
+/** The groups that changes are listed in; `schema` holds all of them where the fork point is not known. */
+export type ListGroup = ChangeGroup | 'schema';
+
+const GROUPS: readonly ListGroup[] = ['schema', 'conflict', 'mine', 'theirs', 'both'];
 
 /** Parts of a URI, none of them percent-encoded. */
 export interface UriParts {
@@ -38,34 +53,38 @@ export function plainParts(ref: DocumentRef): UriParts {
  * The URI of an object in a list of changes. It is never opened: the editor would show a lock in the list, in place of the
  * letter that tells what happened, for every read-only document that is open.
  */
-export function listParts(ref: DocumentRef): UriParts {
-  return { ...sideParts(ref), query: JSON.stringify({ ...queryOf(ref), list: true }) };
+export function listParts(ref: DocumentRef, group: ListGroup): UriParts {
+  return { ...sideParts(ref), query: JSON.stringify({ ...queryOf(ref), list: group }) };
+}
+
+/** The URI of an object in a tree; never opened, for the same reason. It belongs to no group. */
+export function treeParts(ref: DocumentRef): UriParts {
+  return { ...sideParts(ref), query: JSON.stringify({ ...queryOf(ref), list: 'tree' }) };
+}
+
+/** The group that a URI in a list belongs to; `undefined` for a document. */
+export function listGroup(uri: { readonly scheme: string; readonly query: string }): ListGroup | undefined {
+  const list = queryRead(uri)?.['list'];
+  return GROUPS.find((group) => group === list);
 }
 
 /** What a URI of any of these kinds is about; `undefined` for another one. */
 export function refOf(uri: { readonly scheme: string; readonly query: string }): DocumentRef | undefined {
-  if (uri.scheme !== SCHEME) {
+  const read = queryRead(uri);
+  if (read === undefined) {
     return undefined;
   }
-  let read: unknown;
-  try {
-    read = JSON.parse(uri.query);
-  } catch {
-    return undefined;
-  }
-  if (typeof read !== 'object' || read === null) {
-    return undefined;
-  }
-  const { folder, branch, kind, schema, name } = read as Record<string, unknown>;
+  const { folder, branch, kind, schema, name, state } = read;
   if (typeof folder !== 'string' || typeof branch !== 'string' || typeof kind !== 'string' || typeof name !== 'string') {
     return undefined;
   }
-  return { folder, branch, object: { kind, ...(typeof schema === 'string' ? { schema } : {}), name } };
+  const object = { kind, ...(typeof schema === 'string' ? { schema } : {}), name };
+  return { folder, branch, object, ...(state === 'fork' ? { state } : {}) };
 }
 
 /** The name of an object's file: `items.sql`. */
 export function fileName(object: SchemaObject): string {
-  return `${segment(object.name)}.sql`;
+  return `${segment(object.name)}.${object.kind === SUMMARY.kind ? 'offshoot-diff' : 'sql'}`;
 }
 
 /** The same text for the same object on the same branch of the same folder. */
@@ -77,8 +96,20 @@ function query(ref: DocumentRef): string {
   return JSON.stringify(queryOf(ref));
 }
 
-function queryOf({ folder, branch, object: { kind, schema, name } }: DocumentRef): Record<string, string> {
-  return { folder, branch, kind, ...(schema === undefined ? {} : { schema }), name };
+function queryOf({ folder, branch, object: { kind, schema, name }, state }: DocumentRef): Record<string, string> {
+  return { folder, branch, kind, ...(schema === undefined ? {} : { schema }), name, ...(state === undefined ? {} : { state }) };
+}
+
+function queryRead(uri: { readonly scheme: string; readonly query: string }): Record<string, unknown> | undefined {
+  if (uri.scheme !== SCHEME) {
+    return undefined;
+  }
+  try {
+    const read: unknown = JSON.parse(uri.query);
+    return typeof read === 'object' && read !== null ? (read as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function objectPath(object: SchemaObject): string {

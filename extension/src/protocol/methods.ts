@@ -3,17 +3,22 @@
 import type { CancellationToken } from 'vscode';
 import type {
   Branch,
+  ComparedFacts,
   Definition,
   Diagnostics,
   EditorAnswerParams,
   EditorBranchParams,
   EditorCreateParams,
   EditorDefinitionParams,
+  EditorExpireParams,
   EditorInitParams,
   EditorInitResult,
+  EditorObjectsParams,
+  EditorPartsParams,
   EditorProtectParams,
   EditorRenameParams,
   EditorStatus,
+  EditorSummaryParams,
   EditorUndoParams,
   EditorUrl,
   EditorUrlParams,
@@ -21,6 +26,10 @@ import type {
   LogFiles,
   LogFilesParams,
   Nothing,
+  ObjectParts,
+  PostgresVersions,
+  SchemaObjects,
+  SchemaSummary,
   TrustParams,
   UndoResult,
 } from './types.js';
@@ -39,6 +48,11 @@ export class ServerRequests {
   /** Makes the repository's database. Long. */
   init(params: EditorInitParams, cancel?: CancellationToken): Promise<EditorInitResult> {
     return this.send('offshoot/init', params, cancel);
+  }
+
+  /** The versions of Postgres that a database can be made with, and which of them are on this machine. */
+  postgres(params: FolderParams, cancel?: CancellationToken): Promise<PostgresVersions> {
+    return this.send('offshoot/postgres', params, cancel);
   }
 
   /** Makes a branch. */
@@ -71,6 +85,11 @@ export class ServerRequests {
     return this.send('offshoot/branch/protect', params, cancel);
   }
 
+  /** Says when a branch goes to the trash by itself, or that it stays. */
+  branchExpire(params: EditorExpireParams, cancel?: CancellationToken): Promise<Branch> {
+    return this.send('offshoot/branch/expire', params, cancel);
+  }
+
   /** Starts a branch's Postgres. Long. */
   branchWake(params: EditorBranchParams, cancel?: CancellationToken): Promise<Branch> {
     return this.send('offshoot/branch/wake', params, cancel);
@@ -94,6 +113,26 @@ export class ServerRequests {
   /** One object of a branch's schema as SQL. */
   schemaDefinition(params: EditorDefinitionParams, cancel?: CancellationToken): Promise<Definition> {
     return this.send('offshoot/schema/definition', params, cancel);
+  }
+
+  /** The objects of a branch's schema. */
+  schemaObjects(params: EditorObjectsParams, cancel?: CancellationToken): Promise<SchemaObjects> {
+    return this.send('offshoot/schema/objects', params, cancel);
+  }
+
+  /** The parts of an object of a branch's schema. */
+  schemaParts(params: EditorPartsParams, cancel?: CancellationToken): Promise<ObjectParts> {
+    return this.send('offshoot/schema/parts', params, cancel);
+  }
+
+  /** What a branch does to the schema of its parent, as a document and a picture. */
+  schemaSummary(params: EditorSummaryParams, cancel?: CancellationToken): Promise<SchemaSummary> {
+    return this.send('offshoot/schema/summary', params, cancel);
+  }
+
+  /** The schemas that a summary is made of. */
+  schemaFacts(params: EditorSummaryParams, cancel?: CancellationToken): Promise<ComparedFacts> {
+    return this.send('offshoot/schema/facts', params, cancel);
   }
 
   /** Log files that can be shown. */

@@ -84,9 +84,35 @@ protected: boolean,
 expiresAt?: number, };
 
 /**
+ * Whose change it is.
+ */
+export type ChangeGroup = "mine" | "theirs" | "both" | "conflict";
+
+/**
  * What happened to an object.
  */
 export type ChangeKind = "added" | "removed" | "changed";
+
+/**
+ * The schemas that a summary is made of, each as text.
+ */
+export type ComparedFacts = {
+/**
+ * Name of the parent.
+ */
+base: string,
+/**
+ * The branch's.
+ */
+mine: string,
+/**
+ * The parent's.
+ */
+theirs: string,
+/**
+ * The parent's when the branch was made; absent if that is not known.
+ */
+fork?: string, };
 
 /**
  * State of a branch's Postgres.
@@ -173,7 +199,28 @@ branch: string,
 /**
  * The object.
  */
-object: SchemaObject, };
+object: SchemaObject,
+/**
+ * In which state of the branch.
+ */
+state?: SchemaState, };
+
+/**
+ * Says when a branch goes to the trash by itself.
+ */
+export type EditorExpireParams = {
+/**
+ * URI of the folder.
+ */
+folder: string,
+/**
+ * Name of the branch.
+ */
+name: string,
+/**
+ * Seconds since 1970; absent means never.
+ */
+at?: number, };
 
 /**
  * Makes the database of a repository.
@@ -218,6 +265,23 @@ rows: number,
 notes: Array<string>, };
 
 /**
+ * Asks for the objects of a branch's schema.
+ */
+export type EditorObjectsParams = {
+/**
+ * URI of the folder.
+ */
+folder: string,
+/**
+ * Name of the branch.
+ */
+branch: string,
+/**
+ * Whether the branch may be woken.
+ */
+wake: boolean, };
+
+/**
  * The initialization options of the editor.
  */
 export type EditorOptions = {
@@ -225,6 +289,23 @@ export type EditorOptions = {
  * False in a workspace that is not trusted: the server then starts no engine and runs no program.
  */
 trusted: boolean, };
+
+/**
+ * Asks for the parts of an object.
+ */
+export type EditorPartsParams = {
+/**
+ * URI of the folder.
+ */
+folder: string,
+/**
+ * Name of the branch.
+ */
+branch: string,
+/**
+ * The object.
+ */
+object: SchemaObject, };
 
 /**
  * Guards a branch, or no longer.
@@ -272,6 +353,23 @@ version: string,
  * The workspace's folders, in its order.
  */
 folders: Array<FolderStatus>, };
+
+/**
+ * Asks for what a branch does to the schema of its parent.
+ */
+export type EditorSummaryParams = {
+/**
+ * URI of the folder.
+ */
+folder: string,
+/**
+ * Name of the branch.
+ */
+branch: string,
+/**
+ * What to show: JSON of a filter of `offshoot-summary`; absent for everything.
+ */
+filter?: string, };
 
 /**
  * Asks for a deleted or reset branch back.
@@ -362,7 +460,11 @@ root: string,
 /**
  * Files in it that look like dumps, relative to the root; at most 20.
  */
-dumps: Array<string>, } | { "kind": "untrusted" } | { "kind": "starting" } | { "kind": "ready" } & ProjectStatus | { "kind": "failed",
+dumps: Array<string>,
+/**
+ * The folder that held its database, if it had one: that folder is not there any more, or was never finished.
+ */
+lost?: string, } | { "kind": "untrusted" } | { "kind": "starting" } | { "kind": "ready" } & ProjectStatus | { "kind": "failed",
 /**
  * Why.
  */
@@ -388,6 +490,15 @@ path: string,
  * What it is to Offshoot.
  */
 state: FolderState, };
+
+/**
+ * What is known of the schema that a branch had when it left its parent.
+ */
+export type ForkPoint = { "kind": "notAsked" } | { "kind": "known" } | { "kind": "unknown",
+/**
+ * Why, in one sentence.
+ */
+reason: string, };
 
 /**
  * What a worktree has checked out.
@@ -482,6 +593,58 @@ export type NoteKind = "detached" | "ask" | "noBranch" | "otherCommits" | "confi
 export type Nothing = Record<symbol, never>;
 
 /**
+ * A part of an object: a column, an index, a constraint.
+ */
+export type ObjectPart = {
+/**
+ * `column`, `index`, `constraint` …
+ */
+kind: string,
+/**
+ * Its name.
+ */
+name: string,
+/**
+ * What is to be said of it in a line.
+ */
+detail: string, };
+
+/**
+ * The parts of an object.
+ */
+export type ObjectParts = {
+/**
+ * In the order of the definition.
+ */
+parts: Array<ObjectPart>, };
+
+/**
+ * A major version of Postgres.
+ */
+export type PostgresMajor = {
+/**
+ * Its number.
+ */
+major: number,
+/**
+ * The version that is on this machine, such as `18.4`; absent if it has to be fetched.
+ */
+version?: string, };
+
+/**
+ * Which versions of Postgres a new database can run on.
+ */
+export type PostgresVersions = {
+/**
+ * Newest first.
+ */
+majors: Array<PostgresMajor>,
+/**
+ * The major that is taken when nobody chooses.
+ */
+default: number, };
+
+/**
  * A repository with its database.
  */
 export type ProjectStatus = {
@@ -547,13 +710,30 @@ reason?: Reason, };
  */
 export type SchemaChange = {
 /**
- * What happened to it.
+ * What happened to it: on the branch; of [`ChangeGroup::Theirs`], and of a conflict that only the parent's change is in,
+ * on the parent.
  */
 change: ChangeKind,
 /**
  * The object.
  */
-object: SchemaObject, };
+object: SchemaObject,
+/**
+ * Whose change it is.
+ */
+group: ChangeGroup,
+/**
+ * In a conflict: what the branch did to it since the fork point; absent if nothing.
+ */
+mine?: ChangeKind,
+/**
+ * In a conflict: what the parent did to it since the fork point; absent if nothing.
+ */
+theirs?: ChangeKind,
+/**
+ * In a conflict: what collides, a sentence each. Empty otherwise.
+ */
+reasons?: Array<string>, };
 
 /**
  * An object that a person sees as one thing; a table with its columns, constraints and indexes.
@@ -573,6 +753,24 @@ schema?: string,
 name: string, };
 
 /**
+ * The objects of a schema.
+ */
+export type SchemaObjects = {
+/**
+ * The branch would have to be woken.
+ */
+asleep: boolean,
+/**
+ * Sorted by kind, schema and name.
+ */
+objects: Array<SchemaObject>, };
+
+/**
+ * A state of a branch's schema.
+ */
+export type SchemaState = "present" | "fork";
+
+/**
  * What a branch does to the schema of its parent.
  */
 export type SchemaStatus = { "kind": "none" } | { "kind": "reading" } | { "kind": "ready",
@@ -589,13 +787,30 @@ base: string,
  */
 revision: number,
 /**
- * Sorted by schema and name.
+ * Whether `changes` are those since the fork point.
+ */
+fork: ForkPoint,
+/**
+ * Sorted by schema and name. An object of which each side changed another part is there twice, as mine and as theirs.
  */
 changes: Array<SchemaChange>, } | { "kind": "failed",
 /**
  * Why.
  */
 error: RpcError, };
+
+/**
+ * A summary.
+ */
+export type SchemaSummary = {
+/**
+ * The document in the language `offshoot-diff`.
+ */
+document: string,
+/**
+ * JSON of a picture of `offshoot-summary`.
+ */
+picture: string, };
 
 /**
  * The editor's trust in the workspace changed, which it does in one direction only.

@@ -1,9 +1,8 @@
 import * as vscode from 'vscode';
 import type { ReadyFolder } from '../model.js';
-import { sentences } from '../views/words.js';
 import { changesOf } from './change.js';
+import { Groups } from './groups.js';
 import { lineage } from './labels.js';
-import { ChangeResource } from './resource.js';
 import { rootParts } from './root.js';
 
 /** The source control of one worktree: *Database: feature ← main*. It lives as long as the worktree is in the window. */
@@ -12,7 +11,7 @@ export class DatabaseControl implements vscode.Disposable {
   readonly folder: string;
   private readonly alone: boolean;
   private readonly control: vscode.SourceControl;
-  private readonly schema: vscode.SourceControlResourceGroup;
+  private readonly groups: Groups;
   private drawn: string | undefined;
   private lineage: string | undefined;
 
@@ -22,8 +21,7 @@ export class DatabaseControl implements vscode.Disposable {
     this.alone = alone;
     this.control = vscode.scm.createSourceControl('offshoot', vscode.l10n.t('Database:'), alone ? undefined : rootUri(ready));
     this.control.inputBox.visible = false;
-    this.schema = this.control.createResourceGroup('schema', vscode.l10n.t('Schema changes'));
-    this.schema.hideWhenEmpty = true;
+    this.groups = new Groups(this.control);
     const migrations = this.control.createResourceGroup('migrations', vscode.l10n.t('Migrations'));
     migrations.hideWhenEmpty = true;
   }
@@ -43,13 +41,8 @@ export class DatabaseControl implements vscode.Disposable {
     }
     this.drawn = drawn;
     const [changes] = changesOf({ version: '', folders: [ready.folder] });
-    this.schema.label =
-      schema.kind === 'failed'
-        ? vscode.l10n.t('Schema changes could not be read: {0}', sentences(schema.error.message, schema.error.hint))
-        : vscode.l10n.t('Schema changes');
-    this.schema.hideWhenEmpty = schema.kind === 'none';
-    this.schema.resourceStates = changes?.changes.map((change) => new ChangeResource(change)) ?? [];
-    this.control.count = this.schema.resourceStates.length;
+    this.groups.show(schema, changes?.changes ?? []);
+    this.control.count = changes?.changes.filter(({ group }) => group !== 'both').length ?? 0;
   }
 
   dispose(): void {
@@ -66,6 +59,7 @@ export class DatabaseControl implements vscode.Disposable {
   }
 }
 
+/** The editor shows its last part in the place of the control's label. */
 function rootUri({ folder }: ReadyFolder): vscode.Uri {
-  return vscode.Uri.from(rootParts(folder.uri, folder.name));
+  return vscode.Uri.from(rootParts(folder.uri, vscode.l10n.t('Database: {0}', folder.name)));
 }

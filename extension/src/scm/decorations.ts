@@ -1,9 +1,10 @@
 import * as vscode from 'vscode';
-import { SCHEME, refOf } from '../documents/uri.js';
+import { listGroup, SCHEME, refOf } from '../documents/uri.js';
 import type { Surroundings } from '../surroundings.js';
 import { changeOfDocument, changesOf, type FolderChanges } from './change.js';
 import { changeColour, changeLetter } from './labels.js';
 import { describeChange } from './resource.js';
+import { sidesOf, type OpenableChange } from './sides.js';
 
 /** Letter and colour of changed objects, in the source control view and on the tabs of their documents. */
 export class ChangeDecorations implements vscode.FileDecorationProvider, vscode.Disposable {
@@ -31,12 +32,11 @@ export class ChangeDecorations implements vscode.FileDecorationProvider, vscode.
       return undefined;
     }
     const change = changeOfDocument(uri, this.all);
-    // The side that a change is compared with is not changed.
-    if (change === undefined || (refOf(uri)?.branch !== change.branch && change.change.change !== 'removed')) {
+    if (change === undefined || !isChangedSide(uri, change)) {
       return undefined;
     }
-    const kind = change.change.change;
-    return new vscode.FileDecoration(changeLetter(kind), describeChange(change), new vscode.ThemeColor(changeColour(kind)));
+    const { change: kind } = change.change;
+    return new vscode.FileDecoration(changeLetter(kind, change.group), describeChange(change), new vscode.ThemeColor(changeColour(kind, change.group)));
   }
 
   dispose(): void {
@@ -51,4 +51,14 @@ export class ChangeDecorations implements vscode.FileDecorationProvider, vscode.
       this.emitter.fire(undefined);
     }
   }
+}
+
+/** The side that a change is compared with is not changed; in a list there is one row for both. */
+function isChangedSide(uri: vscode.Uri, change: OpenableChange): boolean {
+  if (listGroup(uri) !== undefined || change.change.change === 'removed') {
+    return true;
+  }
+  const ref = refOf(uri);
+  const { right } = sidesOf(change);
+  return ref?.state === undefined && (change.group === 'conflict' || ref?.branch === right.branch);
 }

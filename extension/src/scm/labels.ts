@@ -1,5 +1,5 @@
 import type { ReadyFolder } from '../model.js';
-import { fileName } from '../documents/uri.js';
+import { fileName, type ListGroup } from '../documents/uri.js';
 import type { ChangeKind, ProjectStatus, SchemaChange } from '../protocol/types.js';
 
 /** Puts a text into the person's language. */
@@ -49,20 +49,20 @@ function compare(a: string, b: string): number {
   return a.localeCompare(b, 'en', { sensitivity: 'base', numeric: true }) || (a < b ? -1 : Number(a > b));
 }
 
-/** The letter beside a changed object. */
-export function changeLetter(change: ChangeKind): string {
-  return { added: 'A', changed: 'M', removed: 'D' }[change];
+/** The letter beside a changed object; an exclamation mark beside one that both sides changed. */
+export function changeLetter(change: ChangeKind, group: ListGroup): string {
+  return group === 'conflict' ? '!' : { added: 'A', changed: 'M', removed: 'D' }[change];
 }
 
 /** The colour of a changed object: the one that git's own changes have. */
-export function changeColour(change: ChangeKind): string {
-  const name = { added: 'added', changed: 'modified', removed: 'deleted' }[change];
+export function changeColour(change: ChangeKind, group: ListGroup): string {
+  const name = group === 'conflict' ? 'conflicting' : { added: 'added', changed: 'modified', removed: 'deleted' }[change];
   return `gitDecoration.${name}ResourceForeground`;
 }
 
 /** The title of a comparison: `items.sql (main ↔ feature)`. */
-export function changeTitle(change: SchemaChange, base: string, branch: string): string {
-  return `${fileName(change.object)} (${base} ↔ ${branch})`;
+export function changeTitle(change: SchemaChange, left: string, right: string): string {
+  return `${fileName(change.object)} (${left} ↔ ${right})`;
 }
 
 /** An object as SQL writes it, for people: `public.items`. */
@@ -72,11 +72,15 @@ export function qualifiedName({ object }: SchemaChange): string {
 
 const ICONS: Readonly<Record<string, string>> = {
   aggregate: 'symbol-function',
+  column: 'symbol-field',
+  constraint: 'symbol-ruler',
   domain: 'symbol-enum',
   extension: 'extensions',
   foreignTable: 'table',
   function: 'symbol-function',
+  index: 'symbol-key',
   materializedView: 'preview',
+  policy: 'shield',
   procedure: 'symbol-method',
   publication: 'broadcast',
   role: 'account',
@@ -85,11 +89,12 @@ const ICONS: Readonly<Record<string, string>> = {
   server: 'server',
   subscription: 'rss',
   table: 'table',
+  trigger: 'zap',
   type: 'symbol-enum',
   view: 'preview',
 };
 
-/** The name of the editor's icon for a kind of object. */
+/** The name of the editor's icon for a kind of object or of a part of one. */
 export function kindIcon(kind: string): string {
   return ICONS[kind] ?? 'symbol-misc';
 }

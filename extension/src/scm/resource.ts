@@ -1,7 +1,8 @@
 import * as vscode from 'vscode';
 import type { ChangeKind } from '../protocol/types.js';
-import { listUri, type OpenableChange } from './change.js';
+import { listUri } from './change.js';
 import { kindTitle, qualifiedName } from './labels.js';
+import type { OpenableChange } from './sides.js';
 
 /** A changed object in the source control view. */
 export class ChangeResource implements vscode.SourceControlResourceState {
@@ -18,14 +19,22 @@ export class ChangeResource implements vscode.SourceControlResourceState {
     this.contextValue = change.change;
     this.command = { command: 'offshoot.openChange', title: vscode.l10n.t('Open Change'), arguments: [this] };
     // No icon: the editor would show it in place of the letter.
-    this.decorations = { strikeThrough: change.change === 'removed', tooltip: describeChange(opens) };
+    this.decorations = { strikeThrough: change.change === 'removed' && opens.group !== 'conflict', tooltip: describeChange(opens) };
   }
 }
 
 /** A change in words: `Table public.items is new on feature`. */
-export function describeChange({ branch, base, change }: OpenableChange): string {
+export function describeChange(opens: OpenableChange): string {
+  const { change, group } = opens;
+  const [branch, base] = group === 'theirs' ? [opens.base, opens.branch] : [opens.branch, opens.base];
   const kind = kindTitle(change.object.kind);
   const object = `${kind.charAt(0).toUpperCase()}${kind.slice(1)} ${qualifiedName(change)}`;
+  if (group === 'conflict') {
+    return [vscode.l10n.t('{0} is in conflict between {1} and {2}', object, branch, base), ...(change.reasons ?? [])].join('\n');
+  }
+  if (group === 'both') {
+    return vscode.l10n.t('{0} was changed alike on {1} and {2}', object, branch, base);
+  }
   switch (change.change) {
     case 'added':
       return vscode.l10n.t('{0} is new on {1}', object, branch);

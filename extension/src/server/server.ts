@@ -3,22 +3,17 @@ import { detach } from '../detach.js';
 import { ServerRequests, statusNotification } from '../protocol/methods.js';
 import type { EditorStatus } from '../protocol/types.js';
 import { findServer, ServerMissing } from './binary.js';
-import { ConfigFileSync } from './configFile.js';
-import { Connection } from './connection.js';
+import type { Connection } from './connection.js';
 import { sayThatItCrashed } from './crashNotice.js';
 import { ServerUnavailable } from './errors.js';
 import { runWithProgress } from './progress.js';
 import { RESTART_DELAYS_MS, type ServerState, STABLE_AFTER_MS, whyUnavailable } from './state.js';
-import { followTrace } from './trace.js';
 
 /** The language server: finds it, starts it, starts it again when it breaks down, and carries requests to it. */
 export class Server implements vscode.Disposable {
   readonly requests: ServerRequests;
   readonly onDidChangeState: vscode.Event<ServerState>;
   readonly onDidChangeStatus: vscode.Event<EditorStatus>;
-  /** What the server itself writes. */
-  readonly serverLog: vscode.LogOutputChannel;
-
   private readonly context: vscode.ExtensionContext;
   private readonly log: vscode.LogOutputChannel;
   private readonly stateEmitter = new vscode.EventEmitter<ServerState>();
@@ -27,6 +22,7 @@ export class Server implements vscode.Disposable {
   private currentState: ServerState = { kind: 'stopped' };
   private currentStatus: EditorStatus | undefined;
   private connection: Connection | undefined;
+  private ownLog: vscode.LogOutputChannel | undefined;
   /** Grows with every start and stop; what belongs to an older one is ignored. */
   private generation = 0;
   private crashes = 0;
@@ -35,7 +31,6 @@ export class Server implements vscode.Disposable {
   constructor(context: vscode.ExtensionContext, log: vscode.LogOutputChannel) {
     this.context = context;
     this.log = log;
-    this.serverLog = vscode.window.createOutputChannel('Offshoot Server', { log: true });
     this.onDidChangeState = this.stateEmitter.event;
     this.onDidChangeStatus = this.statusEmitter.event;
     this.requests = new ServerRequests(async (method, params, cancel) => {
@@ -45,6 +40,12 @@ export class Server implements vscode.Disposable {
       }
       return this.connection.request(method, params, cancel);
     });
+  }
+
+  /** What the server itself writes. Made when it is first needed: not while the editor waits for the extension. */
+  get serverLog(): vscode.LogOutputChannel {
+    this.ownLog ??= vscode.window.createOutputChannel('Offshoot Server', { log: true });
+    return this.ownLog;
   }
 
   /** What the server is doing now. */
@@ -133,12 +134,21 @@ export class Server implements vscode.Disposable {
     this.subscriptions.forEach((each) => {
       each.dispose();
     });
-    this.serverLog.dispose();
+    this.ownLog?.dispose();
     this.stateEmitter.dispose();
     this.statusEmitter.dispose();
   }
 
   private async connect(path: string, version: string, generation: number): Promise<void> {
+    // Their library is most of the bundle and is not needed before: it is not evaluated while the editor waits for the extension.
+    const [{ Connection }, { ConfigFileSync }, { followTrace }] = await Promise.all([
+      import('./connection.js'),
+      import('./configFile.js'),
+      import('./trace.js'),
+    ]);
+    if (generation !== this.generation) {
+      return;
+    }
     const connection = new Connection(path, this.serverLog);
     this.connection = connection;
     const startedAt = Date.now();

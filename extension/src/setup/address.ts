@@ -1,5 +1,7 @@
 import { l10n } from 'vscode';
 
+const KEY = 'password:';
+
 /** A server's address in parts that may be kept, and the password, which may not. */
 export interface Address {
   /** Without the password. */
@@ -39,7 +41,12 @@ export function joinAddress(address: string, password: string): string {
 export function secretKey(address: string): string {
   const url = new URL(address);
   const port = url.port === '' ? '5432' : url.port;
-  return `password:${url.username}@${url.hostname.toLowerCase()}:${port}${url.pathname}`;
+  return `${KEY}${url.username}@${url.hostname.toLowerCase()}:${port}${url.pathname}`;
+}
+
+/** The address that such a name stands for, as a person reads it. */
+export function addressOfKey(key: string): string {
+  return key.startsWith(KEY) ? key.slice(KEY.length) : key;
 }
 
 function parse(text: string): URL | undefined {

@@ -1,18 +1,18 @@
 import * as vscode from 'vscode';
 import { command } from '../commands/register.js';
 import { targetArgument } from '../commands/target.js';
-import type { EditorInitResult, FolderState, FolderStatus } from '../protocol/types.js';
+import type { EditorInitResult, FolderState, FolderStatus, PostgresVersions } from '../protocol/types.js';
 import { ServerUnavailable } from '../server/errors.js';
 import { settled } from '../server/settled.js';
 import { whyUnavailable } from '../server/state.js';
 import type { Surroundings } from '../surroundings.js';
 import { formatBytes } from '../views/words.js';
+import { type MajorChoice, majorChoices } from './major.js';
+import { Passwords } from './passwords.js';
 import { askSource, type ChosenSource } from './source.js';
 import { type Answered, askPick, BACK, type StepPlace } from './steps.js';
 
 type NewFolder = FolderStatus & { readonly state: Extract<FolderState, { kind: 'notInitialised' }> };
-
-const MAJORS = [18, 17, 16, 15, 14];
 
 /** *Set Up Database Branching*. */
 export function registerSetUp(around: Surroundings): vscode.Disposable {
@@ -63,17 +63,21 @@ async function chooseNewFolder({ server }: Surroundings, argument: unknown, titl
 }
 
 /** All questions; *Back* goes to the one before. */
-async function askAll({ context }: Surroundings, folder: NewFolder, title: string): Promise<(ChosenSource & { postgres?: number }) | undefined> {
+async function askAll({ context, server }: Surroundings, folder: NewFolder, title: string): Promise<(ChosenSource & { postgres?: number }) | undefined> {
   const place = (step: number, totalSteps: number): StepPlace => ({ title, step, totalSteps });
+  const passwords = new Passwords(context.secrets, context.globalState);
+  // Looked up while the first question is read.
+  const versions = server.requests.postgres({ folder: folder.uri });
+  versions.catch(() => undefined);
   for (;;) {
-    const source = await askSource(place(1, 2), folder.state.root, folder.state.dumps, context.secrets);
+    const source = await askSource(place(1, 2), folder.state.root, folder.state.dumps, passwords);
     if (source === undefined) {
       return undefined;
     }
     if (source === BACK) {
       continue;
     }
-    const major = await askMajor(source.source.kind === 'server' ? place(3, 3) : place(2, 2));
+    const major = await askMajor(source.source.kind === 'server' ? place(3, 3) : place(2, 2), await versions);
     if (major === undefined) {
       return undefined;
     }
@@ -83,16 +87,8 @@ async function askAll({ context }: Surroundings, folder: NewFolder, title: strin
   }
 }
 
-interface MajorItem extends vscode.QuickPickItem {
-  readonly major?: number;
-}
-
-async function askMajor(place: StepPlace): Promise<Answered<MajorItem>> {
-  const items: MajorItem[] = [
-    { label: vscode.l10n.t('Newest'), description: vscode.l10n.t('of those that come with Offshoot or are installed here') },
-    ...MAJORS.map((major) => ({ label: `Postgres ${major.toString()}`, major })),
-  ];
-  return askPick(place, vscode.l10n.t('Which version of Postgres? Choose the one that you use in production'), items);
+async function askMajor(place: StepPlace, versions: PostgresVersions): Promise<Answered<MajorChoice>> {
+  return askPick(place, vscode.l10n.t('Which version of Postgres? Choose the one that you use in production'), majorChoices(versions));
 }
 
 async function summary({ log }: Surroundings, folder: NewFolder, result: EditorInitResult): Promise<void> {

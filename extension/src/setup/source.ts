@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import type { InitSource } from '../protocol/types.js';
-import { addressFault, joinAddress, secretKey, splitAddress } from './address.js';
+import { addressFault, joinAddress, splitAddress } from './address.js';
+import type { Passwords } from './passwords.js';
 import { type Answered, askPick, askText, BACK, type StepPlace } from './steps.js';
 
 /** What the new database starts with, and what to do when that has worked. */
@@ -15,14 +16,14 @@ interface SourceItem extends vscode.QuickPickItem {
 }
 
 /** First step: nothing, one of the dumps that lie in the repository, another file, or a running server. */
-export async function askSource(place: StepPlace, root: string, dumps: readonly string[], secrets: vscode.SecretStorage): Promise<Answered<ChosenSource>> {
+export async function askSource(place: StepPlace, root: string, dumps: readonly string[], passwords: Passwords): Promise<Answered<ChosenSource>> {
   const items: SourceItem[] = [
     { label: `$(new-file) ${vscode.l10n.t('An empty database')}`, choose: async () => Promise.resolve({ source: { kind: 'empty' } }) },
     separator(vscode.l10n.t('from a dump')),
     ...dumps.map((path) => ({ label: `$(file) ${path}`, choose: async () => Promise.resolve(dump(path)) })),
     { label: `$(folder-opened) ${vscode.l10n.t('Choose a file…')}`, description: vscode.l10n.t('.sql, .sql.gz, or an archive of pg_dump'), choose: async () => askFile(root) },
     separator(vscode.l10n.t('from a running server')),
-    { label: `$(server) ${vscode.l10n.t('Copy a database…')}`, description: 'postgres://…', choose: async () => askServer(place, secrets) },
+    { label: `$(server) ${vscode.l10n.t('Copy a database…')}`, description: 'postgres://…', choose: async () => askServer(place, passwords) },
   ];
   const picked = await askPick(place, vscode.l10n.t('What should the first branch hold? Where it comes from is only read'), items);
   if (picked === undefined || picked === BACK) {
@@ -50,7 +51,7 @@ async function askFile(root: string): Promise<ChosenSource | undefined> {
   return file === undefined ? undefined : dump(file.fsPath);
 }
 
-async function askServer(place: StepPlace, secrets: vscode.SecretStorage): Promise<Answered<ChosenSource>> {
+async function askServer(place: StepPlace, passwords: Passwords): Promise<Answered<ChosenSource>> {
   const text = await askText(
     { ...place, step: 2, totalSteps: 3 },
     { prompt: vscode.l10n.t('Address of the database; the password is asked for next'), placeholder: 'postgres://user@host:5432/database', fault: addressFault },
@@ -62,8 +63,7 @@ async function askServer(place: StepPlace, secrets: vscode.SecretStorage): Promi
   if (address === undefined) {
     return undefined;
   }
-  const key = secretKey(address.url);
-  const known = address.password ?? (await secrets.get(key));
+  const known = address.password ?? (await passwords.get(address.url));
   const password = await askText(
     { ...place, step: 2, totalSteps: 3 },
     {
@@ -78,6 +78,6 @@ async function askServer(place: StepPlace, secrets: vscode.SecretStorage): Promi
   }
   return {
     source: { kind: 'server', url: joinAddress(address.url, password) },
-    keep: () => (password === '' ? secrets.delete(key) : secrets.store(key, password)),
+    keep: async () => passwords.keep(address.url, password),
   };
 }

@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import { projects } from '../model.js';
 import { ActiveFolder } from '../views/activeFolder.js';
 import type { Surroundings } from '../surroundings.js';
 import { otherText, readyText, serverText, type StatusText, TOOLTIP_COMMANDS } from './text.js';
@@ -12,7 +13,8 @@ export function registerStatusBar({ server }: Surroundings): vscode.Disposable {
   const text = (): StatusText | undefined => {
     const ready = active.ready();
     if (ready !== undefined) {
-      return readyText(ready);
+      const all = projects(server.status);
+      return readyText(ready, all.length > 1 ? all.find(({ id }) => id === ready.project.id)?.name : undefined);
     }
     const states = server.status?.folders.map(({ state }) => state) ?? [];
     const told = states.map(otherText).find((each) => each !== undefined);

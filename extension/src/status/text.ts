@@ -19,8 +19,8 @@ export interface StatusText {
 /** Subjects of notes that ask for attention. A detached HEAD is an ordinary state during a rebase; other commits are a fact to know. */
 const WARNING_NOTES: readonly NoteKind[] = ['ask', 'noBranch', 'config', 'portTaken', 'binding', 'compute'];
 
-/** The item for a folder whose engine answers. */
-export function readyText(ready: ReadyFolder): StatusText {
+/** The item for a folder whose engine answers. `repository` is its name where the window has several. */
+export function readyText(ready: ReadyFolder, repository?: string): StatusText {
   const { project } = ready;
   const { worktree } = project;
   const branch = worktree.branch;
@@ -32,13 +32,15 @@ export function readyText(ready: ReadyFolder): StatusText {
   const warns = apart || branch === undefined || worktree.ask !== undefined || worktree.notes.some(({ kind }) => WARNING_NOTES.includes(kind));
   const state = job?.title ?? (branch === undefined ? undefined : computeWord(branch.state));
   const suffix = busy || failed || branch?.state === 'asleep' ? state : undefined;
+  const told = job?.title ?? [name, suffix].filter((part) => part !== undefined).join(' · ');
   const icon = busy ? '$(loading~spin)' : failed ? '$(error)' : '$(database)';
   return {
-    text: `${icon} ${withoutIcons(job === undefined ? [name, suffix].filter((part) => part !== undefined).join(' · ') : job.title)}`,
+    text: `${icon} ${withoutIcons(repository === undefined ? told : `${repository}: ${told}`)}`,
     alarm: failed ? 'error' : warns ? 'warning' : 'none',
     tooltip: tooltip(ready),
     spoken: [
       l10n.t('Database branch {0}', name),
+      repository === undefined ? undefined : l10n.t('repository {0}', repository),
       state,
       apart ? l10n.t('git has {0} checked out', gitHeadName(project)) : undefined,
       ...worktree.notes.map((note) => note.text),
@@ -58,8 +60,9 @@ export function otherText(state: FolderState): StatusText | undefined {
       return simple('$(error)', l10n.t('database engine'), 'error', sentences(state.error.message, state.error.hint));
     case 'starting':
       return simple('$(loading~spin)', l10n.t('database'), 'none', l10n.t('The database engine is starting.'));
-    case 'noGit':
     case 'notInitialised':
+      return state.lost === undefined ? undefined : simple('$(warning)', l10n.t('database'), 'warning', l10n.t('The folder of the database is not there: {0}', state.lost));
+    case 'noGit':
     case 'untrusted':
     case 'ready':
       return undefined;

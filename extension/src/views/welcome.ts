@@ -3,7 +3,7 @@ import type { EditorStatus, FolderState } from '../protocol/types.js';
 import type { ServerState } from '../server/state.js';
 
 /** What the view has to say when it has no branches to show: the context key `offshoot.state`. */
-export type WelcomeState = 'noFolder' | 'noGit' | 'notInitialised' | 'missing' | 'starting' | 'stopped' | 'failed' | 'untrusted' | 'ready' | 'empty';
+export type WelcomeState = 'noFolder' | 'noGit' | 'notInitialised' | 'lost' | 'missing' | 'starting' | 'stopped' | 'failed' | 'untrusted' | 'ready' | 'empty';
 
 /** What folders that are not ready have to say, the most pressing first. */
 const PRECEDENCE: readonly FolderState['kind'][] = ['failed', 'starting', 'notInitialised', 'untrusted', 'noGit'];
@@ -31,7 +31,15 @@ export function welcomeState(folders: number, trusted: boolean, server: ServerSt
   if (first === 'failed' && status.folders.every(({ state }) => state.kind !== 'failed' || wasStopped(state))) {
     return 'stopped';
   }
+  if (first === 'notInitialised' && lostStore(status) !== undefined) {
+    return 'lost';
+  }
   return first === undefined || first === 'ready' ? 'starting' : first;
+}
+
+/** Where the database of a folder was that should have one: its folder was moved away, or whoever set it up was killed. */
+export function lostStore(status: EditorStatus | undefined): string | undefined {
+  return status?.folders.map(({ state }) => (state.kind === 'notInitialised' ? state.lost : undefined)).find((lost) => lost !== undefined);
 }
 
 /** Whether the engine does not answer because somebody stopped it. */

@@ -39,5 +39,5 @@ export function statusIn(uri: string, state: FolderState): EditorStatus {
 
 /** A comparison without changes. */
 export function compared(revision: number, other: Partial<Extract<SchemaStatus, { kind: 'ready' }>> = {}): SchemaStatus {
-  return { kind: 'ready', branch: 'feature', base: 'main', revision, changes: [], ...other };
+  return { kind: 'ready', branch: 'feature', base: 'main', revision, fork: { kind: 'notAsked' }, changes: [], ...other };
 }

@@ -41,7 +41,7 @@ async function rustParts() {
   const host = (await run('rustc', ['-vV'])).stdout.match(/^host: (.*)$/m)[1];
   const { stdout } = await run('cargo', ['metadata', '--format-version', '1', '--locked', '--filter-platform', host], { cwd: root });
   const { packages, resolve } = JSON.parse(stdout);
-  const linked = linkedInto(packages.filter(({ name }) => ['offshoot', 'offshoot-interpose'].includes(name)).map(({ id }) => id), resolve.nodes);
+  const linked = linkedInto(packages.filter(({ name }) => ['offshoot', 'offshoot-interpose', 'offshoot-schema-wasm'].includes(name)).map(({ id }) => id), resolve.nodes);
   const others = packages.filter(({ id, source }) => source !== null && linked.has(id));
   return Promise.all(
     others.map(async ({ name, version, license, license_file: file, manifest_path: manifest }) => {

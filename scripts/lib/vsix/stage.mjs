@@ -2,7 +2,7 @@
 import { chmod, copyFile, cp, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { bundle } from '../../../extension/build.mjs';
+import { bundle, bundlePicture } from '../../../extension/build.mjs';
 import { CommandError, run } from '../process.mjs';
 import { postgresPackage, root } from '../repository.mjs';
 import { notices } from './notices.mjs';
@@ -40,6 +40,7 @@ export async function stage(folder, built, say) {
   await stageGrammars(folder);
   const { bytes, inputs } = await bundle({ production: true, outfile: join(folder, 'extension', 'dist', 'main.cjs') });
   say(`Extension: ${bytes} bytes`);
+  await bundlePicture({ production: true, folder: join(folder, 'extension', 'dist'), say });
   await stagePrograms(built, join(folder, 'server'), say);
   await stagePostgres(join(root, 'node_modules', postgresPackage()), join(folder, 'server', 'postgres'));
   await writeFile(join(folder, 'THIRD-PARTY-NOTICES.txt'), await notices(inputs));

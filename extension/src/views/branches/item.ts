@@ -22,7 +22,7 @@ export function drawn(node: Node, now: number): string {
     case 'folder':
       return JSON.stringify([node.status.name, node.status.state]);
     case 'branch':
-      return JSON.stringify([node.branch, node.here, node.job, branchDescription(node, now), branchContext(node), branchTooltip(node.facts, now)]);
+      return JSON.stringify([node.branch, node.here, node.job, branchDescription(node, now), branchContext(node), branchTooltip(node.facts, now, node.here)]);
   }
 }
 
@@ -34,7 +34,7 @@ function branchItem(node: BranchNode, now: number): vscode.TreeItem {
   item.description = branchDescription(node, now);
   item.iconPath = themeIcon(branchIcon(node));
   item.contextValue = branchContext(node);
-  item.tooltip = new vscode.MarkdownString(branchTooltip(node.facts, now));
+  item.tooltip = new vscode.MarkdownString(branchTooltip(node.facts, now, node.here));
   item.accessibilityInformation = { label: branchSpoken(node, now) };
   return item;
 }

@@ -9,20 +9,22 @@ export interface Icon {
   readonly color?: string;
 }
 
-/** What stands behind a branch's name. */
+/**
+ * What stands behind a branch's name: what it does, then what it takes, then what is out of the ordinary. A sidebar of the usual width
+ * has room for two or three of these; the editor cuts the rest off, and the tooltip has everything.
+ */
 export function branchDescription(node: BranchNode, now: number): string {
   const { facts } = node;
-  return [
-    node.here ? l10n.t('● here') : undefined,
+  const parts = [
     node.job ?? computeWord(facts.state),
     formatBytes(facts.ownBytes),
-    formatAge(facts.createdAt, now),
-    facts.inGit ? undefined : l10n.t('no git branch'),
-    facts.protected ? l10n.t('protected') : undefined,
     expiryWords(facts, now),
-  ]
-    .filter((part) => part !== undefined)
-    .join(' · ');
+    facts.inGit ? undefined : l10n.t('not in git'),
+    // The mark of this window's branch takes the place of the lock.
+    facts.protected && node.here ? l10n.t('protected') : undefined,
+  ];
+  const text = parts.filter((part) => part !== undefined).join(' · ');
+  return node.here ? `● ${text}` : text;
 }
 
 /** Where a shape says what it is, a colour may say it again; never the colour alone. */
@@ -70,16 +72,17 @@ export function branchSpoken(node: BranchNode, now: number): string {
 }
 
 /** The tooltip of a branch, Markdown. */
-export function branchTooltip(facts: Branch, now: number): string {
+export function branchTooltip(facts: Branch, now: number, here = false): string {
   const state = `${computeWord(facts.state)}${facts.failure === undefined ? '' : `: ${facts.failure}`}`;
   const rows: [string, string | undefined][] = [
     [l10n.t('Postgres'), state],
     [l10n.t('Made from'), facts.parent === undefined ? undefined : `${facts.parent}${facts.forkLsn === undefined ? '' : ` (${facts.forkLsn})`}`],
-    [l10n.t('Made'), new Date(facts.createdAt * 1000).toLocaleString()],
+    [l10n.t('Made'), l10n.t('{0}, age {1}', new Date(facts.createdAt * 1000).toLocaleString(), formatAge(facts.createdAt, now))],
     [l10n.t('Of its own'), formatBytes(facts.ownBytes)],
     [l10n.t('Shared'), formatBytes(facts.sharedBytes)],
     [l10n.t('Connections'), facts.connections.toString()],
     [l10n.t('Git branch'), facts.inGit ? facts.name : l10n.t('none')],
+    [l10n.t('This window'), here ? l10n.t('its address leads here') : undefined],
     [l10n.t('Checked out in'), facts.worktrees.length === 0 ? undefined : facts.worktrees.join(', ')],
     [l10n.t('Protected'), facts.protected ? l10n.t('cannot be deleted, reset or renamed') : undefined],
     [l10n.t('Expiry'), expiryWords(facts, now)],
@@ -94,7 +97,7 @@ export function folderDescription(state: FolderState): string {
     case 'noGit':
       return l10n.t('not in a git repository');
     case 'notInitialised':
-      return l10n.t('no database yet');
+      return state.lost === undefined ? l10n.t('no database yet') : l10n.t('its database is gone');
     case 'untrusted':
       return l10n.t('not trusted');
     case 'starting':
@@ -113,8 +116,9 @@ export function folderIcon(state: FolderState): Icon {
       return { id: 'loading~spin' };
     case 'failed':
       return { id: 'error', color: 'list.errorForeground' };
-    case 'noGit':
     case 'notInitialised':
+      return state.lost === undefined ? { id: 'folder', color: 'disabledForeground' } : { id: 'warning', color: 'list.warningForeground' };
+    case 'noGit':
     case 'untrusted':
     case 'ready':
       return { id: 'folder', color: 'disabledForeground' };
