@@ -166,7 +166,7 @@ pub enum StorageError {
         source: io::Error,
     },
     /// The metadata could not be read or written.
-    #[error("the store's metadata: {0}")]
+    #[error("the store's metadata, `meta.sqlite`: {0}")]
     Metadata(#[source] rusqlite::Error),
 }
 

@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use offshoot_pages::map::{Map, MapError, NewMap, WHITEOUT};
@@ -157,7 +157,8 @@ pub(crate) fn import(data_dir: &Path, layer: &Path) -> Result<u64, StorageError>
     let mut count = 0;
     for folder in relation_folders(data_dir).context("list", data_dir)? {
         let (from, to) = (data_dir.join(&folder), layer.join(&folder));
-        fs::create_dir_all(&to).context("create the folder", &to)?;
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700).create(&to).context("create the folder", &to)?;
         for entry in fs::read_dir(&from).context("list", &from)? {
             let entry = entry.context("list", &from)?;
             if is_relation_file(entry.file_name().as_encoded_bytes()) {
