@@ -14,6 +14,7 @@ mod logs;
 mod output;
 mod plain;
 mod progress;
+mod snapshot;
 mod sql;
 mod status;
 mod url;
@@ -76,6 +77,7 @@ fn run(args: Args, output: Output) -> Result<u8> {
         Command::Schema { command } => diff::schema(command, output),
         Command::Exec { branch, command } => exec::run(branch.as_deref(), &command),
         Command::Engine { command } => engine::run(command, output),
+        Command::Snapshot { command } => snapshot::run(command, output),
         Command::Du => du::run(output),
         Command::Doctor => doctor::run(output),
         Command::Lsp { log } => Ok(if crate::lsp::run(log.as_deref())? { OK } else { NEGATIVE }),

@@ -22,6 +22,7 @@ mod run;
 mod schema;
 mod schemas;
 mod server;
+mod snapshots;
 mod throwaway;
 mod upkeep;
 mod upstream;

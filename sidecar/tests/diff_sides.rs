@@ -104,3 +104,38 @@ fn git_commits_are_sides_and_need_no_database_if_they_hold_facts() {
     let said = plain.run(&["diff", "v1", "nothing"]).fails(128);
     assert!(said.contains("no database branches here"), "{said}");
 }
+
+#[test]
+fn a_snapshot_is_compared_with_branched_from_and_removed() {
+    let test = TestRepo::with_database();
+    test.run(&["sql", "-c", SCHEMA, "-c", "insert into item values (1, 'a')"]).ok();
+    let said = test.run(&["snapshot", "list"]).ok();
+    assert!(said.contains("offshoot snapshot create"), "{said}");
+    assert!(test.run(&["snapshot", "create", "before"]).ok().contains("main@before"));
+    let said = test.run(&["snapshot", "create", "main@before"]).fails(128);
+    assert!(said.contains("`before` of main already"), "{said}");
+    for bad in ["fork", "a@b@c", "", "x..y"] {
+        test.run(&["snapshot", "create", bad]).fails(128);
+    }
+    test.run(&["sql", "-c", "alter table item add price int; update item set name = 'b'"]).ok();
+    assert!(test.run(&["diff", "@before", "--sql"]).ok().contains("ADD COLUMN price integer"));
+    assert_eq!(test.run(&["diff", "main@before", "main", "--exit-code", "--stat"]).code, 1);
+    let json = test.run(&["diff", "main", "main@before", "--json"]).json();
+    assert_eq!((&json["to"]["kind"], &json["to"]["name"]), (&"snapshot".into(), &"main@before".into()));
+
+    test.run(&["branch", "create", "again", "--from", "main@before"]).ok();
+    assert_eq!(test.run(&["diff", "main@before", "again", "--exit-code"]).code, 0);
+    assert!(test.run(&["sql", "--branch", "again", "-c", "select name from item"]).ok().contains(" a"));
+    test.run(&["sql", "--branch", "again", "-c", "insert into item values (2, 'c')"]).ok();
+    assert_eq!(test.branches(), ["main", "again"], "a snapshot is no branch");
+    test.run(&["engine", "stop"]).ok();
+    let list = test.run(&["snapshot", "list", "--json"]).json();
+    assert_eq!(list["snapshots"].as_array().unwrap().len(), 1, "{list}");
+    test.run(&["snapshot", "delete", "main@before"]).ok();
+    let said = test.run(&["diff", "main@before", "main"]).fails(128);
+    assert!(said.contains("no snapshot `before` of main"), "{said}");
+    let said = test.run(&["branch", "create", "late", "--from", "main@before"]).fails(128);
+    assert!(said.contains("no snapshot `before` of main"), "{said}");
+    let count = test.run(&["sql", "--branch", "again", "-c", "select count(*) from item"]).ok();
+    assert!(count.contains(" 2"), "{count}");
+}

@@ -42,11 +42,9 @@ fn parted() -> TestRepo {
     test
 }
 
-/// The only file of facts in the store.
+/// The files of facts in the store.
 fn facts_files(test: &TestRepo) -> Vec<std::path::PathBuf> {
-    let stores = fs::read_dir(test.root().join("home")).unwrap().flatten();
-    let folders = stores.map(|store| store.path().join("facts")).filter(|folder| folder.is_dir());
-    folders.flat_map(|folder| fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path())).collect()
+    fs::read_dir(test.store().join("facts")).unwrap().flatten().map(|entry| entry.path()).collect()
 }
 
 #[test]

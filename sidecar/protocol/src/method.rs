@@ -6,6 +6,7 @@ use crate::disk as d;
 use crate::editor as e;
 use crate::explorer as x;
 use crate::measure as ms;
+use crate::snapshot as s;
 use crate::types as t;
 
 /// A request: its name and the types on both sides.
@@ -120,6 +121,14 @@ methods! {
     BranchGetRows = "branch/rows" (ms::RowsParams) -> ms::ChangedRows;
     /// All facts of a branch's schema as text, in pieces.
     SchemaGetFacts = "schema/facts" (x::FactsParams) -> x::FactsPiece;
+    /// Keeps a branch as it is now under a name.
+    SnapshotCreate = "snapshot/create" (s::SnapshotParams) -> s::Snapshot;
+    /// The named snapshots.
+    SnapshotGetList = "snapshot/list" (s::SnapshotListParams) -> s::SnapshotList;
+    /// Removes a snapshot for good.
+    SnapshotDelete = "snapshot/delete" (s::SnapshotParams) -> t::Nothing;
+    /// The schema of a snapshot, as a file. Wakes it once.
+    SnapshotGetSchema = "snapshot/schema" (s::SnapshotParams) -> t::FactsFile;
     /// What the store has on the disk. Takes time in the number of its files.
     DiskGetUsage = "disk/usage" (t::Nothing) -> d::DiskUsage;
     /// Removes for good what is in the trash.

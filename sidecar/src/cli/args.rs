@@ -7,7 +7,9 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgGroup, Args as Group, Parser, Subcommand, ValueEnum};
 
 mod branch;
+mod snapshot;
 pub(super) use branch::BranchCommand;
+pub(super) use snapshot::SnapshotCommand;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -79,6 +81,16 @@ EXAMPLES:
     Branch {
         #[command(subcommand)]
         command: BranchCommand,
+    },
+    /// Keep a branch as it is now, to compare with and to branch from.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot snapshot create before-split
+    offshoot diff @before-split
+    offshoot snapshot list")]
+    Snapshot {
+        #[command(subcommand)]
+        command: SnapshotCommand,
     },
     /// Answer the question of a checkout with `on_checkout = "ask"`.
     #[command(after_help = "\

@@ -17,7 +17,7 @@ use super::book::Book;
 use super::computes::Passing;
 use super::server::Call;
 use super::upstream::WakeError;
-use super::{Engine, expiry, worktrees};
+use super::{Engine, expiry, snapshots, worktrees};
 use crate::failure::{Failure, Result};
 use crate::{names, timestamp};
 
@@ -138,7 +138,10 @@ fn parents_first(branches: Vec<Branch>) -> Vec<Branch> {
 pub(super) async fn create(engine: &Arc<Engine>, params: CreateParams) -> Result<Branch> {
     names::check(&params.name)?;
     let parent = match (&params.from, &params.path) {
-        (Some(from), _) => named(engine, from).await?,
+        (Some(from), _) => match snapshots::parent(engine, from).await? {
+            Some(snapshot) if !is_branch(engine, from).await? => snapshot,
+            _ => named(engine, from).await?,
+        },
         (None, Some(path)) => {
             let seat = worktrees::seat(engine, path).await?;
             engine.binding.settle(&seat).await?
@@ -360,6 +363,11 @@ async fn unguarded(engine: &Arc<Engine>, id: BranchId, name: &str) -> Result<()>
             .hint(format!("`offshoot branch unprotect {name}` takes the protection away.")));
     }
     Ok(())
+}
+
+async fn is_branch(engine: &Arc<Engine>, name: &str) -> Result<bool> {
+    let name = name.to_owned();
+    engine.blocking(move |engine| Ok(engine.store.branch_named(&name)?.is_some())).await
 }
 
 pub(super) async fn named(engine: &Arc<Engine>, name: &str) -> Result<BranchId> {

@@ -78,6 +78,11 @@ impl Forks {
         }
     }
 
+    /// The turn to look for the schema of `id`, a branch or a snapshot.
+    pub(super) async fn turn(&self, id: BranchId) -> OwnedMutexGuard<()> {
+        self.turns.turn(id).await
+    }
+
     /// Branch `id` is gone.
     pub(super) fn forget(&self, id: BranchId) {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
@@ -142,6 +147,23 @@ pub(super) async fn file(engine: &Arc<Engine>, id: BranchId, name: &str) -> Resu
         .await
 }
 
+/// The file with the schema of the snapshot `id`. Wakes it if that is not known yet.
+pub(super) async fn snapshot_file(engine: &Arc<Engine>, id: BranchId) -> Result<PathBuf> {
+    let turn = engine.forks.turn(id).await;
+    engine
+        .blocking(move |engine| {
+            let _turn = turn;
+            if from_file(engine, id).is_some()
+                && let Some(path) = path_of(engine, id)?
+            {
+                return Ok(path);
+            }
+            let facts = read(engine, id)?;
+            write(engine, id, &facts)
+        })
+        .await
+}
+
 /// Says that the fork point of a branch is not known.
 pub(super) fn unknown(name: &str, reason: &str) -> Failure {
     Failure::user(format!("the schema of `{name}` at its fork point is not known: {reason}"))
@@ -178,6 +200,11 @@ fn from_snapshot(engine: &Arc<Engine>, id: BranchId) -> Result<Result<Facts, Str
         };
         return Ok(Err(reason.to_owned()));
     };
+    read(engine, snapshot).map(Ok)
+}
+
+/// Wakes a snapshot, reads its schema and puts it to sleep.
+fn read(engine: &Arc<Engine>, snapshot: BranchId) -> Result<Facts> {
     if engine.is_stopping() {
         return Err(super::stopping());
     }
@@ -191,13 +218,13 @@ fn from_snapshot(engine: &Arc<Engine>, id: BranchId) -> Result<Result<Facts, Str
     let in_use = engine.computes.connections(snapshot) > 0;
     let slept = if in_use { Ok(()) } else { engine.store.sleep(snapshot) };
     if let Err(error) = slept {
-        tracing::warn!(id = id.0, %error, "a fork snapshot does not fall asleep");
+        tracing::warn!(snapshot = snapshot.0, %error, "a snapshot does not fall asleep");
     }
     let took_ms = began.elapsed().as_millis() as u64;
-    tracing::info!(id = id.0, snapshot = snapshot.0, took_ms, "read the schema of a fork point");
+    tracing::info!(snapshot = snapshot.0, took_ms, "read the schema of a snapshot");
     match looked?.facts {
-        Some(facts) => Ok(Ok(facts)),
-        None => Err(Failure::internal("a look at a fork snapshot found nothing")),
+        Some(facts) => Ok(facts),
+        None => Err(Failure::internal("a look at a snapshot found nothing")),
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::run::carries;
 use super::server::Call;
 use super::throwaway::load;
-use super::{Engine, answers, branches, disk, expiry, explorer, measure, rows, schema, worktrees};
+use super::{Engine, answers, branches, disk, expiry, explorer, measure, rows, schema, snapshots, worktrees};
 use crate::failure::{Failure, Result};
 use crate::{sys, timestamp};
 
@@ -47,6 +47,18 @@ pub(super) async fn dispatch(
         m::BranchUrl::NAME => answer::<m::BranchUrl, _>(params, |p| branches::url(engine, p)).await,
         m::BranchWake::NAME => answer::<m::BranchWake, _>(params, |p| branches::wake(engine, p, call)).await,
         m::BranchSleep::NAME => answer::<m::BranchSleep, _>(params, |p| branches::sleep(engine, p)).await,
+        m::SnapshotCreate::NAME => {
+            answer::<m::SnapshotCreate, _>(params, |p| snapshots::create(engine, p)).await
+        }
+        m::SnapshotGetList::NAME => {
+            answer::<m::SnapshotGetList, _>(params, |p| snapshots::list(engine, p)).await
+        }
+        m::SnapshotDelete::NAME => {
+            answer::<m::SnapshotDelete, _>(params, |p| snapshots::delete(engine, p)).await
+        }
+        m::SnapshotGetSchema::NAME => {
+            answer::<m::SnapshotGetSchema, _>(params, |p| snapshots::schema(engine, p, call)).await
+        }
         m::DiskGetUsage::NAME => answer::<m::DiskGetUsage, _>(params, |_| disk::usage(engine)).await,
         m::DiskPurge::NAME => answer::<m::DiskPurge, _>(params, |p| disk::purge(engine, p)).await,
         m::BranchExpire::NAME => answer::<m::BranchExpire, _>(params, |p| expiry::set(engine, p)).await,

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use offshoot_protocol::measure::LoadFile;
-use offshoot_protocol::method::{BranchGetList, SchemaGetFork, WorktreeGetStatus};
+use offshoot_protocol::method::{BranchGetList, SchemaGetFork, SnapshotGetSchema, WorktreeGetStatus};
+use offshoot_protocol::snapshot::SnapshotParams;
 use offshoot_protocol::types::{Branch, BranchParams, Nothing, UrlResult, WorktreeParams};
 
 use super::call::{self, Folder};
@@ -30,6 +31,8 @@ pub(super) enum Side {
     Branch(UrlResult),
     /// A database branch as it was when it was made, and the file with its facts.
     Fork(String, PathBuf),
+    /// A snapshot, as `branch@name`, and the file with its facts.
+    Snapshot(String, PathBuf),
     /// A connection URL.
     Url(String),
     /// A file that `offshoot schema export` wrote.
@@ -59,6 +62,7 @@ impl Side {
         match self {
             Self::Branch(address) => address.branch.clone(),
             Self::Fork(branch, _) => format!("{branch}{FORK}"),
+            Self::Snapshot(name, _) => name.clone(),
             Self::Url(url) => shown(url),
             Self::File(path) => path.display().to_string(),
             Self::Scripts(scripts) => scripts.name.clone(),
@@ -71,6 +75,7 @@ impl Side {
         match self {
             Self::Branch(_) => "branch",
             Self::Fork(..) => "fork",
+            Self::Snapshot(..) => "snapshot",
             Self::Url(_) => "url",
             Self::File(_) => "file",
             Self::Scripts(scripts) => scripts.kind,
@@ -200,13 +205,17 @@ impl Sides {
         {
             return self.fork(branch).map(Ok);
         }
-        if let Some((branch, snapshot)) = name.split_once('@')
-            && is_branch(branch)
+        if let Some((branch, snapshot)) = name.rsplit_once('@')
+            && (is_branch(branch) || branch.is_empty())
         {
-            let text = format!("there is no snapshot `{snapshot}` of {branch}");
-            return Err(
-                Failure::user(text).hint(format!("`{branch}{FORK}` is {branch} as it was when it was made."))
-            );
+            let here = if branch.is_empty() { self.current()?.name } else { branch.to_owned() };
+            if snapshot == &FORK[1..] {
+                return self.fork(&here).map(Ok);
+            }
+            let params = SnapshotParams { branch: here, name: snapshot.to_owned() };
+            let quiet = self.output.json;
+            let file = call::long::<SnapshotGetSchema>(self.engine()?, &params, quiet)?;
+            return Ok(Ok(Side::Snapshot(format!("{}@{snapshot}", params.branch), file.path.into())));
         }
         Ok(Err(format!("There is no database branch {name}.")))
     }
