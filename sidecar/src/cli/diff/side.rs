@@ -62,11 +62,10 @@ impl Side {
         match self {
             Self::Branch(address) => address.branch.clone(),
             Self::Fork(branch, _) => format!("{branch}{FORK}"),
-            Self::Snapshot(name, _) => name.clone(),
             Self::Url(url) => shown(url),
             Self::File(path) => path.display().to_string(),
             Self::Scripts(scripts) => scripts.name.clone(),
-            Self::Commit(name, _) => name.clone(),
+            Self::Snapshot(name, _) | Self::Commit(name, _) => name.clone(),
         }
     }
 
