@@ -94,6 +94,8 @@ pub(crate) enum Measure {
     Cpu,
     /// Memory of the idle engine.
     Memory,
+    /// Comparing two schemas, against two runs of `pg_dump`.
+    Schema,
 }
 
 impl Measure {

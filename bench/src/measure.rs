@@ -6,6 +6,7 @@ mod create;
 mod disk;
 mod first_query;
 mod memory;
+mod schema;
 mod stall;
 mod wake;
 
@@ -52,6 +53,7 @@ impl<'w> Bench<'w> {
             Measure::Disk => disk::measure(self),
             Measure::Cpu => cpu::measure(self),
             Measure::Memory => memory::measure(self),
+            Measure::Schema => schema::measure(self),
         }
     }
 
