@@ -56,6 +56,7 @@ fn help_tells_every_verb() {
       status       Show where this worktree's database is
       url          Print the URL of this worktree's database. It stays the same whatever is checked out
       branch       List, make and change database branches
+      snapshot     Keep a branch as it is now, to compare with and to branch from
       answer       Answer the question of a checkout with `on_checkout = "ask"`
       undo         Bring back the branch that was deleted or reset last
       sql          Run SQL, from the command line, a file or a prompt
@@ -63,6 +64,7 @@ fn help_tells_every_verb() {
       schema       Write schemas to files
       exec         Run a program with DATABASE_URL and the PG* variables set
       engine       Look at the engine, the process behind the databases
+      du           Show what the databases take on the disk, and what of it deleting would free
       doctor       Check everything that Offshoot needs, and say what to do about the rest
       completions  Print the completions of a shell
       help         Print this message or the help of the given subcommand(s)

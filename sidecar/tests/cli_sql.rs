@@ -195,9 +195,12 @@ fn what_is_in_the_trash_is_seen_and_can_be_removed_for_good() {
     assert!(test.run(&["du"]).ok().contains("would free"));
 
     let one = test.run(&["branch", "purge", "other", "--yes", "--json"]).json();
+    for unsaid in [&["branch", "purge", "--all"][..], &["branch", "purge", "--all", "--json"]] {
+        assert!(test.run(unsaid).fails(128).contains("--yes"));
+    }
     assert_eq!(one["branches"], 1);
     test.run(&["undo", "other"]).fails(128);
-    let rest = test.run(&["branch", "purge", "--all", "--json"]).json();
+    let rest = test.run(&["branch", "purge", "--all", "--yes", "--json"]).json();
     assert_eq!(rest["branches"], 2);
     assert!(bytes(&rest["freedBytes"]) > 3_000_000, "{rest}");
     let after = test.run(&["du", "--json"]).json();

@@ -112,7 +112,15 @@ fn create(name: &str, from: Option<String>, ttl: Option<Duration>, output: Outpu
         expires_at: ttl.map(from_now),
     })?;
     done(output, &branch, |branch| {
-        format!("Created branch {} from {}.", branch.name, branch.parent.as_deref().unwrap_or("nothing"))
+        let made =
+            format!("Created branch {} from {}.", branch.name, branch.parent.as_deref().unwrap_or("nothing"));
+        match branch.expires_at {
+            Some(at) => {
+                let time = until(at, timestamp::seconds(SystemTime::now()));
+                format!("{made} It goes to the trash {time}, unless somebody uses it then.")
+            }
+            None => made,
+        }
     })
 }
 

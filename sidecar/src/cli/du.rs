@@ -73,7 +73,7 @@ fn report(usage: &DiskUsage, output: Output) -> String {
     lines.extend([
         String::new(),
         format!(
-            "{} in all, {} of it not of any branch. {} are free on this disk.",
+            "{} in all, {} of it libraries, logs and metadata. {} are free on this disk.",
             output.strong(&bytes(usage.total_bytes)),
             bytes(usage.other_bytes),
             bytes(usage.free_bytes)
@@ -97,7 +97,12 @@ fn names(usage: &DiskUsage) -> HashMap<u64, String> {
 /// `offshoot branch purge`.
 pub(super) fn purge(names: Vec<String>, yes: bool, output: Output) -> Result<u8> {
     let mut session = Session::open(output)?;
-    if !yes && !output.json && std::io::stdin().is_terminal() && !agreed(&names)? {
+    // Nothing brings it back: who cannot be asked has to say so.
+    if !yes && (output.json || !std::io::stdin().is_terminal()) {
+        return Err(Failure::user("this removes branches for good, and nobody can be asked here")
+            .hint("Say `--yes` if that is meant."));
+    }
+    if !yes && !agreed(&names)? {
         return Ok(super::NEGATIVE);
     }
     let purged = session.call::<DiskPurge>(&PurgeParams { names })?;
@@ -160,7 +165,7 @@ mod tests {
         shared by
            1.0 MB  main, größe, old (trash)
 
-        1.2 MB in all, 50 KB of it not of any branch. 70 GB are free on this disk.
+        1.2 MB in all, 50 KB of it libraries, logs and metadata. 70 GB are free on this disk.
         `offshoot branch purge --all` would free 30 KB.
         ");
     }

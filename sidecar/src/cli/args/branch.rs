@@ -26,7 +26,7 @@ EXAMPLES:
         /// Whose data it starts with; the branch of this worktree otherwise.
         #[arg(long, value_name = "PARENT")]
         from: Option<String>,
-        /// How long it is kept: a number and `m`, `h` or `d`. See `offshoot branch expire`.
+        /// How long it is kept: a number and `s`, `m`, `h` or `d`. See `offshoot branch expire`.
         #[arg(long, value_name = "TIME", value_parser = ttl)]
         ttl: Option<Duration>,
     },
@@ -63,7 +63,7 @@ EXAMPLES:
     Expire {
         /// Its name.
         name: String,
-        /// After this time: a number and `m`, `h` or `d`.
+        /// After this time: a number and `s`, `m`, `h` or `d`.
         #[arg(long, value_name = "TIME", value_parser = ttl)]
         r#in: Option<Duration>,
         /// It stays.

@@ -141,7 +141,9 @@ impl LoadError {
                 "This Postgres may lack an extension that the script needs; take an installation that has it \
                  (`postgres.bin_dir`), or a dump without it."
             }
-            Self::Statement { .. } => "Correct the script at that line and load it into a fresh branch.",
+            Self::Statement { .. } => {
+                "Correct the script at that line and load it again into a fresh branch or a new database."
+            }
             Self::MetaCommand { .. } => "Remove the command, or put its effect in SQL.",
             Self::ClusterDump { .. } => "Dump the one database with pg_dump.",
             Self::OtherDatabase { .. } => "Dump with pg_dump and without --create, or remove the line.",
