@@ -215,7 +215,10 @@ fn what_cannot_be_compared_is_named() {
     fails(&["diff", "postgres://me:secret/x@h:port/shop", "main"], &["not a connection URL", "%2F"]);
     fails(&["diff", "absent.facts", "main"], &["cannot read absent.facts"]);
     fs::write(test.repo.join("plain.txt"), "x").unwrap();
-    fails(&["diff", "plain.txt", "main"], &["plain.txt is neither a file of facts nor an SQL file", ".facts"]);
+    fails(
+        &["diff", "plain.txt", "main"],
+        &["plain.txt is neither a file of facts nor an SQL file", ".facts"],
+    );
     let file = test.repo.join("bad.facts");
     for (text, line) in [
         (&b"create table x ();\n"[..], "bad.facts is not a file of facts: line 1"),

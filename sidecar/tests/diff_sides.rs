@@ -139,3 +139,25 @@ fn a_snapshot_is_compared_with_branched_from_and_removed() {
     let count = test.run(&["sql", "--branch", "again", "-c", "select count(*) from item"]).ok();
     assert!(count.contains(" 2"), "{count}");
 }
+
+#[test]
+fn sql_files_say_what_they_lack_and_may_make_roles_again() {
+    let test = TestRepo::with_database();
+    let script =
+        "create role keeper; -- of lots\ncreate table lot (id int);\ngrant select on lot to keeper;\n";
+    test.run(&["sql", "-c", script]).ok();
+    write(&test, "s/1.sql", script);
+    assert_eq!(test.run(&["diff", "main", "s/", "--exit-code"]).code, 0);
+    write(&test, "s/2.sql", "begin;\ncreate table lost ();\n");
+    let said = test.run(&["diff", "main", "s/"]).fails(128);
+    assert!(said.contains("2.sql ends in the middle of a transaction"), "{said}");
+    write(&test, "s/2.sql", "create extension no_such_extension;\n");
+    let said = test.run(&["diff", "main", "s/"]).fails(128);
+    assert!(said.contains("2.sql: line 1: ") && said.contains("no_such_extension"), "{said}");
+    write(&test, "s/2.sql", "");
+    std::os::unix::fs::symlink(".", test.repo.join("s/round")).unwrap();
+    assert_eq!(test.run(&["diff", "main", "s/", "--exit-code"]).code, 0);
+    fs::remove_file(test.repo.join("s/2.sql")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", test.repo.join("s/2.sql")).unwrap();
+    assert_eq!(test.run(&["diff", "main", "s/", "--exit-code"]).code, 0);
+}

@@ -17,7 +17,8 @@ fn filled() -> TestRepo {
         "sql",
         "-c",
         "create table item (id int primary key, qty int, note text);
-         insert into item select n, n % 7, repeat('x', 100) from generate_series(1, 20000) n;",
+         insert into item select n, n % 7, repeat('x', 100) from generate_series(1, 20000) n;
+         alter table item set (parallel_workers = 2);",
     ])
     .ok();
     test.run(&["branch", "create", "feature"]).ok();
@@ -61,6 +62,7 @@ fn a_plan_is_measured_and_leaves_nothing_behind() {
     assert!(lock["heldUs"].as_u64() >= rewrite["elapsedUs"].as_u64(), "a lock lasts to the end: {rewrite:#}");
     assert!(rewrite["rowsRead"].as_u64().unwrap() >= 20_000, "{rewrite:#}");
     let index = step(measured, "item_note");
+    assert_eq!(index["rowsRead"], 20_000, "what helpers read counts: {index:#}");
     assert_eq!(index["built"][0]["relation"], "public.item_note", "{index:#}");
     assert!(measured["totals"]["walBytes"].as_u64().unwrap() > 100_000, "{measured:#}");
 
@@ -70,12 +72,38 @@ fn a_plan_is_measured_and_leaves_nothing_behind() {
     assert!(shown.contains("# measured on a throwaway of main: "), "{shown}");
     let comment = test.run(&["diff", "main", "feature", "--measure", "--markdown"]).ok();
     assert!(comment.contains("#### Measured") && comment.contains("20,000 rows read"), "{comment}");
+    assert!(
+        comment.contains("**Verdict: ran in ") && comment.contains(" on the real data, rewrites tables"),
+        "{comment}"
+    );
+    let marker = |args: &[&str]| test.run(args).ok().lines().next().unwrap_or_default().to_owned();
+    let plain = marker(&["diff", "main", "feature", "--markdown"]);
+    assert_ne!(plain, comment.lines().next().unwrap(), "the digest is also of what was measured");
 
     // The branch is as it was, and nobody sees or keeps the throwaway.
     assert_eq!(test.value("select count(*) from information_schema.columns where table_name = 'item'"), "3");
     assert_eq!(test.branches(), ["main", "feature"]);
     assert_eq!(branch_folders(&test), folders);
     assert!(test.run(&["undo"]).fails(128).contains("nothing"), "a throwaway is not in the trash");
+
+    // A person's own script, statement by statement, on what a fork point had.
+    let script = "-- fills a column\nalter table item add half int;\nupdate item set half = qty / 2;\n\n\
+                  alter table item alter half set not null;\ninsert into item\n  values (1, nul);\n";
+    fs::write(test.repo.join("half.sql"), script).unwrap();
+    let run = test.run(&["diff", "--measure", "--script", "half.sql", "feature@fork"]);
+    assert_eq!(run.code, 1, "{}", run.err);
+    for words in [
+        "# Migration measured: half.sql on feature@fork",
+        "half.sql: line 3: update item set half = qty / 2\n# measured: ",
+        "20,000 rows written",
+        "! failed: step 4, half.sql: line 6: insert into item values (1, nul): column \"nul\" does not exist",
+    ] {
+        assert!(run.out.contains(words), "{words} in {}", run.out);
+    }
+    let json = test.run(&["diff", "--from-fork", "feature", "--measure", "--json"]).json();
+    assert!(json["measured"]["failure"].is_null() && json["from"]["kind"] == "fork", "{json:#}");
+    assert!(step(&json["measured"], "qty")["rowsRead"].as_u64().unwrap() >= 20_000);
+    assert_eq!(branch_folders(&test), folders);
 
     // Statements outside of transactions are measured too.
     let json = test.run(&["diff", "main", "feature", "--measure", "--online", "--json"]).json();

@@ -106,7 +106,10 @@ fn changed_rows_are_counted_from_changed_pages() {
     let shown = test.run(&["diff", "--rows"]).ok();
     assert!(shown.contains("table public.large: 1 inserted, 1 updated, 2 deleted"), "{shown}");
     assert!(shown.contains("  ~ id: 20000, v: 20000 → -1, note: xxxxx"), "{shown}");
-    assert!(test.run(&["diff", "--rows", "--markdown"]).ok().contains("- `public.large`: 1 inserted"));
+    let comment = test.run(&["diff", "--rows", "--markdown"]).ok();
+    assert!(comment.starts_with("<!-- offshoot:rows v1 sha256="), "{comment}");
+    assert!(comment.contains("- `public.large`: 1 inserted"), "{comment}");
+    assert!(test.run(&["diff", "--rows=1"]).ok().contains("  # 1 of 2 rows deleted"));
     assert_eq!(test.run(&["diff", "--rows", "--exit-code"]).code, 1);
 }
 
@@ -128,6 +131,18 @@ fn pages_that_changed_without_their_rows_are_no_difference() {
     assert_eq!((counts(quiet), &quiet["whole"]), ([1, 0, 1], &true.into()), "{quiet:#}");
     let renamed = table(&found, "unlocked");
     assert_eq!((counts(renamed), &renamed["renamedFrom"]), ([1, 0, 0], &"public.keyless".into()));
+    // What only one side has cannot be compared, and is named.
+    sql(
+        &test,
+        "feature",
+        "alter table large add first text, add last text; update large set first = 'a' where id <= 9; alter table large drop note",
+    );
+    let large = table(&rows(&test, &[]), "large").clone();
+    assert_eq!((&large["newColumns"], &large["goneColumns"]), (&json!(["first", "last"]), &json!(["note"])));
+    let shown = test.run(&["diff", "--rows"]).ok();
+    assert!(shown.contains("no rows differ in the columns that both sides have"), "{shown}");
+    assert!(shown.contains("  # not compared: note is gone; first, last are new"), "{shown}");
+    assert!(shown.contains("1 table not compared in all columns"), "{shown}");
     // Against another branch, as that is now.
     sql(&test, "main", "insert into large values (60000, 0, null)");
     let found = rows(&test, &["main"]);

@@ -66,6 +66,16 @@ fn the_terminal_shows_mine_what_came_from_the_parent_and_what_collides() {
     "#);
     assert_eq!((&json["conflicting"], &json["fork"]["name"]), (&true.into(), &"feature@fork".into()));
 
+    assert_eq!(json["parentChanged"], serde_json::Value::Null);
+    let stat = test.run(&["diff", "--three-way", "feature", "--stat"]).ok();
+    assert!(stat.starts_with("! view public.notes  | conflict\n"), "{stat}");
+    assert!(stat.contains("~ table public.third | from main\n"), "{stat}");
+    let comment = test.run(&["diff", "--three-way", "feature", "--markdown"]).ok();
+    assert!(comment.starts_with("<!-- offshoot:three-way v1 sha256="), "{comment}");
+    assert!(comment.contains("**Verdict: 1 conflict with `main`.**"), "{comment}");
+    assert!(comment.contains("#### Conflicts\n\n- view `public.notes`: "), "{comment}");
+    assert!(comment.contains("#### From `main` (1)\n\n- changed table `public.third`"), "{comment}");
+
     // Two-way, and after another engine has read what this one kept.
     let stat = test.run(&["diff", "--from-fork", "feature", "--stat"]).ok();
     insta::assert_snapshot!(stat, @r"
@@ -85,6 +95,59 @@ fn the_terminal_shows_mine_what_came_from_the_parent_and_what_collides() {
     assert!(root.contains("main has no parent"), "{root}");
     let fork_of_root = test.run(&["diff", "main@fork", "feature"]).fails(128);
     assert!(fork_of_root.contains("it has no parent"), "{fork_of_root}");
+}
+
+#[test]
+fn what_would_undo_the_parents_changes_is_said() {
+    let test = parted();
+    let warning = "main has changed since feature left it: this would undo that. --from-fork shows what feature did, --three-way both.";
+    let shown = test.run(&["diff", "main", "feature"]).ok();
+    assert!(shown.starts_with(&format!("# Database diff: feature ← main\n# {warning}\n")), "{shown}");
+    assert!(test.run(&["diff", "main", "feature", "--sql"]).ok().starts_with(&format!("-- {warning}\n")));
+    assert!(test.run(&["diff", "main", "feature", "--stat"]).ok().starts_with(&format!("# {warning}\n")));
+    let comment = test.run(&["diff", "main", "feature", "--markdown"]).ok();
+    assert!(comment.contains("**Verdict: 1 conflict with `main`, deletes data.**"), "{comment}");
+    assert!(comment.contains("\n\n**Warning:** `main` has changed since `feature` left it"), "{comment}");
+    assert!(comment.contains("#### Conflicts with `main`\n\n- view `public.notes`: "), "{comment}");
+    let json = test.run(&["diff", "main", "feature", "--json"]).json();
+    assert_eq!(
+        (&json["parentChanged"], &json["conflicts"][0]["object"]["name"]),
+        (&true.into(), &"notes".into())
+    );
+
+    // What the parent renamed is not asked of the branch.
+    test.run(&["branch", "create", "other", "--from", "main"]).ok();
+    test.run(&["sql", "--branch", "main", "-c", "alter table third rename to fourth"]).ok();
+    test.run(&["sql", "--branch", "other", "-c", "alter table other rename to another"]).ok();
+    let json = test.run(&["diff", "main", "other", "--json"]).json();
+    let asked: Vec<_> =
+        json["renameCandidates"].as_array().unwrap().iter().map(|it| it["line"].clone()).collect();
+    assert_eq!(asked, ["-- offshoot:rename table public.other -> another"]);
+
+    // Nothing is said where the parent has not gone on, nor the other way round.
+    let quiet = |args: &[&str]| assert!(!test.run(args).ok().contains("would undo"), "{args:?}");
+    quiet(&["diff", "feature", "main"]);
+    quiet(&["diff", "--from-fork", "feature"]);
+    test.run(&["branch", "reset", "feature"]).ok();
+    test.run(&["sql", "--branch", "feature", "-c", "create table own ()"]).ok();
+    quiet(&["diff", "main", "feature"]);
+    assert_eq!(test.run(&["diff", "main", "feature", "--json"]).json()["parentChanged"], false);
+
+    for (args, words) in [
+        (&["diff", "--from-fork", "main"][..], &["main has no fork point, as it has no parent"][..]),
+        (
+            &["diff", "--three-way", "feature@fork"],
+            &["the name of a branch is wanted here", "Write `feature`."],
+        ),
+        (&["diff", "faeture", "main"], &["Did you mean `feature`?"]),
+        (&["diff", "--rows", "git:main"], &["rows can be compared only between two branches"]),
+        (&["diff", "--rows", "3"], &["`--rows=3`"]),
+    ] {
+        let said = test.run(args).fails(128);
+        for word in words {
+            assert!(said.contains(word), "{word} in {said}");
+        }
+    }
 }
 
 /// A window that is told of changes.

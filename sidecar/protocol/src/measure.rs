@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub struct MeasureParams {
-    /// Name of the branch whose data are taken. It stays as it is.
+    /// Name of the branch whose data are taken; or `BRANCH@SNAPSHOT` or `BRANCH@fork`. It stays as it is.
     pub branch: String,
     /// The plan: that which makes the branch's schema into the one of this branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -18,6 +18,9 @@ pub struct MeasureParams {
     /// With `to`: the form of the plan that lets others go on reading and writing.
     #[serde(default)]
     pub online: bool,
+    /// The statements are a person's: they run with the settings that a session of the branch has, not with those of plans.
+    #[serde(default)]
+    pub script: bool,
 }
 
 /// What a plan did and cost.
@@ -200,7 +203,7 @@ pub struct ChangedRows {
     pub base: String,
     /// Whether the branch was compared with its own fork point; otherwise with the other branch's present.
     pub from_fork: bool,
-    /// Tables with rows that differ, and those that could not be compared as a whole, by schema and name. Partitions
+    /// Tables with rows that differ, and those that could not be compared as a whole or in all columns, by schema and name. Partitions
     /// count, not what they are partitions of.
     pub tables: Vec<TableRows>,
     /// Tables that were looked into.
@@ -236,6 +239,12 @@ pub struct TableRows {
     pub pages: u64,
     /// It was read as a whole: only one side has it, or it was rewritten.
     pub whole: bool,
+    /// Columns that only the branch has, so that they were not compared; empty unless both have the table.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub new_columns: Vec<String>,
+    /// Columns that only the other side has, likewise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gone_columns: Vec<String>,
     /// Why the numbers are not all; absent if they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incomplete: Option<String>,

@@ -10,11 +10,13 @@ mod foreign;
 mod graph;
 mod hazard;
 mod implied;
+mod lock;
 mod names;
 mod nodes;
 mod online;
 mod order;
 mod partition;
+mod schedule;
 mod typed;
 mod view;
 
@@ -26,7 +28,9 @@ use crate::kind::Kind;
 use crate::object::Object;
 use crate::rename::{Applied, Renames};
 
-pub use hazard::{Hazard, HazardKind, Lock, LockLevel};
+pub(crate) use fate::is_note;
+pub use hazard::{Hazard, HazardKind};
+pub use lock::{Lock, LockLevel, LockOn};
 
 /// How to plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,9 +70,12 @@ pub struct Step {
     pub statements: Vec<String>,
     /// What to beware of.
     pub hazards: Vec<Hazard>,
-    /// The strongest lock that it takes on something that was there before.
+    /// The strongest lock that it takes on its object, if that was there before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lock: Option<Lock>,
+    /// The locks that it takes on other tables, such as those that a foreign key refers to.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub others: Vec<LockOn>,
 }
 
 /// Steps that run together.
@@ -145,11 +152,20 @@ pub fn plan(from: &Facts, to: &Facts, options: &PlanOptions) -> Plan {
     }
     let (renamed, applied, refused) = options.renames.apply(from, to);
     let mut plan = nodes::build(fate::Fates::decide(&renamed, to, options), options);
-    if !applied.is_empty() {
-        plan.parts.insert(0, Part { transactional: true, steps: applied.iter().map(rename_step).collect() });
+    let steps: Vec<Step> = applied.iter().map(rename_step).collect();
+    match plan.parts.first_mut().filter(|part| part.transactional) {
+        Some(part) => drop(part.steps.splice(0..0, steps)),
+        None if steps.is_empty() => {}
+        None => plan.parts.insert(0, Part { transactional: true, steps }),
     }
     plan.unplanned.extend(refused);
     plan
+}
+
+/// What a plan from `from` to `to` drops and makes again.
+pub(crate) fn remade(from: &Facts, to: &Facts) -> std::collections::BTreeSet<std::sync::Arc<crate::FactId>> {
+    let fates = fate::Fates::decide(from, to, &PlanOptions::default());
+    fates.decided.into_iter().filter(|(_, fate)| *fate == fate::Fate::Replace).map(|(id, _)| id).collect()
 }
 
 fn rename_step(applied: &Applied) -> Step {
@@ -169,5 +185,6 @@ fn rename_step(applied: &Applied) -> Step {
         statements: vec![applied.statement.clone()],
         hazards: Vec::new(),
         lock: table.then_some(Lock { level, brief: true }),
+        others: Vec::new(),
     }
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::diff::{Delta, Noise, diff};
 use crate::fact::{Fact, FactId, Facts};
 use crate::kind::Kind;
+use crate::sql::quote;
 
 pub(crate) use apply::Applied;
 pub use parse::{Rename, RenameError, Renames};
@@ -94,7 +95,11 @@ fn values(from: &Facts, to: &Facts, id: &FactId) -> Option<RenameCandidate> {
         return None;
     }
     let (line, statement) = parse::value_line(id, before, after);
-    let reason = "one value of the enum went and one came in its place".to_owned();
+    let reason = format!(
+        "value {} -> {} of {id}: one value of the enum went and one came in its place",
+        quote(before),
+        quote(after)
+    );
     Some(RenameCandidate { from: id.clone(), to: id.clone(), reason, statement, line })
 }
 

@@ -2,6 +2,8 @@
 
 mod depend;
 mod names;
+mod partition;
+mod rules;
 mod same;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,8 +60,12 @@ pub fn three_way(fork: &Facts, mine: &Facts, theirs: &Facts) -> ThreeWay {
         .collect();
     let mut conflicts = BTreeSet::new();
     same::collisions(fork, &ours, &others, &alike, &mut conflicts);
-    depend::collisions(&ours, &others, &alike, &mut conflicts);
-    depend::collisions(&others, &ours, &alike, &mut conflicts);
+    for (one, another) in [(&ours, &others), (&others, &ours)] {
+        depend::collisions(fork, one, another, &alike, &mut conflicts);
+        rules::collisions(fork, one, another, &mut conflicts);
+    }
+    rules::persistence(&ours, &others, &mut conflicts);
+    partition::collisions(&ours, &others, &mut conflicts);
     names::collisions(fork, &ours, &others, &mut conflicts);
     let bad: BTreeSet<&Object> = conflicts.iter().map(|conflict| &conflict.object).collect();
     let objects = |side: &Side<'_>, only: &dyn Fn(&FactId) -> bool| -> BTreeSet<Object> {

@@ -48,6 +48,15 @@ pub(crate) fn tokens(text: &str) -> Vec<Token<'_>> {
     tokens
 }
 
+/// The length of the first token. A quote that is never closed is a token by itself.
+pub(crate) fn first(rest: &str) -> usize {
+    let (_, length) = next(rest);
+    let open = rest.starts_with(['\'', '"', 'E', 'e']) && length == rest.len();
+    let closed = length > 1 && rest.trim_end().ends_with(['\'', '"']);
+    let alone = rest.chars().next().map_or(0, char::len_utf8);
+    if open && rest.contains(['\'', '"']) && !closed { alone } else { length }
+}
+
 fn next(rest: &str) -> (Sort, usize) {
     let first = rest.chars().next().unwrap_or(' ');
     let is_name = |c: char| c == '_' || c.is_alphanumeric() || !c.is_ascii();
@@ -56,7 +65,7 @@ fn next(rest: &str) -> (Sort, usize) {
         _ if first.is_whitespace() => (Sort::Space, run(&char::is_whitespace)),
         '"' => (Sort::Name, quoted(rest, '"')),
         '\'' => (Sort::Text, quoted(rest, '\'')),
-        'E' if rest.starts_with("E'") => (Sort::Text, 1 + escaped(&rest[1..])),
+        'E' | 'e' if rest[1..].starts_with('\'') => (Sort::Text, 1 + escaped(&rest[1..])),
         '$' => dollar(rest).map_or((Sort::Other, 1), |length| (Sort::Text, length)),
         _ if first.is_ascii_digit() => (Sort::Other, run(&|c: char| c.is_ascii_alphanumeric())),
         _ if is_name(first) => (Sort::Name, run(&|c| is_name(c) || c == '$')),

@@ -145,6 +145,22 @@ fn lines_that_are_wrong_are_named() {
 }
 
 #[test]
+fn lines_in_literals_and_block_comments_confirm_nothing() {
+    let line = "-- offshoot:rename table public.a -> b";
+    let count = |text: &str| Renames::parse(text).unwrap().lines().len();
+    for (open, close) in
+        [("$$", "$$"), ("$f$ it's", "$f$"), ("'it''s", "'"), ("E'\\'", "'"), ("\"", "\""), ("/* /* */", "*/")]
+    {
+        let text = format!("SELECT {open}\n{line}\n{close};\n");
+        assert_eq!(count(&text), 0, "{text}");
+        assert_eq!(count(&format!("{text}{line}\n")), 1, "{text}");
+    }
+    for before in ["-- it's", "# don't", "SELECT 'a', $1;", "it's open", "a /* b", "-- $$"] {
+        assert_eq!(count(&format!("{before}\n{line}\n")), 1, "{before}");
+    }
+}
+
+#[test]
 fn renames_that_do_not_fit_are_left_alone_and_named() {
     let Some(server) = Postgres::start(15) else { return };
     let old = read(&mut server.database("old", "CREATE TABLE a (x int); CREATE TABLE b (x int)")).unwrap();

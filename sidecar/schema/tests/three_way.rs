@@ -114,6 +114,87 @@ fn changes_belong_to_their_sides_unless_they_collide() {
     insta::assert_snapshot!("what_one_side_drops_and_the_other_needs_collides", report);
 }
 
+#[test]
+fn what_postgres_does_not_let_stand_together_collides() {
+    let Some(server) = Postgres::start(15) else { return };
+    let base = "
+        CREATE TYPE state AS ENUM ('new', 'done');
+        CREATE TYPE pair AS (a int, b int);
+        CREATE DOMAIN cost AS numeric(8,2);
+        CREATE FUNCTION twice(integer) RETURNS integer LANGUAGE sql IMMUTABLE RETURN $1 * 2;
+        CREATE TABLE item (id bigint NOT NULL, code text UNIQUE, state state);
+        CREATE TABLE lot (id bigint, item text);
+        CREATE TABLE day (at date) PARTITION BY RANGE (at);
+        CREATE TABLE sort (s state, h int) PARTITION BY LIST (s);
+        CREATE TABLE slot (h int) PARTITION BY HASH (h);";
+    let mut client = server.database("sides", "");
+    let mut side = |sql: &str| {
+        let clear = "DROP SCHEMA public CASCADE; CREATE SCHEMA public;";
+        let all = format!("SET client_min_messages = error; {clear} {base} {sql}");
+        client.batch_execute(&all).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+        read(&mut client).unwrap()
+    };
+    let fork = side("");
+    let new_result = "DROP FUNCTION twice; CREATE FUNCTION twice(integer) RETURNS bigint LANGUAGE sql IMMUTABLE RETURN $1 * 2";
+    let new_base = "DROP DOMAIN cost; CREATE DOMAIN cost AS numeric(12,3)";
+    let renamed = "ALTER TYPE state RENAME VALUE 'new' TO 'fresh'";
+    let key = "ALTER TABLE lot ADD FOREIGN KEY (item) REFERENCES item (code)";
+    let day = |name: &str, from: &str, to: &str| {
+        format!("CREATE TABLE {name} PARTITION OF day FOR VALUES FROM ('{from}') TO ('{to}')")
+    };
+    let (january, february) = (day("d1", "2024-01-01", "2024-02-01"), day("d2", "2024-02-01", "2024-03-01"));
+    let overlapping = day("d3", "2024-01-31", "2024-02-02");
+    let slot = |of: u32, at: u32| {
+        format!("CREATE TABLE s{of}{at} PARTITION OF slot FOR VALUES WITH (MODULUS {of}, REMAINDER {at})")
+    };
+    let collide: &[(&str, &str)] = &[
+        ("CREATE TABLE one PARTITION OF day DEFAULT", "CREATE TABLE two PARTITION OF day DEFAULT"),
+        (&january, &overlapping),
+        (
+            "CREATE TABLE l1 PARTITION OF sort FOR VALUES IN ('new', 'done')",
+            "CREATE TABLE l2 PARTITION OF sort FOR VALUES IN ('done')",
+        ),
+        (&slot(2, 1), &slot(4, 3)),
+        ("ALTER TABLE item ALTER id DROP NOT NULL", "ALTER TABLE item ADD PRIMARY KEY (id)"),
+        (new_result, "CREATE VIEW two AS SELECT twice(1)"),
+        (new_result, "ALTER TABLE lot ALTER id SET DEFAULT twice(1)"),
+        (new_result, "CREATE FUNCTION more() RETURNS integer LANGUAGE sql RETURN twice(2)"),
+        ("ALTER TABLE item SET UNLOGGED", key),
+        (new_base, "ALTER TABLE lot ADD price cost"),
+        (new_base, "ALTER TABLE lot ALTER id SET DEFAULT 1::cost"),
+        ("ALTER TYPE pair ALTER ATTRIBUTE a TYPE bigint", "ALTER TABLE lot ADD pair pair"),
+        (renamed, "ALTER TABLE item ALTER state SET DEFAULT 'new'"),
+        (renamed, "ALTER TABLE item ADD CHECK (state <> 'new')"),
+        (renamed, "CREATE TABLE l1 PARTITION OF sort FOR VALUES IN ('new')"),
+    ];
+    for (mine, theirs) in collide {
+        let (mine, theirs) = (side(mine), side(theirs));
+        let found = three_way(&fork, &mine, &theirs);
+        assert!(!found.conflicts.is_empty(), "no conflict: {}", summary(&found));
+        assert_mirrored(&found, &three_way(&fork, &theirs, &mine), &summary(&found));
+    }
+    let fit: &[(&str, &str)] = &[
+        (&january, &february),
+        (&january, "CREATE TABLE rest PARTITION OF day DEFAULT"),
+        (
+            "CREATE TABLE l1 PARTITION OF sort FOR VALUES IN ('new')",
+            "CREATE TABLE l2 PARTITION OF sort FOR VALUES IN ('done', NULL)",
+        ),
+        (&slot(2, 1), &slot(4, 2)),
+        (new_result, "CREATE VIEW codes AS SELECT code FROM item"),
+        ("ALTER TABLE lot SET UNLOGGED", key),
+        (renamed, "ALTER TABLE item ALTER state SET DEFAULT 'done'; ALTER TABLE lot ADD state state"),
+        (
+            "CREATE OR REPLACE FUNCTION twice(integer) RETURNS integer LANGUAGE sql IMMUTABLE RETURN $1 + $1",
+            "CREATE VIEW two AS SELECT twice(1)",
+        ),
+    ];
+    for (mine, theirs) in fit {
+        let found = three_way(&fork, &side(mine), &side(theirs));
+        assert!(found.conflicts.is_empty(), "{mine} and {theirs}: {}", summary(&found));
+    }
+}
+
 /// Statements that the base takes, each by itself.
 const EDITS: &[&str] = &[
     "ALTER TABLE item ADD mine int",

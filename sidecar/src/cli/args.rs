@@ -135,6 +135,7 @@ EXAMPLES:
     offshoot diff git:main HEAD             the schema files of two commits; offshoot.toml names them
     offshoot diff --three-way               what this branch and its parent each changed since they parted
     offshoot diff --measure main            what the way from main to here costs with main's data
+    offshoot diff --measure --script split.sql    what a migration of your own costs, on the parent's data
     offshoot diff --rows                    which rows this branch changed")]
     Diff(DiffArgs),
     /// Write schemas to files.
@@ -267,7 +268,7 @@ pub(super) struct DiffArgs {
     #[arg(long)]
     pub(super) online: bool,
     /// Take one thing for the same under another name, as in 'table public.old -> new'; may be given several times.
-    #[arg(long, value_name = "RENAME", conflicts_with_all = ["rows", "three_way"])]
+    #[arg(long, value_name = "RENAME", allow_hyphen_values = true, conflicts_with_all = ["rows", "three_way"])]
     pub(super) rename: Vec<String>,
     /// Take for renames what the lines `-- offshoot:rename table public.old -> new` of a file say.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["rows", "three_way"])]
@@ -281,18 +282,22 @@ pub(super) struct DiffArgs {
     /// Print one line an object.
     #[arg(long, conflicts_with = "json")]
     pub(super) stat: bool,
-    /// Run the plan on a throwaway copy of branch A with all its data, and show what it costs.
+    /// Run the plan on a throwaway copy of A, a branch, BRANCH@fork or BRANCH@SNAPSHOT, with all its data, and show what it costs.
     #[arg(long, conflicts_with_all = ["sql", "stat", "rows"])]
     pub(super) measure: bool,
+    /// In place of a plan measure the statements of FILE, such as a migration that also fills columns.
+    #[arg(long, value_name = "FILE", requires = "measure",
+          conflicts_with_all = ["to", "from_fork", "online", "rename", "renames", "count", "exit_code"])]
+    pub(super) script: Option<PathBuf>,
     /// Show which rows branch B changed since it was made, or has in another state than branch A; of each table N of each kind.
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "5", require_equals = true,
           conflicts_with_all = ["sql", "stat", "online"])]
     pub(super) rows: Option<u32>,
     /// Show what branch A, by default this worktree's, changed since it was made, whatever its parent did meanwhile.
-    #[arg(long, conflicts_with_all = ["to", "rows", "three_way", "measure"])]
+    #[arg(long, conflicts_with_all = ["to", "rows", "three_way"])]
     pub(super) from_fork: bool,
     /// Show what branch A, by default this worktree's, and its parent changed since A was made, and what of it collides.
-    #[arg(long, conflicts_with_all = ["to", "sql", "markdown", "stat", "online", "rows", "measure"])]
+    #[arg(long, conflicts_with_all = ["to", "sql", "online", "rows", "measure"])]
     pub(super) three_way: bool,
     /// Exit with 1 if anything differs.
     #[arg(long)]

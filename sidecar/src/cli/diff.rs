@@ -10,7 +10,9 @@ mod json;
 mod lines;
 mod markdown;
 mod measure;
+mod migration;
 mod options;
+mod parent;
 mod reading;
 mod rows;
 mod script;
@@ -35,15 +37,23 @@ pub(super) fn run(args: &DiffArgs, output: Output) -> Result<u8> {
     if args.three_way {
         return three_way::run(args, output);
     }
+    if let Some(file) = &args.script {
+        return migration::run(args, file, output);
+    }
     let mut sides = Sides::new(output);
     let (from, to) = if args.from_fork {
         sides.fork_pair(args.from.as_deref())?
     } else {
         sides.pair(args.from.as_deref(), args.to.as_deref())?
     };
+    let fork = sides.fork_of_child(&from, &to)?;
     let measured = measured_branch(&from, args.measure)?;
     let (from, to) = reading::both(from, to, output)?;
-    let mut comparison = Comparison::new(from, to, &options::of(args)?)?;
+    let options = options::of(args)?;
+    let mut comparison = Comparison::new(from, to, &options)?;
+    if let Some(fork) = fork {
+        comparison.since(&reading::one(fork, output)?, &options);
+    }
     if let Some(branch) = measured {
         comparison.measured = Some(measure::run(&branch, &comparison.plan, output)?);
     }
@@ -73,11 +83,15 @@ fn measured_branch(from: &Side, wanted: bool) -> Result<Option<String>> {
     match from {
         _ if !wanted => Ok(None),
         Side::Branch(address) => Ok(Some(address.branch.clone())),
+        Side::Fork(..) | Side::Snapshot(..) => Ok(Some(from.name())),
         other => Err(Failure::user(format!(
             "{} is no database branch, so a plan cannot be measured on it",
             other.name()
         ))
-        .hint("The first side has to be one: `offshoot diff --measure main schema.sql`.")),
+        .hint(
+            "The first side has to be one: `offshoot diff --measure main schema.sql`; a migration is measured by \
+             `offshoot diff --measure --script FILE`.",
+        )),
     }
 }
 

@@ -14,35 +14,47 @@ use offshoot_protocol::measure::{
 };
 use offshoot_schema::plan::{Part, SETTINGS, Step};
 use offshoot_schema::{Plan, PlanOptions};
+use offshoot_storage::BranchId;
 
 use super::server::Call;
 use super::throwaway::Throwaway;
-use super::{Engine, branches, schema};
+use super::{Engine, branches, schema, snapshots};
 use crate::failure::{Failure, Result, chain};
 use session::{Refusal, Session};
 
 /// Steps of one answer; a message has an end.
 const MOST_STEPS: usize = 2000;
+/// What people are told.
+const WHAT: &str = "making a throwaway copy of the branch";
 
 /// `schema/measure`.
 pub(super) async fn measure(engine: &Arc<Engine>, params: MeasureParams, call: &Call) -> Result<Measured> {
-    let id = branches::named(engine, &params.branch).await?;
+    let id = data_of(engine, &params.branch).await?;
     let plan = plan_of(engine, &params, call).await?;
     let steps = plan.steps().count();
     if steps > MOST_STEPS {
         let text = format!("the plan has {steps} steps, and at most {MOST_STEPS} can be measured");
         return Err(Failure::user(text).hint("Measure it in parts, with SQL files or branches in between."));
     }
-    let (throwaway, socket) = call.while_wanted(Throwaway::awake(engine, id, call)).await?;
+    let (throwaway, socket) = call.while_wanted(Throwaway::awake(engine, id, WHAT, call)).await?;
     let reporter = call.clone();
     // Whoever gives up leaves the work behind; it ends as its Postgres goes.
-    let work = engine.blocking(move |engine| run(engine, &socket, &plan, &reporter));
+    let settings = if params.script { &[][..] } else { SETTINGS };
+    let work = engine.blocking(move |engine| run(engine, &socket, &plan, settings, &reporter));
     let outcome = call.while_wanted(work).await;
     call.progress("removing the throwaway", 0, None);
     let removed = throwaway.remove().await;
     let measured = outcome?;
     removed?;
     Ok(measured)
+}
+
+/// The branch, or the snapshot `B@NAME` or `B@fork`, of which a throwaway is made.
+async fn data_of(engine: &Arc<Engine>, name: &str) -> Result<BranchId> {
+    match branches::named(engine, name).await {
+        Err(failure) => snapshots::parent(engine, name).await?.ok_or(failure),
+        found => found,
+    }
 }
 
 async fn plan_of(engine: &Arc<Engine>, params: &MeasureParams, call: &Call) -> Result<Plan> {
@@ -77,8 +89,8 @@ fn read_plan(path: &Path) -> Result<Plan> {
 }
 
 /// Runs the plan where nothing is lost by it. Blocks.
-fn run(engine: &Engine, socket: &Path, plan: &Plan, call: &Call) -> Result<Measured> {
-    let session = Session::open(engine, socket, SETTINGS)?;
+fn run(engine: &Engine, socket: &Path, plan: &Plan, settings: &[&str], call: &Call) -> Result<Measured> {
+    let session = Session::open(engine, socket, settings)?;
     let total = plan.steps().count() as u64;
     let mut run = Run { session, measured: Measured::default(), done: 0, total, call };
     for (number, part) in plan.parts.iter().enumerate() {

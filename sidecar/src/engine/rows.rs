@@ -193,6 +193,8 @@ fn described(pair: &Pair, outcome: Outcome, sample: Vec<offshoot_protocol::measu
         deleted: outcome.deleted,
         pages: outcome.pages,
         whole: outcome.whole,
+        new_columns: outcome.new_columns,
+        gone_columns: outcome.gone_columns,
         incomplete: outcome.incomplete,
         sample,
     }

@@ -166,7 +166,7 @@ async fn supervise(
     engine.binding.close().await;
     let _ = task.await;
     presence.remove();
-    throwaway::sweep(&engine).await;
+    throwaway::close(&engine).await;
     engine.blocking(|engine| Ok(engine.store.close()?)).await?;
     tracing::info!("the engine ended");
     Ok(())

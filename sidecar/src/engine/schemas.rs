@@ -405,7 +405,7 @@ mod tests {
         assert!(schemas.inherit(B, Birth { begun: early, ..birth }).is_none(), "seen only after the birth");
         look(&schemas, A, seen("2", Some(1)));
         assert!(schemas.inherit(B, birth).is_none(), "something happened after the birth");
-        schemas.born(B, A, Instant::now());
+        schemas.born(B, A, early);
         assert!(schemas.at_birth(B).is_none(), "seen only after the birth");
         schemas.wakes(B);
         assert!(schemas.birth(B).is_none());

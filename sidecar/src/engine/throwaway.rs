@@ -18,6 +18,9 @@ use crate::failure::{Failure, Result, chain};
 const MOST: usize = 2;
 static ROOM: Semaphore = Semaphore::const_new(MOST);
 
+/// How long jobs may take to notice that their throwaway is gone.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
+
 const CONNECT_PATIENCE: Duration = Duration::from_secs(15);
 
 /// A branch that goes with this value.
@@ -31,17 +34,18 @@ pub(super) struct Throwaway {
 impl Throwaway {
     /// A throwaway of `parent` as it is now, awake, and where its Postgres listens.
     ///
-    /// May be given up anywhere: nothing of it stays then.
+    /// `what` is told as progress. May be given up anywhere: nothing of it stays then.
     pub(super) async fn awake(
         engine: &Arc<Engine>,
         parent: BranchId,
+        what: &str,
         call: &Call,
     ) -> Result<(Self, PathBuf)> {
         if ROOM.available_permits() == 0 {
             call.progress("waiting for others who measure", 0, None);
         }
         let place = ROOM.acquire().await.map_err(|_| stopping())?;
-        call.progress("making a throwaway copy of the branch", 0, None);
+        call.progress(what, 0, None);
         let turn = engine.computes.turn(parent).await;
         engine
             .blocking(move |engine| {
@@ -104,6 +108,19 @@ pub(super) async fn sweep(engine: &Arc<Engine>) {
     if let Err(failure) = swept.await {
         tracing::error!(error = %failure, "throwaways of an earlier engine are left");
     }
+}
+
+/// Removes all that there are and lets nobody make another: the engine stops.
+pub(super) async fn close(engine: &Arc<Engine>) {
+    // Ends the jobs that are at work.
+    sweep(engine).await;
+    // One may have been in the making, and been made after that look.
+    match tokio::time::timeout(CLOSE_PATIENCE, ROOM.acquire_many(MOST as u32)).await {
+        Ok(Ok(places)) => places.forget(),
+        Ok(Err(_)) => {}
+        Err(_) => tracing::warn!("a job with a throwaway does not end"),
+    }
+    sweep(engine).await;
 }
 
 /// Connects to a server of ours, as the owner of the store. `options` outrank what the branch sets for its database and

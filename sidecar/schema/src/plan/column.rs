@@ -250,7 +250,12 @@ fn identity(
 ) -> Vec<String> {
     let Some(now) = new.text("identity") else { return Vec::new() };
     let Some(before) = old.text("identity") else {
-        return vec![format!("{alter} ADD GENERATED {now} AS IDENTITY{}", sequence::identity_options(new))];
+        let mut statements =
+            vec![format!("{alter} ADD GENERATED {now} AS IDENTITY{}", sequence::identity_options(new))];
+        if let Some(sequence) = new.text("sequence_name").filter(|_| id.owner().kind == Kind::Table) {
+            statements.push(super::extra::advance(sequence, new, id));
+        }
+        return statements;
     };
     let mut statements = Vec::new();
     if before != now && names.contains("identity") {
@@ -259,7 +264,9 @@ fn identity(
     let changes = |name: &String| {
         name.starts_with("sequence_") && !matches!(name.as_str(), "sequence_name" | "sequence_type")
     };
-    if names.iter().any(changes) {
+    // With another type Postgres takes a sequence that counts down for one that counts up.
+    let turned = names.contains("sequence_type") && super::extra::is_falling(new);
+    if turned || names.iter().any(changes) {
         let sequence = old.text("sequence_name").unwrap_or_default();
         statements.push(super::extra::alter_sequence(sequence, old, new, false));
     }
@@ -270,6 +277,23 @@ fn identity(
         statements.push(format!("ALTER SEQUENCE {old} RENAME TO {bare}"));
     }
     statements
+}
+
+/// Takes a sequence that is new past the values of a column that is not, and gets its default from it.
+pub(super) fn advance(fates: &Fates<'_>, default: &FactId) -> Option<String> {
+    let column = default.of.as_ref().filter(|column| column.owner().kind == Kind::Table)?;
+    let number = ["smallint", "integer", "bigint"];
+    let counts = |fact: Option<&Fact>| {
+        fact.and_then(|fact| fact.text("type")).is_some_and(|name| number.contains(&name))
+    };
+    if fates.is_created(column) || !counts(fates.to.get(column)) {
+        return None;
+    }
+    let fact = fates.to.get(default).filter(|fact| {
+        fact.text("expression").is_some_and(|expression| expression.starts_with("nextval("))
+    })?;
+    let sequence = fact.references.iter().find(|id| id.kind == Kind::Sequence && fates.is_created(id))?;
+    Some(super::extra::advance(&sequence.sql(), fates.to.get(sequence)?, column))
 }
 
 /// A sequence's name without the schema, which is that of its table.

@@ -19,9 +19,30 @@ pub(super) fn sequence(id: &FactId, old: &Fact, new: &Fact, names: &BTreeSet<Str
     statements
 }
 
+/// Whether a sequence counts down.
+pub(super) fn is_falling(fact: &Fact) -> bool {
+    fact.text("sequence_increment").is_some_and(|increment| increment.starts_with('-'))
+}
+
+/// The statement that takes a new sequence past the values that a column has already, so that inserts do not meet them.
+pub(super) fn advance(sequence: &str, fact: &Fact, column: &FactId) -> String {
+    let (least, most) = limits(fact);
+    let (farthest, within) = if is_falling(fact) {
+        ("min", format!("BETWEEN {least} AND last_value"))
+    } else {
+        ("max", format!("BETWEEN last_value AND {most}"))
+    };
+    let (name, table, literal) = (sql::quote(&column.name), column.owner().sql(), sql::literal(sequence));
+    format!(
+        "SELECT pg_catalog.setval({literal}, used.value)\n\
+         FROM (SELECT {farthest}({name})::bigint AS value FROM {table}) AS used, {sequence}\n\
+         WHERE used.value {within}"
+    )
+}
+
 /// Where a sequence may go: its least and greatest value.
 fn limits(fact: &Fact) -> (i64, i64) {
-    let down = fact.text("sequence_increment").is_some_and(|increment| increment.starts_with('-'));
+    let down = is_falling(fact);
     let (low, high) = match fact.text("sequence_type") {
         Some("smallint") => (i64::from(i16::MIN), i64::from(i16::MAX)),
         Some("integer") => (i64::from(i32::MIN), i64::from(i32::MAX)),
@@ -37,9 +58,20 @@ fn limits(fact: &Fact) -> (i64, i64) {
 pub(super) fn alter_sequence(sequence: &str, old: &Fact, new: &Fact, retype: bool) -> String {
     let as_type =
         if retype { format!(" AS {}", new.text("sequence_type").unwrap_or("bigint")) } else { String::new() };
-    let text = format!("ALTER SEQUENCE {sequence}{as_type} {}", render::options(new).join(" "));
     let (old_least, old_most) = limits(old);
     let (least, most) = limits(new);
+    let mut options = render::options(new);
+    if is_falling(old) != is_falling(new) || old.text("sequence_type") != new.text("sequence_type") {
+        // What Postgres takes for the usual limits then depends on the old ones, too.
+        for option in &mut options {
+            match option.as_str() {
+                "NO MINVALUE" => *option = format!("MINVALUE {least}"),
+                "NO MAXVALUE" => *option = format!("MAXVALUE {most}"),
+                _ => {}
+            }
+        }
+    }
+    let text = format!("ALTER SEQUENCE {sequence}{as_type} {}", options.join(" "));
     if least <= old_least && most >= old_most {
         return text;
     }

@@ -39,7 +39,7 @@ pub(super) fn is_outward(attribute: &str) -> bool {
 }
 
 /// Comments and security labels.
-pub(super) fn is_note(attribute: &str) -> bool {
+pub(crate) fn is_note(attribute: &str) -> bool {
     let last = attribute.split_once(' ').map_or(attribute, |(_, rest)| rest);
     attribute == "comment" || last == "comment" || attribute.starts_with("label ")
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::fate::Fate;
 use super::nodes::{Act, Node, Nodes};
-use super::{Action, Part, Plan, PlanOptions, Step, alter, column, hazard, implied, online};
+use super::{Action, Part, Plan, PlanOptions, Step, alter, column, hazard, implied, lock, online, schedule};
 use crate::fact::{Fact, FactId};
 use crate::kind::Kind;
 use crate::object::Object;
@@ -15,31 +15,39 @@ use crate::sql;
 /// The plan of steps in this order.
 pub(super) fn plan(nodes: &Nodes<'_>, order: &[usize], options: &PlanOptions) -> Plan {
     let folded = folded(nodes, order);
-    let mut first = Vec::new();
-    let mut parts: Vec<Part> = Vec::new();
-    let mut last = Vec::new();
+    let (mut first, mut last, mut forms) = (Vec::new(), Vec::new(), Vec::new());
     for at in order {
         let node = &nodes.steps[*at];
-        let Some(step) = step(nodes, node, &folded) else { continue };
+        let step = step(nodes, node, &folded);
         // A new label can only be used once the transaction that made it is over.
         let names = nodes.fates.get(&node.id);
-        if matches!((node.act, names), (Act::Alter, Some(Fate::Alter(names))) if names.contains("labels")) {
-            first.push(step);
-            continue;
-        }
-        let form = if options.online { online::form(&nodes.fates, node, step) } else { step.into() };
-        last.extend(form.later);
-        for (transactional, step) in form.steps {
-            match parts.last_mut().filter(|part| part.transactional == transactional) {
-                Some(part) => part.steps.push(step),
-                None => parts.push(Part { transactional, steps: vec![step] }),
+        let labels =
+            matches!((node.act, names), (Act::Alter, Some(Fate::Alter(names))) if names.contains("labels"));
+        forms.push(match step {
+            Some(step) if labels => {
+                first.push(step);
+                Vec::new()
             }
+            Some(step) if options.online => {
+                let form = online::form(&nodes.fates, node, step);
+                last.extend(form.later);
+                form.steps
+            }
+            Some(step) => vec![(true, step)],
+            None => Vec::new(),
+        });
+    }
+    let parts = schedule::parts(nodes, order, &folded, forms, !options.renames.is_empty());
+    let alone = |steps| Part { transactional: false, steps };
+    let mut joined: Vec<Part> = Vec::new();
+    for part in std::iter::once(alone(first)).chain(parts).chain([alone(last)]) {
+        match joined.last_mut() {
+            _ if part.steps.is_empty() => {}
+            Some(before) if before.transactional == part.transactional => before.steps.extend(part.steps),
+            _ => joined.push(part),
         }
     }
-    parts.insert(0, Part { transactional: false, steps: first });
-    parts.push(Part { transactional: false, steps: last });
-    parts.retain(|part| !part.steps.is_empty());
-    Plan { parts, unplanned: implied::own_for_good(&nodes.fates) }
+    Plan { parts: joined, unplanned: implied::own_for_good(&nodes.fates) }
 }
 
 /// The defaults, constraints and inheritances that the statement that makes their table or column can say.
@@ -112,14 +120,19 @@ fn step(nodes: &Nodes<'_>, node: &Node, folded: &BTreeSet<Arc<FactId>>) -> Optio
     if statements.is_empty() {
         return None;
     }
+    let mut statements = statements;
+    if id.kind == Kind::Default && matches!(node.act, Act::Create | Act::Alter) {
+        statements.extend(column::advance(fates, id));
+    }
     let statements = if id.kind.is_routine() {
         statements
     } else {
         statements.iter().map(|statement| sql::keep_array_casts(statement)).collect()
     };
     let (hazards, lock) = hazard::of(fates, node, &statements);
+    let others = lock::others(fates, node, &statements);
     let what = id.to_string();
-    Some(Step { object: Object::of(id), what, action, statements, hazards, lock })
+    Some(Step { object: Object::of(id), what, action, statements, hazards, lock, others })
 }
 
 /// The name of a type that makes room for its successor.

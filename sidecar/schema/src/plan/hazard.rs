@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::fate::{Fate, Fates};
+use super::lock::{self, Lock};
 use super::nodes::{Act, Node};
 use crate::fact::FactId;
 use crate::kind::Kind;
@@ -24,6 +25,8 @@ pub enum HazardKind {
     MayFail,
     /// Someone gains or loses a right.
     ChangesPrivileges,
+    /// Something is dropped and made again, but not in one transaction.
+    GoneMeanwhile,
 }
 
 /// A danger of a step.
@@ -44,32 +47,10 @@ impl std::fmt::Display for Hazard {
             HazardKind::BuildsIndex => "BUILDS INDEX",
             HazardKind::MayFail => "MAY FAIL",
             HazardKind::ChangesPrivileges => "CHANGES PRIVILEGES",
+            HazardKind::GoneMeanwhile => "GONE MEANWHILE",
         };
         write!(out, "{title}: {}", self.message)
     }
-}
-
-/// Table locks of Postgres that matter to others, from weak to strong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum LockLevel {
-    /// `SHARE UPDATE EXCLUSIVE`: others read and write.
-    ShareUpdateExclusive,
-    /// `SHARE`: others read only.
-    Share,
-    /// `SHARE ROW EXCLUSIVE`: others read only.
-    ShareRowExclusive,
-    /// `ACCESS EXCLUSIVE`: others wait.
-    AccessExclusive,
-}
-
-/// A lock that a step takes; it is held to the end of the transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lock {
-    /// How strong.
-    pub level: LockLevel,
-    /// Whether the step itself is done in a moment, whatever the size of the table.
-    pub brief: bool,
 }
 
 /// The dangers of a step and its strongest lock.
@@ -97,11 +78,34 @@ pub(super) fn of(fates: &Fates<'_>, node: &Node, statements: &[String]) -> (Vec<
     if id.kind == Kind::Grant && !fates.is_created(id.owner()) && !fates.is_dropped(id.owner()) {
         add(HazardKind::ChangesPrivileges, format!("what {} may do with {} changes", id.name, id.owner()));
     }
+    let advanced = statements.iter().any(|text| text.starts_with("SELECT pg_catalog.setval("));
+    if let Some(column) = id_of_column(id).filter(|column| advanced && !leads_a_key(fates, column)) {
+        let (table, column) = (column.owner().sql(), column.sql());
+        let message = format!("all rows of {table} are looked through for how far the values of {column} go");
+        hazards.push(Hazard { kind: HazardKind::ScansTable, message });
+    }
     let slow = hazards.iter().any(|hazard| {
         matches!(hazard.kind, HazardKind::RewritesTable | HazardKind::ScansTable | HazardKind::BuildsIndex)
     });
-    let lock = lock_level(fates, node, statements).map(|level| Lock { level, brief: !slow });
+    let lock = lock::level(fates, node, statements).map(|level| Lock { level, brief: !slow });
     (hazards, lock)
+}
+
+/// The column that it is, or is the default of.
+fn id_of_column(id: &FactId) -> Option<&FactId> {
+    match id.kind {
+        Kind::Column => Some(id),
+        Kind::Default => id.of.as_deref(),
+        _ => None,
+    }
+}
+
+/// Whether there is a key that begins with this column, so that its least and greatest value are found at once.
+fn leads_a_key(fates: &Fates<'_>, column: &FactId) -> bool {
+    let constraints = fates.from.parts_of_kind(column.owner(), Kind::Constraint);
+    constraints
+        .iter()
+        .any(|(id, fact)| fact.list("columns").first() == Some(&column.name) && !fates.is_dropped(id))
 }
 
 fn loss(fates: &Fates<'_>, id: &FactId) -> Option<String> {
@@ -119,6 +123,12 @@ fn loss(fates: &Fates<'_>, id: &FactId) -> Option<String> {
     }
 }
 
+/// Precision and scale of `numeric(12,2)`.
+fn digits(name: &str) -> Option<(u32, i32)> {
+    let (precision, scale) = name.strip_prefix("numeric(")?.strip_suffix(')')?.split_once(',')?;
+    Some((precision.parse().ok()?, scale.parse().ok()?))
+}
+
 fn is_new(fates: &Fates<'_>, id: &FactId) -> bool {
     fates.is_created(id.root())
 }
@@ -133,7 +143,8 @@ fn creating(fates: &Fates<'_>, id: &FactId, add: &mut dyn FnMut(HazardKind, Stri
         Kind::Column if id.owner().kind == Kind::Table => {
             let default = FactId::part(std::sync::Arc::new(id.clone()), Kind::Default, "");
             let default = fates.to.get(&default).and_then(|default| default.text("expression"));
-            if fact.text("generated") == Some("STORED") || fact.text("identity").is_some() {
+            let moved = fates.swapped.contains(id);
+            if moved || fact.text("generated") == Some("STORED") || fact.text("identity").is_some() {
                 add(HazardKind::RewritesTable, format!("{table} is written anew to fill {}", id.sql()));
                 if fact.is("not_null") && fact.text("generated").is_some() {
                     add(
@@ -149,7 +160,7 @@ fn creating(fates: &Fates<'_>, id: &FactId, add: &mut dyn FnMut(HazardKind, Stri
             } else if fact.is("not_null") && default.is_none() {
                 add(
                     HazardKind::MayFail,
-                    format!("it fails if {table} has rows: {} has neither default nor null", id.sql()),
+                    format!("it fails if {table} has rows: {} has no default and may not be null", id.sql()),
                 );
             }
         }
@@ -219,53 +230,20 @@ fn altering(fates: &Fates<'_>, id: &FactId, statements: &[String], add: &mut dyn
     }
 }
 
-/// Whether the bytes of the old type are those of the new one.
+/// Whether the bytes of the old type are those of the new one, and all of its values fit: Postgres then looks at no row.
 fn is_relabel(old: Option<&str>, new: Option<&str>) -> bool {
     let length = |name: &str| {
         name.strip_prefix("character varying(")
             .and_then(|rest| rest.trim_end_matches(')').parse::<u32>().ok())
     };
     let (Some(old), Some(new)) = (old, new) else { return false };
+    if let (Some((old, scale)), true) = (digits(old), new.starts_with("numeric")) {
+        return new == "numeric" || digits(new).is_some_and(|(new, same)| new >= old && same == scale);
+    }
     let varying = old.starts_with("character varying") || old == "text";
     match (length(old), length(new)) {
         (Some(old), Some(new)) => new >= old,
         (_, None) => varying && (new == "text" || new == "character varying"),
         (None, Some(_)) => false,
-    }
-}
-
-fn lock_level(fates: &Fates<'_>, node: &Node, statements: &[String]) -> Option<LockLevel> {
-    let root = node.id.root();
-    let table = matches!(root.kind, Kind::Table | Kind::ForeignTable | Kind::MaterializedView | Kind::View);
-    if !table || fates.is_created(root) && node.act != Act::Drop || node.id.kind == Kind::Grant {
-        return None;
-    }
-    statements.iter().map(|statement| level_of(statement)).max()
-}
-
-/// The lock that a statement takes on the table that it is about, as the documentation of Postgres says for `ALTER TABLE`.
-fn level_of(statement: &str) -> LockLevel {
-    let has = |word: &str| statement.contains(word);
-    let begins = |words: &[&str]| words.iter().any(|word| statement.starts_with(word));
-    let alters = statement.starts_with("ALTER TABLE ");
-    let weak = has(" CONCURRENTLY")
-        || alters && (has(" VALIDATE CONSTRAINT ") || has(" CLUSTER ON ") || has(" SET WITHOUT CLUSTER"))
-        || begins(&["COMMENT ", "SECURITY LABEL ", "ALTER PUBLICATION ", "CREATE STATISTICS "])
-        || alters && has(" SET STATISTICS ")
-        || alters && (has(" SET (") || has(" RESET ("))
-        || statement.starts_with("ALTER INDEX ") && has(" RENAME TO ");
-    let triggers =
-        [" ENABLE TRIGGER ", " DISABLE TRIGGER ", " ENABLE ALWAYS TRIGGER ", " ENABLE REPLICA TRIGGER "];
-    if weak {
-        LockLevel::ShareUpdateExclusive
-    } else if begins(&["CREATE INDEX", "CREATE UNIQUE INDEX"]) {
-        LockLevel::Share
-    } else if begins(&["CREATE TRIGGER", "CREATE CONSTRAINT TRIGGER"])
-        || alters && has(" ADD CONSTRAINT ") && has(" FOREIGN KEY ")
-        || alters && triggers.iter().any(|word| has(word))
-    {
-        LockLevel::ShareRowExclusive
-    } else {
-        LockLevel::AccessExclusive
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::fate::{Fate, Fates};
+use super::fate::{Fate, Fates, is_outward};
 use super::graph::Graph;
 use super::{Plan, PlanOptions, convert, fold, implied, typed};
 use crate::fact::{FactId, Facts};
@@ -79,8 +79,19 @@ fn break_circle(circle: &[Node], fates: &mut Fates<'_>, explicit: &mut BTreeSet<
     if explicit.len() > count {
         return true;
     }
-    let is_data =
-        |id: &FactId| matches!(id.kind, Kind::Table | Kind::ForeignTable | Kind::Column | Kind::Sequence);
+    // Whose dropping loses what no plan brings back.
+    let is_data = |id: &FactId| {
+        matches!(
+            id.kind,
+            Kind::Table
+                | Kind::ForeignTable
+                | Kind::Column
+                | Kind::Sequence
+                | Kind::Schema
+                | Kind::Extension
+                | Kind::Role
+        )
+    };
     let alter = circle.iter().find(|node| node.act == Act::Alter && !is_data(&node.id));
     if let Some(node) = alter {
         let id = Arc::clone(&node.id);
@@ -315,11 +326,23 @@ impl<'a> Nodes<'a> {
             self.graph.edge(Some(at), drop);
             let of_rows = matches!(need.kind, Kind::Type | Kind::Domain)
                 && convert::is_converted(&self.fates, id.root());
-            if !of_rows {
+            // What is swept away goes after its successor came, which needs an extension in its new version.
+            let swept = self.steps[at].act == Act::Sweep && need.kind == Kind::Extension;
+            if !of_rows && !swept && !self.is_outward(&need) {
                 self.graph.edge(Some(at), alter);
+            }
+            if id.kind.is_routine() && self.steps[at].act == Act::Drop {
+                // A routine's name has those of its arguments' types in it.
+                let away = self.node(Act::Away, &need);
+                self.graph.edge(Some(at), away);
             }
             self.before_attributes(at, id, &need);
         }
+    }
+
+    /// Whether only what others cannot depend on changes, such as the owner or the comment.
+    fn is_outward(&self, id: &FactId) -> bool {
+        matches!(self.fates.get(id), Some(Fate::Alter(names)) if names.iter().all(|name| is_outward(name)))
     }
 
     /// A swapped type's old self goes last: after all that used it went or changed.
@@ -359,6 +382,8 @@ impl<'a> Nodes<'a> {
             let rank = root.kind as i32;
             let (phase, rank) = match node.act {
                 _ if root.kind == Kind::DefaultPrivilege => (9, rank),
+                // Columns late, so that a person can take over what they hold before they go.
+                Act::Drop if is_stored(&node.id) => (4, rank),
                 Act::Drop => (0, -(node.id.kind as i32)),
                 Act::Sweep => (5, rank),
                 _ => (1, rank),
@@ -367,6 +392,11 @@ impl<'a> Nodes<'a> {
         };
         self.steps.iter().map(key).collect()
     }
+}
+
+/// Whether it is a column of a table.
+fn is_stored(id: &FactId) -> bool {
+    id.kind == Kind::Column && id.owner().kind == Kind::Table
 }
 
 /// What has to be there for `id`: what it refers to, what it is part of, its schema.

@@ -3,7 +3,8 @@
 mod constraint;
 
 use super::fate::Fates;
-use super::hazard::{HazardKind, Lock, LockLevel};
+use super::hazard::HazardKind;
+use super::lock::{Lock, LockLevel};
 use super::nodes::{Act, Node};
 use super::{Action, Step};
 use crate::fact::FactId;
@@ -92,6 +93,7 @@ fn drop_partition(fates: &Fates<'_>, id: &FactId, mut step: Step) -> Form {
         return step.into();
     }
     detach.push_str(" CONCURRENTLY");
+    step.others.clear();
     Form { steps: vec![(false, step)], later: None }
 }
 
@@ -113,6 +115,7 @@ fn validate_later(fates: &Fates<'_>, node: &Node, mut step: Step) -> Form {
     later.statements =
         vec![format!("{} VALIDATE CONSTRAINT {}", name::alter(id.owner()), sql::quote(&id.name))];
     later.lock = WEAK;
+    later.others.clear();
     step.hazards.clear();
     step.lock = step.lock.map(|lock| Lock { brief: true, ..lock });
     Form { steps: vec![(true, step)], later: Some(later) }

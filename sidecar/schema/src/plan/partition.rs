@@ -41,6 +41,29 @@ impl Nodes<'_> {
             self.child_index_edges(&child, attach);
         }
         self.detach_edges();
+        self.lost_column_edges();
+    }
+
+    /// What gets a parent has the same columns, so that those that one of the two loses go before.
+    fn lost_column_edges(&mut self) {
+        let (from, to) = (self.fates.from, self.fates.to);
+        let is_link = |id: &FactId| {
+            matches!(id.kind, Kind::Attachment | Kind::Inheritance) && id.owner().kind.is_relation()
+        };
+        for (link, fact) in to.facts.iter().filter(|(id, _)| is_link(id) && self.fates.is_created(id)) {
+            let Some(child) = &link.of else { continue };
+            let (linked, made) = (self.create_of(link), self.create_of(child));
+            let partition = (link.kind == Kind::Attachment).then_some(child);
+            for table in fact.references.iter().chain(partition) {
+                for (column, _) in from.parts_of_kind(table, Kind::Column) {
+                    let gone = self.node(Act::Drop, column).filter(|_| to.get(column).is_none());
+                    self.graph.edge(gone, linked);
+                    if link.kind == Kind::Inheritance {
+                        self.graph.edge(gone, made);
+                    }
+                }
+            }
+        }
     }
 
     /// Foreign keys need an index that is whole, and hold on to every partition of what they refer to.
@@ -61,6 +84,16 @@ impl Nodes<'_> {
             let gone = self.drop_of(id);
             let tables: BTreeSet<Arc<FactId>> =
                 fact.references.iter().filter_map(|reference| reference.of.clone()).collect();
+            // The key that it refers to cannot go before it.
+            let own = self.node(Act::Drop, id);
+            for table in &tables {
+                for kind in [Kind::Constraint, Kind::Index] {
+                    for (key, _) in from.parts_of_kind(table, kind).iter().filter(|(_, fact)| !is_key(fact)) {
+                        let drop = self.node(Act::Drop, key);
+                        self.graph.edge(own, drop);
+                    }
+                }
+            }
             // Its own partitions, too: what is detached keeps a copy.
             for partition in
                 tables.iter().filter(|table| table.of.is_none()).flat_map(|table| below(&parts, table))

@@ -6,7 +6,7 @@ use crate::fact::{FactId, Facts};
 use crate::kind::Kind;
 use crate::render::name;
 use crate::sql;
-use crate::tokens::{Token, tokens};
+use crate::tokens::{Token, first, tokens};
 
 /// What begins the rest of a line that confirms a rename.
 const MARK: &str = "offshoot:rename";
@@ -68,13 +68,19 @@ const WORDS: &[(&str, Kind, usize)] = &[
 ];
 
 impl Renames {
-    /// Reads every line of SQL or of a diff that has `-- offshoot:rename KIND NAME -> NEW`; all else is passed over.
+    /// Reads every line of SQL or of a diff that has `-- offshoot:rename KIND NAME -> NEW`; all else is passed over, and so are
+    /// lines within literals, quoted names and block comments.
     ///
     /// # Errors
     /// [`RenameError`] with the first line that says `offshoot:rename` but cannot be understood.
     pub fn parse(text: &str) -> Result<Self, RenameError> {
         let mut list = Vec::new();
-        for (at, line) in text.lines().enumerate() {
+        let covered = if text.contains(MARK) { covered(text) } else { Vec::new() };
+        let is_covered = |line: &str| {
+            let start = line.as_ptr() as usize - text.as_ptr() as usize;
+            covered.iter().any(|range| range.contains(&start))
+        };
+        for (at, line) in text.lines().enumerate().filter(|(_, line)| !is_covered(line)) {
             let Some(rest) = line.trim_start_matches(['#', '-', ' ', '\t']).strip_prefix(MARK) else {
                 continue;
             };
@@ -248,6 +254,50 @@ pub(super) fn value_line(id: &FactId, old: &str, new: &str) -> (String, String) 
     let rename = Rename { word: "value".to_owned(), path, arguments: None, to: new.to_owned() };
     let (old, new) = (sql::literal(old), sql::literal(new));
     (format!("-- {MARK} {rename}"), format!("{} RENAME VALUE {old} TO {new}", name::alter(id)))
+}
+
+/// The pieces of SQL of several lines that are no statements: literals, quoted names, block comments, but for their first bytes.
+fn covered(text: &str) -> Vec<std::ops::Range<usize>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < text.len() {
+        let rest = &text[at..];
+        let end_of_line = rest.find('\n').unwrap_or(rest.len());
+        let begins_line = text[..at].rsplit('\n').next().is_some_and(|before| before.trim().is_empty());
+        let length = if rest.starts_with("--") || begins_line && rest.starts_with('#') {
+            end_of_line
+        } else if let Some(length) = block_comment(rest) {
+            length
+        } else {
+            first(rest)
+        };
+        if rest[..length].contains('\n') {
+            found.push(at + 1..at + length);
+        }
+        at += length.max(1);
+    }
+    found
+}
+
+/// The length of a comment in `/* */`, which can hold others.
+fn block_comment(rest: &str) -> Option<usize> {
+    if !rest.starts_with("/*") {
+        return None;
+    }
+    let (mut depth, mut at) = (0, 0);
+    while at < rest.len() {
+        let (step, change) = match rest.as_bytes().get(at..at + 2) {
+            Some(b"/*") => (2, 1),
+            Some(b"*/") => (2, -1),
+            _ => (1, 0),
+        };
+        at += step;
+        depth += change;
+        if depth == 0 {
+            return Some(at);
+        }
+    }
+    None
 }
 
 /// The name without arguments, unquoted.

@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Conflict, Side, conflict, shown};
 use crate::diff::Delta;
-use crate::fact::FactId;
+use crate::fact::{FactId, Facts};
 use crate::kind::Kind;
+use crate::plan;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Touch {
     Drops,
     ChangesType,
+    MakesAnew,
 }
 
 impl Touch {
@@ -18,12 +20,14 @@ impl Touch {
         match self {
             Self::Drops => "drops",
             Self::ChangesType => "changes the type of",
+            Self::MakesAnew => "makes anew",
         }
     }
 }
 
 /// Adds the changes of `others` that what `ours` does leaves without ground.
 pub(super) fn collisions(
+    fork: &Facts,
     ours: &Side<'_>,
     others: &Side<'_>,
     alike: &BTreeSet<&FactId>,
@@ -45,6 +49,13 @@ pub(super) fn collisions(
             _ => (),
         }
     }
+    // What others refer to newly, while it has to be dropped for its change.
+    let mut remade = plan::remade(fork, ours.facts);
+    remade.retain(|id| {
+        let changed = matches!(ours.deltas.get(id), Some(Delta::Changed(_)));
+        changed && !alike.contains(&**id) && !touched.contains_key(&**id) && !only_renames(fork, ours, id)
+    });
+    touched.extend(remade.iter().map(|id| (&**id, Touch::MakesAnew)));
     for (id, delta) in others.deltas.iter().filter(|(id, _)| !ours.deltas.contains_key(*id)) {
         if *delta == Delta::Removed {
             continue;
@@ -71,14 +82,26 @@ pub(super) fn collisions(
         {
             add(format!("{us} drops schema {schema}, {them} {does} {what}"));
         }
+        let had = fork.get(id).map(|fact| &fact.references);
         for reference in others.facts.get(id).into_iter().flat_map(|fact| &fact.references) {
             // What it is part of was looked at above.
-            if let Some(touch) = touched.get(&**reference).filter(|_| !reference.contains(id)) {
+            let known = had.is_some_and(|had| had.contains(reference));
+            let touch = touched.get(&**reference).filter(|touch| **touch != Touch::MakesAnew || !known);
+            if let Some(touch) = touch.filter(|_| !reference.contains(id)) {
                 add(format!("{us} {} {}, which {what} of {them} refers to", touch.verb(), shown(reference)));
             }
         }
     }
     generated(ours, others, conflicts);
+}
+
+/// Whether values of an enum only got other names.
+fn only_renames(fork: &Facts, ours: &Side<'_>, id: &FactId) -> bool {
+    let labels = |facts: &Facts| facts.get(id).map(|fact| fact.list("labels").to_vec()).unwrap_or_default();
+    let (old, new) = (labels(fork), labels(ours.facts));
+    // What both have keeps its place.
+    let keeps = |(at, label): (usize, &String)| new[at] == *label || !new.contains(label);
+    !old.is_empty() && old.len() == new.len() && old.iter().enumerate().all(keeps)
 }
 
 /// A column has a default, or is generated, or neither.

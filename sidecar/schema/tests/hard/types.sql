@@ -67,3 +67,9 @@ CREATE INDEX ti ON t (a oc); ALTER OPERATOR FAMILY fam USING btree ADD OPERATOR 
 CREATE COLLATION c1 (provider = icu, locale = 'de'); CREATE TABLE t (a text COLLATE c1); CREATE INDEX ti ON t (a COLLATE "C");
 -- to:
 CREATE COLLATION c1 (provider = icu, locale = 'und-u-ks-level2', deterministic = false); CREATE TABLE t (a text COLLATE c1, b text COLLATE "POSIX"); CREATE INDEX ti ON t (a); COMMENT ON COLLATION c1 IS 'col';
+-- pair: schema changes its comment and its owner while what is in it is made anew
+CREATE SCHEMA app; CREATE TYPE app.en AS ENUM ('a', 'b'); CREATE TYPE app.co AS (x int); CREATE TABLE app.t (e app.en, c app.co); CREATE TABLE app.p (id int, v text);
+COMMENT ON SCHEMA public IS 'old'; CREATE TYPE en AS ENUM ('a', 'b'); CREATE TABLE t (e en);
+-- to:
+CREATE SCHEMA app; CREATE TYPE app.en AS ENUM ('b'); CREATE TYPE app.co AS (x bigint, y int); CREATE TABLE app.t (e app.en, c app.co); CREATE TABLE app.p (id int, v text) PARTITION BY RANGE (id);
+CREATE TABLE app.p1 PARTITION OF app.p DEFAULT; COMMENT ON SCHEMA app IS 'x'; ALTER SCHEMA app OWNER TO reader; CREATE TYPE en AS ENUM ('b'); CREATE TABLE t (e en);

@@ -10,6 +10,7 @@ use offshoot_schema::{
     renames,
 };
 
+use super::parent::Parent;
 use super::reading::Read;
 use crate::cli::plain::plain;
 use crate::failure::Result;
@@ -29,6 +30,8 @@ pub(super) struct Comparison {
     pub(super) candidates: Vec<RenameCandidate>,
     /// What the plan costs, if that was tried.
     pub(super) measured: Option<Measured>,
+    /// What the first side did since the second left it, if it is its parent and that is known.
+    pub(super) parent: Option<Parent>,
 }
 
 /// An object that differs, with its text on both sides.
@@ -58,7 +61,7 @@ impl Comparison {
         explain_equal_texts(&from.facts, &to.facts, options.noise, &mut changes);
         let renamed = options.renames.lines();
         let candidates = renames(&from.facts, &to.facts);
-        Ok(Self { from, to, changes, plan, renamed, candidates, measured: None })
+        Ok(Self { from, to, changes, plan, renamed, candidates, measured: None, parent: None })
     }
 
     /// Whether anything differs. More or fewer objects of a kind that is not modelled are a difference too.

@@ -50,6 +50,12 @@ fn write(file: &Path, text: &str) -> Result<()> {
     if target.exists() && !target.is_file() {
         return fs::write(&target, text).map_err(|e| failed(&e));
     }
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        let (file, folder) = (file.display(), folder.display());
+        return Err(Failure::user(format!("cannot write {file}: there is no folder {folder}"))
+            .hint(format!("Make it first: `mkdir -p {folder}`.")));
+    }
     let mut name = target.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.tmp", std::process::id()));
     let draft: PathBuf = target.with_file_name(name);

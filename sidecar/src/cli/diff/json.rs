@@ -17,11 +17,14 @@ pub(super) fn document(comparison: &Comparison) -> Value {
     let steps: Vec<_> = parts
         .flat_map(|(at, part)| part.steps.iter().map(move |it| step(it, at, part.transactional)))
         .collect();
+    let (parent_changed, conflicts) = comparison.parent_values();
     json!({
         "version": VERSION,
         "from": side(from),
         "to": side(to),
         "different": comparison.is_different(),
+        "parentChanged": parent_changed,
+        "conflicts": conflicts,
         "changes": changes,
         "settings": SETTINGS,
         "steps": steps,

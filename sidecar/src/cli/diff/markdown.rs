@@ -18,6 +18,7 @@ use escape::{code, prose};
 /// Bytes of a comment. GitHub takes less than 65,536 characters; a byte is never more than one.
 const LIMIT_BYTES: usize = 65_000;
 const RISKS_BYTES: usize = 12_000;
+const CONFLICTS_BYTES: usize = 6_000;
 const OBJECTS_BYTES: usize = 14_000;
 const REMARKS_BYTES: usize = 4_000;
 const MEASURED_BYTES: usize = 8_000;
@@ -28,6 +29,14 @@ pub(super) fn comment(comparison: &Comparison) -> String {
     let mut out = format!("<!-- offshoot:diff v{} sha256={} -->\n", json::VERSION, digest(comparison));
     let (from, to) = (code(&comparison.from.name), code(&comparison.to.name));
     out.push_str(&format!("### Database diff: {to} ← {from}\n\n{}\n", verdict(comparison)));
+    if let Some(warning) = comparison.marked_warning() {
+        out.push_str(&format!("\n{warning}\n"));
+    }
+    let conflicts = comparison.conflict_items();
+    if !conflicts.is_empty() {
+        let heading = format!("\n#### Conflicts with {from}\n\n");
+        out.push_str(&(heading + &listed(&conflicts, CONFLICTS_BYTES)));
+    }
     let risks = risks(comparison);
     if !risks.is_empty() {
         out.push_str("\n#### Risks\n\n");
@@ -50,7 +59,16 @@ pub(super) fn comment(comparison: &Comparison) -> String {
 }
 
 fn digest(comparison: &Comparison) -> String {
-    let hash = Sha256::digest(json::document(comparison).to_string());
+    let mut text = json::document(comparison).to_string();
+    if let Some(measured) = &comparison.measured {
+        text.push_str(&measure::outcome(measured));
+    }
+    sha256(&text)
+}
+
+/// In hexadecimal.
+pub(super) fn sha256(text: &str) -> String {
+    let hash = Sha256::digest(text);
     hash.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
@@ -65,7 +83,18 @@ fn verdict(comparison: &Comparison) -> String {
         (HazardKind::MayFail, "may fail on existing rows"),
         (HazardKind::ChangesPrivileges, "changes privileges"),
     ];
-    let found: Vec<_> = words.iter().filter(|(kind, _)| has(*kind)).map(|(_, word)| *word).collect();
+    let expected = words.iter().filter(|(kind, _)| has(*kind));
+    let mut found: Vec<String> = comparison.conflict_words().into_iter().collect();
+    match &comparison.measured {
+        None => found.extend(expected.map(|(_, word)| (*word).to_owned())),
+        // What was tried takes the place of what may be.
+        Some(measured) if !measured.steps.is_empty() => {
+            found.push(measure::verdict(measured));
+            let seen = expected.filter(|(kind, _)| measure::was_seen(measured, *kind));
+            found.extend(seen.map(|(_, word)| (*word).to_owned()));
+        }
+        Some(_) => (),
+    }
     let summary = comparison.summary();
     match (found.is_empty(), comparison.changes.is_empty()) {
         (false, _) => format!("**Verdict: {}.** {summary}.", found.join(", ")),

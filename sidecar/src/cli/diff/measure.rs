@@ -21,6 +21,15 @@ const STRONG: [&str; 5] =
 
 /// Runs the plan on a throwaway of `branch`.
 pub(super) fn run(branch: &str, plan: &Plan, output: Output) -> Result<Measured> {
+    call(branch, plan, false, output)
+}
+
+/// As [`run`], for statements of a person.
+pub(super) fn script(branch: &str, plan: &Plan, output: Output) -> Result<Measured> {
+    call(branch, plan, true, output)
+}
+
+fn call(branch: &str, plan: &Plan, script: bool, output: Output) -> Result<Measured> {
     if plan.is_empty() {
         return Ok(Measured::default());
     }
@@ -28,8 +37,8 @@ pub(super) fn run(branch: &str, plan: &Plan, output: Output) -> Result<Measured>
     let text = serde_json::to_vec(plan).map_err(|e| Failure::internal(format!("write the plan: {e}")))?;
     let file = folder.write("plan.json", &text)?;
     let mut session = Session::open(output)?;
-    let params =
-        MeasureParams { branch: branch.to_owned(), to: None, plan: Some(absolute(&file)?), online: false };
+    let plan = Some(absolute(&file)?);
+    let params = MeasureParams { branch: branch.to_owned(), to: None, plan, online: false, script };
     call::long::<SchemaMeasure>(&mut session, &params, output.json)
 }
 
@@ -117,19 +126,34 @@ fn strongest(locks: &[MeasuredLock]) -> Vec<&MeasuredLock> {
 
 /// All of it, at the end of the document.
 pub(super) fn summary(comparison: &Comparison, output: Output) -> Option<String> {
-    let measured = comparison.measured.as_ref()?;
-    let mut lines = vec![format!(
-        "# measured on a throwaway of {}: {}",
-        one_line(&comparison.from.name),
-        whole(measured)
-    )];
+    Some(ending(comparison.measured.as_ref()?, &comparison.from.name, output))
+}
+
+/// The sums, and why it failed if it did.
+pub(super) fn ending(measured: &Measured, branch: &str, output: Output) -> String {
+    let mut lines = vec![format!("# measured on a throwaway of {}: {}", one_line(branch), whole(measured))];
     if let Some(failure) = &measured.failure {
         lines.extend(refusal(failure).iter().map(|line| output.bad(&format!("! failed: {line}"))));
     }
-    Some(lines.join("\n"))
+    lines.join("\n")
 }
 
-fn whole(measured: &Measured) -> String {
+/// What each step cost, two lines each.
+pub(super) fn lines(measured: &Measured) -> Vec<String> {
+    let steps = measured.steps.iter();
+    steps
+        .map(|step| format!("{}\n# measured: {}", one_line(&step.what), one_line(&words(step, &[]))))
+        .collect()
+}
+
+/// What each step cost, as items of a list.
+pub(super) fn items(measured: &Measured) -> Vec<String> {
+    let item = |step: &MeasuredStep| format!("- {}: {}", code(&step.what), prose(&words(step, &[])));
+    measured.steps.iter().map(item).collect()
+}
+
+/// The sums.
+pub(super) fn whole(measured: &Measured) -> String {
     let totals = &measured.totals;
     let mut parts =
         vec![format!("{} in all", time(totals.elapsed_us)), format!("{} of WAL", bytes(totals.wal_bytes))];
@@ -178,8 +202,37 @@ pub(super) fn section(comparison: &Comparison) -> Option<(String, Vec<String>)> 
     }
     let mut slowest: Vec<_> = measured.steps.iter().collect();
     slowest.sort_by_key(|step| std::cmp::Reverse(step.elapsed_us));
-    let items = slowest.iter().map(|step| format!("- {}: {}", code(&step.what), prose(&words(step, &[]))));
-    Some((text, items.collect()))
+    let steps = slowest.into_iter().cloned().collect();
+    Some((text, items(&Measured { steps, ..Measured::default() })))
+}
+
+/// What is the same whenever the same is measured: whether it ran, or how it failed.
+pub(super) fn outcome(measured: &Measured) -> String {
+    match &measured.failure {
+        None => "ran".to_owned(),
+        Some(failure) => format!("failed {} {}", failure.step, failure.code),
+    }
+}
+
+/// How it ended, for a verdict.
+pub(super) fn verdict(measured: &Measured) -> String {
+    match &measured.failure {
+        None => format!("ran in {} on the real data", time(measured.totals.elapsed_us)),
+        Some(failure) => format!("fails on the real data: {}", prose(&one_line(&failure.message))),
+    }
+}
+
+/// Whether a danger that was expected is one of what was measured. Of a plan that broke off not all is known.
+pub(super) fn was_seen(measured: &Measured, kind: HazardKind) -> bool {
+    let totals = &measured.totals;
+    let ran = measured.failure.is_none();
+    match kind {
+        HazardKind::MayFail => false,
+        HazardKind::RewritesTable if ran => totals.rewritten_bytes > 0,
+        HazardKind::BuildsIndex if ran => totals.built_bytes > 0 || totals.rewritten_bytes > 0,
+        HazardKind::ScansTable if ran => totals.rows_read > 0,
+        _ => true,
+    }
 }
 
 /// For programs.

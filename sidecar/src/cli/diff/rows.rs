@@ -27,11 +27,8 @@ const SHOWN_LETTERS: usize = 60;
 const LIST_BYTES: usize = 30_000;
 
 pub(super) fn run(args: &DiffArgs, sample: u32, output: Output) -> Result<u8> {
-    let branch = match &args.to {
-        Some(name) => name.clone(),
-        None => Sides::new(output).current()?.name,
-    };
-    let params = RowsParams { branch, base: args.from.clone(), sample, table_limit_ms: TABLE_LIMIT_MS };
+    let (branch, base) = sides(args, &mut Sides::new(output))?;
+    let params = RowsParams { branch, base, sample, table_limit_ms: TABLE_LIMIT_MS };
     let mut session = Session::open(output)?;
     let found = call::long::<BranchGetRows>(&mut session, &params, output.json)?;
     if output.json {
@@ -41,8 +38,29 @@ pub(super) fn run(args: &DiffArgs, sample: u32, output: Output) -> Result<u8> {
     } else {
         output.line(text(&found, output));
     }
-    let differs = found.tables.iter().any(|table| table.inserted + table.updated + table.deleted > 0);
+    // What was not compared may differ.
+    let differs = !found.tables.is_empty();
     Ok(if args.exit_code && differs { crate::cli::NEGATIVE } else { crate::cli::OK })
+}
+
+/// The branch, and the one that it is compared with; none stands for its own fork point, as `B@fork` before `B` does.
+fn sides(args: &DiffArgs, sides: &mut Sides) -> Result<(String, Option<String>)> {
+    const WANTED: &str = "rows can be compared only between two branches, or a branch and its own fork point";
+    if let (Some(number), None) = (&args.from, &args.to)
+        && number.parse::<u32>().is_ok()
+        && let Err(failure) = sides.named(number, WANTED)
+    {
+        return Err(failure.hint(format!("How many rows to show is written `--rows={number}`.")));
+    }
+    let branch = match &args.to {
+        Some(name) => sides.named(name, WANTED)?.name,
+        None => sides.current()?.name,
+    };
+    match &args.from {
+        Some(from) if *from == format!("{branch}@fork") => Ok((branch, None)),
+        Some(from) => Ok((branch, Some(sides.named(from, WANTED)?.name))),
+        None => Ok((branch, None)),
+    }
 }
 
 fn base(found: &ChangedRows) -> String {
@@ -55,17 +73,50 @@ fn base(found: &ChangedRows) -> String {
 
 fn total(found: &ChangedRows) -> String {
     let sum = |of: fn(&TableRows) -> u64| found.tables.iter().map(of).sum();
-    counts(sum(|table| table.inserted), sum(|table| table.updated), sum(|table| table.deleted))
+    let counts = [sum(|table| table.inserted), sum(|table| table.updated), sum(|table| table.deleted)];
+    let count = |is: fn(&TableRows) -> bool| found.tables.iter().filter(|table| is(table)).count() as u64;
+    let incomplete = count(|table| table.incomplete.is_some());
+    let partly = count(has_other_columns);
+    let mut text = verdict(counts, incomplete > 0, partly > 0);
+    if incomplete > 0 {
+        text.push_str(&format!("; {} not compared to the end", number(incomplete, "table")));
+    }
+    if partly > 0 {
+        text.push_str(&format!("; {} not compared in all columns", number(partly, "table")));
+    }
+    text
 }
 
-fn counts(inserted: u64, updated: u64, deleted: u64) -> String {
+fn has_other_columns(table: &TableRows) -> bool {
+    !table.new_columns.is_empty() || !table.gone_columns.is_empty()
+}
+
+/// What was counted, without saying more than was looked at.
+fn verdict([inserted, updated, deleted]: [u64; 3], incomplete: bool, partly: bool) -> String {
+    match counts(inserted, updated, deleted) {
+        Some(text) if incomplete => format!("at least {text}"),
+        Some(text) => text,
+        None if incomplete => "no changed row was counted".to_owned(),
+        None if partly => "no rows differ in the columns that both sides have".to_owned(),
+        None => "no rows differ".to_owned(),
+    }
+}
+
+/// Such as `1 table`, `2 tables`.
+fn number(count: u64, thing: &str) -> String {
+    let end = if count == 1 { "" } else { "s" };
+    format!("{} {thing}{end}", grouped(count))
+}
+
+/// `None` if there are none.
+fn counts(inserted: u64, updated: u64, deleted: u64) -> Option<String> {
     let words = [(inserted, "inserted"), (updated, "updated"), (deleted, "deleted")];
     let parts: Vec<_> = words
         .iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, word)| format!("{} {word}", grouped(*count)))
         .collect();
-    if parts.is_empty() { "no rows differ".to_owned() } else { parts.join(", ") }
+    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 fn name(table: &TableRows) -> String {
@@ -75,24 +126,51 @@ fn name(table: &TableRows) -> String {
 fn text(found: &ChangedRows, output: Output) -> String {
     let title = format!("# Changed rows: {} ← {}", one_line(&found.branch), one_line(&base(found)));
     let mut blocks = vec![format!(
-        "{}\n# {}\n# {} tables looked into, {} pages read",
+        "{}\n# {}\n# {} looked into, {} read",
         output.strong(&title),
         total(found),
-        grouped(found.tables_visited),
-        grouped(found.pages_visited)
+        number(found.tables_visited, "table"),
+        number(found.pages_visited, "page")
     )];
     blocks.extend(found.tables.iter().map(|table| {
         let mut lines = vec![output.strong(&format!("table {}: {}", name(table), told(table)))];
         lines.extend(remarks(table).iter().map(|remark| format!("  # {remark}")));
         lines.extend(table.sample.iter().map(|row| sampled(row, output)));
+        lines.extend(left_out(table).iter().map(|remark| format!("  # {remark}")));
         lines.join("\n")
     }));
     blocks.join("\n\n")
 }
 
 fn told(table: &TableRows) -> String {
-    let text = counts(table.inserted, table.updated, table.deleted);
-    if table.incomplete.is_some() { format!("at least: {text}") } else { text }
+    let counts = [table.inserted, table.updated, table.deleted];
+    verdict(counts, table.incomplete.is_some(), has_other_columns(table))
+}
+
+/// Of which rows only some are shown.
+fn left_out(table: &TableRows) -> Vec<String> {
+    let kinds = [
+        (RowChange::Updated, table.updated, "updated"),
+        (RowChange::Inserted, table.inserted, "inserted"),
+        (RowChange::Deleted, table.deleted, "deleted"),
+    ];
+    let shown = |kind| table.sample.iter().filter(|row| row.change == kind).count() as u64;
+    let some = kinds.iter().map(|(kind, count, word)| (shown(*kind), *count, word));
+    some.filter(|(shown, count, _)| shown < count)
+        .map(|(shown, count, word)| format!("{} of {} {word}", grouped(shown), number(count, "row")))
+        .collect()
+}
+
+/// Such as `not compared: full_name is gone; first_name, last_name are new`.
+fn other_columns(table: &TableRows) -> Option<String> {
+    let named = |columns: &[String], what: &str| {
+        let names: Vec<_> = columns.iter().map(|name| one_line(&quote(name))).collect();
+        let verb = if names.len() == 1 { "is" } else { "are" };
+        (!names.is_empty()).then(|| format!("{} {verb} {what}", names.join(", ")))
+    };
+    let parts = [named(&table.gone_columns, "gone"), named(&table.new_columns, "new")];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| format!("not compared: {}", parts.join("; ")))
 }
 
 fn remarks(table: &TableRows) -> Vec<String> {
@@ -116,6 +194,7 @@ fn remarks(table: &TableRows) -> Vec<String> {
             );
         }
     }
+    remarks.extend(other_columns(table));
     if let Some(why) = &table.incomplete {
         remarks.push(format!("not compared to its end: {}", one_line(why)));
     }
@@ -165,5 +244,7 @@ fn markdown(found: &ChangedRows) -> String {
             format!("- {}: {}{}", code(&name(table)), told(table), remarks.concat())
         })
         .collect();
-    format!("{head}\n{}", super::markdown::budget::listed(&items, LIST_BYTES)).trim_end().to_owned()
+    let text = format!("{head}\n{}", super::markdown::budget::listed(&items, LIST_BYTES));
+    let digest = super::markdown::sha256(&(head + &items.concat()));
+    format!("<!-- offshoot:rows v{VERSION} sha256={digest} -->\n{}", text.trim_end())
 }

@@ -107,9 +107,14 @@ fn list(folder: &Path, below: &str, depth: usize, found: &mut Vec<String>) -> st
         }
         let path = entry.path();
         let name = format!("{below}{name}");
+        // Links to folders may lead round in circles; what is no file may never end.
+        let is_link = entry.file_type()?.is_symlink();
         if path.is_dir() {
+            if is_link {
+                continue;
+            }
             list(&path, &format!("{name}/"), depth + 1, found)?;
-        } else {
+        } else if path.is_file() {
             found.push(name);
         }
     }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use offshoot_protocol::error::Reason;
 use offshoot_protocol::measure::LoadFile;
 use offshoot_protocol::method::{BranchGetList, SchemaGetFork, SnapshotGetSchema, WorktreeGetStatus};
 use offshoot_protocol::snapshot::SnapshotParams;
@@ -23,6 +24,9 @@ pub(super) const EXTENSION: &str = "facts";
 
 /// What stands for a branch's fork point, behind its name.
 const FORK: &str = "@fork";
+
+/// From which likeness on, of at most 1, a name is offered in place of another.
+const MIN_LIKENESS: f32 = 0.7;
 
 /// One side of a comparison.
 #[derive(Debug)]
@@ -111,6 +115,14 @@ impl Sides {
         Ok((from, self.branch(&branch.name)?))
     }
 
+    /// The first side alone.
+    pub(super) fn first(&mut self, from: Option<&str>) -> Result<Side> {
+        match from {
+            Some(from) => self.find(from),
+            None => Ok(self.pair(None, None)?.0),
+        }
+    }
+
     /// A branch as it was when it was made, and as it is now; the worktree's unless one is named.
     pub(super) fn fork_pair(&mut self, name: Option<&str>) -> Result<(Side, Side)> {
         let branch = self.named_or_current(name)?;
@@ -128,13 +140,47 @@ impl Sides {
         Ok((fork, mine, self.branch(parent)?))
     }
 
+    /// What the second side was when it left the first, if that is its parent and it is known.
+    pub(super) fn fork_of_child(&mut self, from: &Side, to: &Side) -> Result<Option<Side>> {
+        let (Side::Branch(from), Side::Branch(to)) = (from, to) else { return Ok(None) };
+        let branches = self.branches()?;
+        let is_child = |it: &&Branch| it.name == to.branch && it.parent.as_ref() == Some(&from.branch);
+        if !branches.iter().any(|branch| is_child(&branch)) {
+            return Ok(None);
+        }
+        match self.fork(&to.branch) {
+            Ok(fork) => Ok(Some(fork)),
+            Err(failure) if failure.is(Reason::Cancelled) => Err(failure),
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn branches(&mut self) -> Result<Vec<Branch>> {
+        Ok(self.engine()?.call::<BranchGetList>(&Nothing {})?.branches)
+    }
+
     fn named_or_current(&mut self, name: Option<&str>) -> Result<Branch> {
-        let Some(name) = name else { return self.current() };
-        let branches = self.engine()?.call::<BranchGetList>(&Nothing {})?.branches;
-        branches.into_iter().find(|branch| branch.name == name).ok_or_else(|| {
-            Failure::user(format!("there is no database branch `{name}`"))
-                .hint("`offshoot branch list` shows those that there are.")
-        })
+        match name {
+            Some(name) => self.named(name, "the name of a branch is wanted here"),
+            None => self.current(),
+        }
+    }
+
+    /// The branch of that name. `wanted` says what a name of something else should have been.
+    pub(super) fn named(&mut self, name: &str, wanted: &str) -> Result<Branch> {
+        let branches = self.branches()?;
+        if let Some(branch) = branches.iter().find(|branch| branch.name == name) {
+            return Ok(branch.clone());
+        }
+        let known = |name: &str| branches.iter().any(|branch| branch.name == name);
+        let hint = match name.rsplit_once('@') {
+            Some((branch, _)) if known(branch) => format!("Write `{branch}`."),
+            _ => did_you_mean(name, &branches)
+                .unwrap_or_else(|| "`offshoot branch list` shows the branches.".to_owned()),
+        };
+        let is_other = name.contains([':', '@']) || Path::new(name).exists();
+        let text = if is_other { format!("; {wanted}") } else { String::new() };
+        Err(Failure::user(format!("there is no database branch `{name}`{text}")).hint(hint))
     }
 
     /// The side that a person named, or the worktree's branch.
@@ -167,34 +213,32 @@ impl Sides {
         if name.contains(':') {
             return commit(&GitRef::parse(name));
         }
-        let mut tried = Vec::new();
-        match self.database_branch(name)? {
+        let (why, near) = match self.database_branch(name)? {
             Ok(side) => return Ok(side),
-            Err(why) => tried.push(why),
-        }
+            Err(why) => why,
+        };
         if path.exists() {
             return scripts(path);
         }
-        tried.push(format!("There is no file or folder {name}."));
         let reference = GitRef::parse(name);
         if reference.exists() {
             return commit(&reference);
         }
-        tried.push(format!("Git knows no commit {name}."));
-        tried.push(
+        let near = near.unwrap_or_else(|| {
             "`offshoot branch list` shows the branches; `offshoot diff --help` what else can be compared."
-                .to_owned(),
-        );
-        Err(Failure::user(format!("{name} is nothing that can be compared")).hint(tried.join("\n")))
+                .to_owned()
+        });
+        let hint = format!("{why}, no file or folder of that name, and no commit.\n{near}");
+        Err(Failure::user(format!("{name} is nothing that can be compared")).hint(hint))
     }
 
-    /// The branch, or its fork point; or why there is none.
-    fn database_branch(&mut self, name: &str) -> Result<std::result::Result<Side, String>> {
+    /// The branch, its fork point or a snapshot of it; or why there is none, and which was perhaps meant.
+    fn database_branch(&mut self, name: &str) -> Result<std::result::Result<Side, (String, Option<String>)>> {
         let here = std::env::current_dir().map_err(|e| Failure::io("find the current folder", &e))?;
         if let Err(failure) = Project::find(&here, &Paths::from_env()?) {
-            return Ok(Err(format!("There are no database branches here: {failure}.")));
+            return Ok(Err((format!("There are no database branches here ({failure})"), None)));
         }
-        let names = self.engine()?.call::<BranchGetList>(&Nothing {})?.branches;
+        let names = self.branches()?;
         let is_branch = |name: &str| names.iter().any(|branch| branch.name == name);
         if is_branch(name) {
             return self.branch(name).map(Ok);
@@ -216,10 +260,14 @@ impl Sides {
             let file = call::long::<SnapshotGetSchema>(self.engine()?, &params, quiet)?;
             return Ok(Ok(Side::Snapshot(format!("{}@{snapshot}", params.branch), file.path.into())));
         }
-        Ok(Err(format!("There is no database branch {name}.")))
+        Ok(Err((format!("There is no database branch {name}"), did_you_mean(name, &names))))
     }
 
     fn fork(&mut self, branch: &str) -> Result<Side> {
+        if self.branches()?.iter().any(|it| it.name == branch && it.parent.is_none()) {
+            return Err(Failure::user(format!("{branch} has no fork point, as it has no parent"))
+                .hint("Only a branch that was made from another one has a fork point."));
+        }
         let quiet = self.output.json;
         let params = BranchParams { name: branch.to_owned() };
         let file = call::long::<SchemaGetFork>(self.engine()?, &params, quiet)?;
@@ -248,6 +296,14 @@ impl Sides {
         };
         Ok(self.engine.insert(engine))
     }
+}
+
+/// Names the branch that was perhaps meant.
+fn did_you_mean(name: &str, branches: &[Branch]) -> Option<String> {
+    let names: Vec<&str> = branches.iter().map(|branch| branch.name.as_str()).collect();
+    let (name, end) = name.rsplit_once('@').map_or((name, ""), |(branch, _)| (branch, &name[branch.len()..]));
+    let near = similar::get_close_matches(name, &names, 1, MIN_LIKENESS);
+    near.first().map(|near| format!("Did you mean `{near}{end}`?"))
 }
 
 fn scripts(path: &Path) -> Result<Side> {

@@ -15,11 +15,11 @@ const BAR_WIDTH: usize = 30;
 /// The diff document, coloured at a terminal.
 pub(super) fn document(comparison: &Comparison, output: Output) -> String {
     let (from, to) = (one_line(&comparison.from.name), one_line(&comparison.to.name));
-    let mut blocks = vec![format!(
-        "{}\n# {}",
-        output.strong(&format!("# Database diff: {to} ← {from}")),
-        comparison.summary()
-    )];
+    let mut head = output.strong(&format!("# Database diff: {to} ← {from}"));
+    if let Some(warning) = comparison.warning() {
+        head.push_str(&format!("\n{}", output.bad(&format!("# {warning}"))));
+    }
+    let mut blocks = vec![format!("{head}\n# {}", comparison.summary())];
     let majors = (comparison.from.facts.major, comparison.to.facts.major);
     if majors.0 != majors.1 {
         blocks[0].push_str(&format!("\n# Postgres {} ← Postgres {}", majors.1, majors.0));
@@ -120,6 +120,9 @@ pub(super) fn stat(comparison: &Comparison, output: Output) -> String {
     let most = rows.iter().map(|(_, (new, old))| new + old).max().unwrap_or(0);
     let digits = most.to_string().len();
     let mut text = String::new();
+    if let Some(warning) = comparison.warning() {
+        let _ = writeln!(text, "{}", output.bad(&format!("# {warning}")));
+    }
     for (head, (new, old)) in rows {
         let bar = |count: usize| if most > BAR_WIDTH { (count * BAR_WIDTH).div_ceil(most) } else { count };
         let (plus, minus) = ("+".repeat(bar(new)), "-".repeat(bar(old)));
@@ -145,7 +148,9 @@ fn paint_bar(bar: &str, output: Output, is_new: bool) -> String {
 
 /// The plan as a script. What it leaves as it is stands in comments.
 pub(super) fn script(comparison: &Comparison) -> String {
-    let mut text = comparison.plan.sql();
+    let plan = comparison.plan.sql();
+    let warning = comparison.warning().filter(|_| comparison.is_different());
+    let mut text = warning.map(|warning| format!("-- {warning}\n")).unwrap_or_default() + &plan;
     for why in &comparison.plan.unplanned {
         let _ = writeln!(text, "-- not planned: {}", one_line(why));
     }

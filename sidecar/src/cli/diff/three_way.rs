@@ -5,15 +5,20 @@ use std::collections::BTreeMap;
 use offshoot_schema::diff::Noise;
 use offshoot_schema::{Change, ChangeKind, Facts, Object, changes, three_way};
 use serde_json::{Value, json};
+use unicode_width::UnicodeWidthStr;
 
-use super::comparison::{Changed, explain_equal_texts, one_line, sign, title};
+use super::comparison::{Changed, explain_equal_texts, kind_word, name, one_line, sign, title};
+use super::markdown::budget::listed;
 use super::reading::{self, Read};
 use super::side::Sides;
-use super::{json, text};
+use super::{json, markdown, parent, text};
 use crate::cli::args::DiffArgs;
 use crate::cli::output::Output;
 use crate::cli::{NEGATIVE, OK};
 use crate::failure::Result;
+
+/// Bytes of each list in a comment; there are at most four.
+const LIST_BYTES: usize = 15_000;
 
 /// The three schemas and their differences.
 struct Comparison {
@@ -48,6 +53,10 @@ pub(super) fn run(args: &DiffArgs, output: Output) -> Result<u8> {
     let comparison = Comparison::new(fork, mine, theirs);
     if output.json {
         output.value(&comparison.value())?;
+    } else if args.markdown {
+        output.line(comparison.markdown());
+    } else if args.stat {
+        output.line(comparison.stat(output));
     } else {
         output.line(comparison.document(output));
     }
@@ -144,6 +153,62 @@ impl Comparison {
         blocks.join("\n\n")
     }
 
+    /// A line an object: what is done to it, and whose it is.
+    fn stat(&self, output: Output) -> String {
+        let mut rows: Vec<(String, String)> = Vec::new();
+        for conflict in &self.conflicts {
+            rows.push((format!("! {}", title(&conflict.object)), "conflict".to_owned()));
+        }
+        for (group, changes) in &self.groups {
+            let whose = match group {
+                Group::Mine => "mine".to_owned(),
+                Group::Theirs => format!("from {}", one_line(&self.theirs.name)),
+                Group::Both => "both, alike".to_owned(),
+            };
+            rows.extend(changes.iter().map(|changed| {
+                let change = &changed.change;
+                (format!("{} {}", sign(change.kind), title(&change.object)), whose.clone())
+            }));
+        }
+        let widest = rows.iter().map(|(head, _)| head.width()).max().unwrap_or(0);
+        let lines = rows.into_iter().map(|(head, whose)| {
+            let line = format!("{head}{} | {whose}\n", " ".repeat(widest - head.width()));
+            if head.starts_with('!') { output.bad(line.trim_end()) + "\n" } else { line }
+        });
+        lines.collect::<String>() + &self.summary()
+    }
+
+    /// A comment for a pull request.
+    fn markdown(&self) -> String {
+        let [fork, mine, theirs] =
+            [&self.fork, &self.mine, &self.theirs].map(|side| markdown::escape::code(&side.name));
+        let verdict = match self.conflicts.len() {
+            0 => "no conflict".to_owned(),
+            1 => format!("1 conflict with {theirs}"),
+            many => format!("{many} conflicts with {theirs}"),
+        };
+        let summary = markdown::escape::prose(&self.summary());
+        let mut text = format!(
+            "### Database diff: {mine} and {theirs} since {fork}\n\n**Verdict: {verdict}.** {summary}.\n"
+        );
+        if !self.conflicts.is_empty() {
+            let items = self.conflicts.iter().map(|it| parent::conflict_item(&it.object, &it.reasons));
+            text.push_str("\n#### Conflicts\n\n");
+            text.push_str(&listed(&items.collect::<Vec<_>>(), LIST_BYTES));
+        }
+        for (group, changes) in self.groups.iter().filter(|(_, changes)| !changes.is_empty()) {
+            let heading = match group {
+                Group::Theirs => format!("From {theirs}"),
+                other => self.heading(*other),
+            };
+            let items: Vec<_> = changes.iter().map(|changed| item(&changed.change)).collect();
+            text.push_str(&format!("\n#### {heading} ({})\n\n{}", items.len(), listed(&items, LIST_BYTES)));
+        }
+        let digest = markdown::sha256(&self.value().to_string());
+        let marker = format!("<!-- offshoot:three-way v{} sha256={digest} -->\n", json::VERSION);
+        format!("{marker}{}", text.trim_end())
+    }
+
     fn value(&self) -> Value {
         let texts = |object: &Object| {
             [&self.fork, &self.mine, &self.theirs].map(|side| side.facts.definition(object))
@@ -188,6 +253,17 @@ impl Comparison {
             "changes": conflicts.chain(rest).collect::<Vec<_>>(),
         })
     }
+}
+
+/// A change as an item of a list.
+fn item(change: &Change) -> String {
+    let word = match change.kind {
+        ChangeKind::Added => "added",
+        ChangeKind::Removed => "removed",
+        ChangeKind::Changed => "changed",
+    };
+    let object = &change.object;
+    format!("- {word} {} {}", kind_word(object.kind), markdown::escape::code(&name(object)))
 }
 
 fn with_texts(fork: &Facts, side: &Facts, changes: Vec<Change>) -> Vec<Changed> {

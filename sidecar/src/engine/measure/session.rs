@@ -16,6 +16,9 @@ use crate::engine::Engine;
 use crate::engine::throwaway::{connect, options};
 use crate::failure::{Failure, Result};
 
+/// The first major whose sessions can be told to write down at once what they have counted.
+const FLUSHING: u32 = 15;
+
 const WAL_POSITION: &str =
     "SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')::pg_catalog.int8";
 
@@ -71,6 +74,8 @@ impl Session {
     /// Begins a transaction.
     pub(super) fn begin(&mut self) -> Result<()> {
         self.taken = Taken::default();
+        // What is still to be counted of earlier statements is not to be taken for the work of this one's helpers.
+        self.flush()?;
         self.client.batch_execute("BEGIN").map_err(|e| lost(&e))
     }
 
@@ -154,20 +159,29 @@ impl Session {
     }
 
     /// Rows of tables that were read by scans and that were written: by the transaction so far, or by all that is over.
+    ///
+    /// A parallel worker counts for all to see when it ends, which the statement waits for, also within a transaction; what the
+    /// session itself does there is seen by itself alone until the commit. Before 15 workers' counts come some time later.
     fn rows(&mut self, transactional: bool) -> Result<(u64, u64)> {
-        let sql = rows_sql(transactional);
-        let row = if transactional {
-            self.client.query_one(&sql, &[])
-        } else {
-            if self.major >= 15 {
-                self.client
-                    .batch_execute("SELECT pg_catalog.pg_stat_force_next_flush()")
-                    .map_err(|e| lost(&e))?;
-            }
-            self.outside.query_one(&sql, &[])
+        let counts = |client: &mut Client, transactional| {
+            let row = client.query_one(&rows_sql(transactional), &[]).map_err(|e| lost(&e))?;
+            Ok((row.get::<_, i64>(0) as u64, row.get::<_, i64>(1) as u64))
         };
-        let row = row.map_err(|e| lost(&e))?;
-        Ok((row.get::<_, i64>(0) as u64, row.get::<_, i64>(1) as u64))
+        if !transactional {
+            self.flush()?;
+            return counts(&mut self.outside, false);
+        }
+        let own = counts(&mut self.client, true)?;
+        let others = if self.major >= FLUSHING { counts(&mut self.outside, false)? } else { (0, 0) };
+        Ok((own.0 + others.0, own.1 + others.1))
+    }
+
+    /// Has the session write down what it has counted as soon as it is in no transaction.
+    fn flush(&mut self) -> Result<()> {
+        if self.major < FLUSHING {
+            return Ok(());
+        }
+        self.client.batch_execute("SELECT pg_catalog.pg_stat_force_next_flush()").map_err(|e| lost(&e))
     }
 }
 

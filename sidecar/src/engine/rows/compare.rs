@@ -52,6 +52,9 @@ pub(super) struct Outcome {
     pub(super) deleted: u64,
     pub(super) pages: u64,
     pub(super) whole: bool,
+    /// Columns that only the branch has, and that only the other side has, of a table that both have.
+    pub(super) new_columns: Vec<String>,
+    pub(super) gone_columns: Vec<String>,
     pub(super) incomplete: Option<String>,
     pub(super) picked: Picked,
     /// Columns of the branch and of the other side.
@@ -61,7 +64,10 @@ pub(super) struct Outcome {
 impl Outcome {
     /// Whether there is nothing to tell.
     pub(super) fn is_empty(&self) -> bool {
-        (self.inserted, self.updated, self.deleted) == (0, 0, 0) && self.incomplete.is_none()
+        let all_columns = self.new_columns.is_empty() && self.gone_columns.is_empty();
+        // Pages without rows have no values either.
+        let all_compared = self.incomplete.is_none() && (all_columns || self.pages == 0);
+        (self.inserted, self.updated, self.deleted) == (0, 0, 0) && all_compared
     }
 }
 
@@ -122,6 +128,8 @@ fn both(
     let longest = pages.max(other_pages);
     let all = [Blocks { start: 0, end: longest }];
     let ranges = if outcome.whole { &all[..] } else { changed.of(table.file) };
+    let only = |of: &[String]| of.iter().filter(|name| !columns.contains(name)).cloned().collect();
+    (outcome.new_columns, outcome.gone_columns) = (only(&shape.columns), only(&other_shape.columns));
     outcome.columns = (shape.columns, other_shape.columns);
     let mut matching = Matching::new(key.is_empty(), limits.sample);
     outcome.key = key;
