@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use offshoot_protocol::measure::Measured;
 use offshoot_schema::diff::{Delta, Noise, diff};
-use offshoot_schema::plan::{HazardKind, Lock, LockLevel, Step};
+use offshoot_schema::plan::{HazardKind, LockLevel, Step};
 use offshoot_schema::{
     Change, ChangeKind, Facts, Kind, Object, Plan, PlanOptions, RenameCandidate, changes_counting, plan,
     renames,
@@ -111,22 +111,15 @@ impl Comparison {
         dangers
     }
 
-    /// What is locked only for a moment: names by mode, the strongest mode of each object.
-    pub(super) fn brief_locks(&self) -> BTreeMap<LockLevel, Vec<String>> {
-        let mut strongest: BTreeMap<&Object, Lock> = BTreeMap::new();
-        for step in self.plan.steps() {
-            let Some(lock) = step.lock else { continue };
-            let entry = strongest.entry(&step.object).or_insert(lock);
-            entry.brief &= lock.brief;
-            entry.level = entry.level.max(lock.level);
+    /// What is locked, the strongest first: how, whether only for a moment, and the names.
+    pub(super) fn locks(&self) -> Vec<(LockLevel, bool, Vec<String>)> {
+        let mut names: BTreeMap<(LockLevel, bool), Vec<String>> = BTreeMap::new();
+        let strong =
+            self.plan.locks().into_iter().filter(|held| held.lock.level > LockLevel::ShareUpdateExclusive);
+        for held in strong {
+            names.entry((held.lock.level, held.lock.brief)).or_default().push(name(&held.object));
         }
-        let mut names: BTreeMap<LockLevel, Vec<String>> = BTreeMap::new();
-        for (object, lock) in strongest {
-            if lock.brief && lock.level > LockLevel::ShareUpdateExclusive {
-                names.entry(lock.level).or_default().push(name(object));
-            }
-        }
-        names
+        names.into_iter().rev().map(|((level, brief), names)| (level, brief, names)).collect()
     }
 
     /// Objects that are the same on both sides but are dropped and made again by the plan, or altered on the way.

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::comparison::{Comparison, Danger, kind_word, mode, name};
 use super::lines::Line;
+use super::text::how_long;
 use super::{json, lines, measure, text};
 use budget::{folded, listed};
 use escape::{code, prose};
@@ -169,8 +170,9 @@ fn remarks(comparison: &Comparison) -> Vec<String> {
     if old != new {
         remarks.push(format!("- Postgres {new} is compared with Postgres {old}"));
     }
-    for (level, names) in comparison.brief_locks().iter().rev() {
-        remarks.push(format!("- {} lock for a moment: {}", mode(*level), code(&names.join(", "))));
+    for (level, brief, names) in comparison.locks() {
+        let names: Vec<_> = names.iter().map(|name| code(name)).collect();
+        remarks.push(format!("- {} lock {}: {}", mode(level), how_long(brief), names.join(", ")));
     }
     let touched = comparison.also_touched().into_iter();
     remarks.extend(touched.map(|object| {

@@ -42,11 +42,12 @@ pub(super) fn document(comparison: &Comparison, output: Output) -> String {
             [vec![remark], hazard_lines(dangers, output), cost].concat().join("\n")
         })
         .collect();
-    let brief = comparison.brief_locks();
-    let locks: Vec<_> = brief
+    let locks: Vec<_> = comparison
+        .locks()
         .iter()
-        .rev()
-        .map(|(level, names)| format!("# {} lock for a moment: {}", mode(*level), names.join(", ")))
+        .map(|(level, brief, names)| {
+            format!("# {} lock {}: {}", mode(*level), how_long(*brief), names.join(", "))
+        })
         .collect();
     let mut renames: Vec<_> =
         comparison.renamed.iter().map(|line| format!("# renamed: {}", one_line(line))).collect();
@@ -154,9 +155,14 @@ pub(super) fn script(comparison: &Comparison) -> String {
     for why in &comparison.plan.unplanned {
         let _ = writeln!(text, "-- not planned: {}", one_line(why));
     }
-    for (level, names) in comparison.brief_locks().iter().rev() {
+    for (level, brief, names) in comparison.locks() {
         let names: Vec<_> = names.iter().map(|name| one_line(name)).collect();
-        let _ = writeln!(text, "-- {} lock for a moment: {}", mode(*level), names.join(", "));
+        let _ = writeln!(text, "-- {} lock {}: {}", mode(level), how_long(brief), names.join(", "));
     }
     text
+}
+
+/// How long a lock is held, for people.
+pub(super) fn how_long(brief: bool) -> &'static str {
+    if brief { "for a moment" } else { "while rows are gone through" }
 }
