@@ -2,11 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isSummary, listGroup, listParts, plainParts, refOf, sideParts, SUMMARY, type ListGroup } from '../src/documents/uri.js';
 import type { SchemaChange } from '../src/protocol/types.js';
-import { changeColour, changeLetter } from '../src/scm/labels.js';
+import { changeColour, changeLetter, changeTitle } from '../src/scm/labels.js';
 import { sidesOf } from '../src/scm/sides.js';
 import { page } from '../src/summary/html.js';
 
 const change: SchemaChange = { change: 'changed', group: 'mine', object: { kind: 'table', schema: 'public', name: 'items' } };
+
+const renamed: SchemaChange = { ...change, change: 'renamed', renamedFrom: { kind: 'table', schema: 'public', name: 'old' } };
 
 function sides(group: ListGroup): string {
   const { left, right } = sidesOf({ folder: 'file:///work/shop', branch: 'feature', base: 'main', change, group });
@@ -24,6 +26,22 @@ test('a_conflict_has_a_mark_and_a_colour_of_its_own', () => {
   assert.equal(changeLetter('changed', 'conflict'), '!');
   assert.equal(changeColour('changed', 'conflict'), 'gitDecoration.conflictingResourceForeground');
   assert.equal(changeLetter('added', 'theirs'), 'A');
+});
+
+test('what_was_renamed_is_compared_under_both_names', () => {
+  const names = (group: ListGroup): string => {
+    const { left, right } = sidesOf({ folder: 'file:///work/shop', branch: 'feature', base: 'main', change: renamed, group });
+    return `${left.object.name} ↔ ${right.object.name}`;
+  };
+  assert.deepEqual((['mine', 'theirs', 'both', 'schema'] as const).map(names), Array(4).fill('old ↔ items'));
+  assert.equal(names('conflict'), 'items ↔ old', 'the parent has the old name');
+});
+
+test('what_was_renamed_has_a_letter_and_the_colour_that_git_gives_it', () => {
+  assert.equal(changeLetter('renamed', 'mine'), 'R');
+  assert.equal(changeLetter('renamed', 'conflict'), '!');
+  assert.equal(changeColour('renamed', 'mine'), 'gitDecoration.renamedResourceForeground');
+  assert.equal(changeTitle(renamed, 'feature@fork', 'feature'), 'old.sql → items.sql (feature@fork ↔ feature)');
 });
 
 test('the_fork_point_is_another_document_with_the_same_path', () => {

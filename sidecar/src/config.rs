@@ -39,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) postgres: Vec<(String, String)>,
     /// The file or folder that has the schema, from the top of the repository.
     pub(crate) schema_file: Option<String>,
+    /// The SQL file or folder of SQL files whose lines confirm renames, from the top of the work tree.
+    pub(crate) schema_renames: Option<String>,
 }
 
 impl Default for Config {
@@ -49,6 +51,7 @@ impl Default for Config {
             switch_grace: Duration::from_secs(5),
             postgres: Vec::new(),
             schema_file: None,
+            schema_renames: None,
         }
     }
 }
@@ -72,8 +75,10 @@ pub(crate) const TEMPLATE: &str = r#"# Offshoot: a database branch for every git
 # [postgres]
 # settings = { shared_buffers = "64MB" }
 
-# The schema in files, for `offshoot diff` between git commits.
+# The schema in files, for `offshoot diff` and the editor.
 # [schema]
 # The file of facts, the SQL file or the folder of SQL files that has the schema.
 # file = "db/schema.facts"
+# The SQL file or the folder of SQL files whose lines `-- offshoot:rename table public.old -> new` confirm renames.
+# renames = "db/migrations"
 "#;

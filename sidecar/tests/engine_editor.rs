@@ -62,7 +62,8 @@ impl<'t> Window<'t> {
     }
 
     fn changes(&mut self, branch: &str) -> SchemaChanges {
-        let params = SchemaChangesParams { branch: branch.into(), base: None, three_way: false };
+        let params =
+            SchemaChangesParams { branch: branch.into(), base: None, three_way: false, renames: vec![] };
         self.call::<SchemaGetChanges>(&params).unwrap()
     }
 
@@ -108,6 +109,7 @@ fn summary(changes: &SchemaChanges) -> Vec<String> {
         ChangeKind::Added => '+',
         ChangeKind::Removed => '-',
         ChangeKind::Changed => '~',
+        ChangeKind::Renamed => '>',
     };
     let line = |change: &offshoot_protocol::types::SchemaChange| {
         format!("{}{} {}", sign(change.change), change.object.kind, change.object.name)
@@ -227,7 +229,8 @@ fn a_schema_that_cannot_be_read_says_why() {
     let test = TestRepo::with_database();
     test.run(&["sql", "-c", "create table item (id int); create view v as select id from item"]).ok();
     let mut window = Window::open(&test);
-    let params = SchemaChangesParams { branch: "nowhere".into(), base: None, three_way: false };
+    let params =
+        SchemaChangesParams { branch: "nowhere".into(), base: None, three_way: false, renames: vec![] };
     let (message, hint) = refusal(window.call::<SchemaGetChanges>(&params).unwrap_err());
     assert!(message.contains("no database branch `nowhere`") && hint.contains("branch list"), "{message}");
 

@@ -418,3 +418,33 @@ fn a_change_of_the_schema_shows_up_by_itself() {
     let definition = editor.ask("offshoot/schema/definition", params);
     assert!(definition["text"].as_str().unwrap().to_lowercase().contains("create table"), "{definition}");
 }
+
+#[test]
+fn a_line_in_a_file_of_the_work_tree_makes_one_change_of_a_rename() {
+    let test = TestRepo::with_database();
+    test.run(&["sql", "-c", "create table old (n int primary key)"]).ok();
+    test.git(&["checkout", "-q", "-b", "feature"]);
+    fs::create_dir(test.repo.join("db")).unwrap();
+    fs::write(test.repo.join("offshoot.toml"), "[schema]\nrenames = \"db\"\n").unwrap();
+    let migration = "-- offshoot:rename table public.old -> fresh\nalter table old rename to fresh;\n";
+    fs::write(test.repo.join("db/1.sql"), migration).unwrap();
+    let mut editor = Editor::open(&test, &[&test.repo]);
+    editor.state(0, "compared", |state| state["schema"]["kind"] == "ready");
+    test.run(&["sql", "-c", "alter table old rename to fresh"]).ok();
+    let state = editor.state(0, "the rename is shown", |state| {
+        state["schema"]["changes"].as_array().is_some_and(|changes| !changes.is_empty())
+    });
+    let changes = &state["schema"]["changes"];
+    let object = |name: &str| json!({ "kind": "table", "schema": "public", "name": name });
+    let change = json!({ "change": "renamed", "group": "mine", "object": object("fresh"), "renamedFrom": object("old") });
+    assert_eq!(*changes, json!([change]));
+
+    // The terminal takes the same lines, unless others are given.
+    let found = test.run(&["diff", "--json"]).json();
+    assert_eq!((&found["renamed"], &found["changes"]), (&json!(["table public.old -> fresh"]), &json!([])));
+    let reverse = test.run(&["diff", "feature", "main", "--json"]).json();
+    assert_eq!(reverse["renamed"], json!([]), "it does not fit");
+    fs::write(test.repo.join("db/2.sql"), "select 1;\n-- offshoot:rename table old\n").unwrap();
+    let failure = test.run(&["diff"]).fails(128);
+    assert!(failure.contains("db/2.sql:2: "), "{failure}");
+}

@@ -166,7 +166,8 @@ impl Window {
     }
 
     fn changes(&mut self) -> SchemaChanges {
-        let params = SchemaChangesParams { branch: "feature".into(), base: None, three_way: true };
+        let params =
+            SchemaChangesParams { branch: "feature".into(), base: None, three_way: true, renames: vec![] };
         self.call::<SchemaGetChanges>(&params)
     }
 
@@ -246,7 +247,7 @@ fn a_branch_that_was_never_awake_stays_asleep() {
     let test = TestRepo::with_database();
     test.run(&["sql", "-c", BASE]).ok();
     let mut window = Window::open(&test);
-    let params = SchemaChangesParams { branch: "main".into(), base: None, three_way: true };
+    let params = SchemaChangesParams { branch: "main".into(), base: None, three_way: true, renames: vec![] };
     window.call::<SchemaGetChanges>(&params);
     let object = SchemaObject { kind: "table".into(), schema: Some("public".into()), name: "item".into() };
     window.call::<SchemaGetDefinition>(&DefinitionParams {
@@ -263,4 +264,58 @@ fn a_branch_that_was_never_awake_stays_asleep() {
     let list = window.call::<BranchGetList>(&Nothing {}).branches;
     let feature = list.iter().find(|branch| branch.name == "feature").unwrap();
     assert_eq!(feature.state, ComputeState::Asleep);
+}
+
+/// The lines that a window has read, with `three_way` or without.
+fn renamed(window: &mut Window, three_way: bool, lines: &[&str]) -> Vec<String> {
+    let renames = lines.iter().map(|line| (*line).to_owned()).collect();
+    let params = SchemaChangesParams { branch: "feature".into(), base: None, three_way, renames };
+    let line = |change: offshoot_protocol::types::SchemaChange| {
+        let former = change.renamed_from.map(|from| format!(" from {}", from.name)).unwrap_or_default();
+        format!("{:?} {:?} {}{former}", change.group, change.change, change.object.name)
+    };
+    window.call::<SchemaGetChanges>(&params).changes.into_iter().map(line).collect()
+}
+
+#[test]
+fn what_was_renamed_is_one_change_if_a_line_confirms_it() {
+    let test = TestRepo::with_database();
+    test.run(&["sql", "-c", BASE]).ok();
+    test.run(&["branch", "create", "feature"]).ok();
+    let mine = "alter table item rename to thing; alter table other rename to another; alter table another add mine text";
+    test.run(&["sql", "--branch", "feature", "-c", mine]).ok();
+    let mut window = Window::open(&test);
+    let history = ["table public.long_gone -> item", "table public.third -> fourth", "nonsense"];
+    let without = ["Mine Added another", "Mine Removed item", "Mine Removed other", "Mine Added thing"];
+    assert_eq!(renamed(&mut window, true, &history), without);
+    // The second one was renamed on the way.
+    let lines = [
+        history.as_slice(),
+        &["table public.item -> stuff", "table public.other -> another", "table public.stuff -> thing"],
+    ]
+    .concat();
+    let both = ["Mine Renamed another from other", "Mine Renamed thing from item"];
+    assert_eq!(renamed(&mut window, true, &lines), both);
+    assert_eq!(renamed(&mut window, false, &lines), both);
+
+    // What the parent does to it meanwhile has the name that it has there, unless it drops it.
+    test.run(&["sql", "--branch", "main", "-c", "alter table item add theirs text; drop table other"]).ok();
+    let parted = renamed(&mut window, true, &lines);
+    assert!(parted.contains(&"Mine Renamed thing from item".to_owned()), "{parted:?}");
+    assert!(parted.contains(&"Theirs Changed item".to_owned()), "{parted:?}");
+    assert!(!parted.iter().any(|line| line.contains("another from other")), "{parted:?}");
+
+    test.run(&["sql", "--branch", "main", "-c", "alter table item drop column theirs, drop column note"])
+        .ok();
+    test.run(&["sql", "--branch", "feature", "-c", "alter table thing alter note type varchar"]).ok();
+    let collide = renamed(&mut window, true, &lines);
+    assert!(collide.contains(&"Conflict Renamed thing from item".to_owned()), "{collide:?}");
+
+    // The parent's own rename, and the same on both sides.
+    test.run(&["sql", "--branch", "main", "-c", "alter table third rename to fourth"]).ok();
+    let theirs = renamed(&mut window, true, &lines);
+    assert!(theirs.contains(&"Theirs Renamed fourth from third".to_owned()), "{theirs:?}");
+    test.run(&["sql", "--branch", "feature", "-c", "alter table third rename to fourth"]).ok();
+    let alike = renamed(&mut window, true, &lines);
+    assert!(alike.contains(&"Both Renamed fourth from third".to_owned()), "{alike:?}");
 }

@@ -91,7 +91,7 @@ export type ChangeGroup = "mine" | "theirs" | "both" | "conflict";
 /**
  * What happened to an object.
  */
-export type ChangeKind = "added" | "removed" | "changed";
+export type ChangeKind = "added" | "removed" | "changed" | "renamed";
 
 /**
  * The schemas that a summary is made of, each as text.
@@ -718,6 +718,11 @@ change: ChangeKind,
  * The object.
  */
 object: SchemaObject,
+/**
+ * What it is called in the schema that it is compared with, if it is called otherwise there: at the fork point, in a
+ * conflict on the parent. It may be its schema that was renamed.
+ */
+renamedFrom?: SchemaObject,
 /**
  * Whose change it is.
  */

@@ -51,22 +51,23 @@ function compare(a: string, b: string): number {
 
 /** The letter beside a changed object; an exclamation mark beside one that both sides changed. */
 export function changeLetter(change: ChangeKind, group: ListGroup): string {
-  return group === 'conflict' ? '!' : { added: 'A', changed: 'M', removed: 'D' }[change];
+  return group === 'conflict' ? '!' : { added: 'A', changed: 'M', removed: 'D', renamed: 'R' }[change];
 }
 
 /** The colour of a changed object: the one that git's own changes have. */
 export function changeColour(change: ChangeKind, group: ListGroup): string {
-  const name = group === 'conflict' ? 'conflicting' : { added: 'added', changed: 'modified', removed: 'deleted' }[change];
+  const name = group === 'conflict' ? 'conflicting' : { added: 'added', changed: 'modified', removed: 'deleted', renamed: 'renamed' }[change];
   return `gitDecoration.${name}ResourceForeground`;
 }
 
-/** The title of a comparison: `items.sql (main ↔ feature)`. */
-export function changeTitle(change: SchemaChange, left: string, right: string): string {
-  return `${fileName(change.object)} (${left} ↔ ${right})`;
+/** The title of a comparison: `items.sql (main ↔ feature)`, or `old.sql → items.sql (main ↔ feature)` of what was renamed. */
+export function changeTitle({ object, renamedFrom, change }: SchemaChange, left: string, right: string): string {
+  const former = renamedFrom !== undefined && change === 'renamed' ? `${fileName(renamedFrom)} → ` : '';
+  return `${former}${fileName(object)} (${left} ↔ ${right})`;
 }
 
 /** An object as SQL writes it, for people: `public.items`. */
-export function qualifiedName({ object }: SchemaChange): string {
+export function qualifiedName({ object }: Pick<SchemaChange, 'object'>): string {
   return object.schema === undefined ? object.name : `${object.schema}.${object.name}`;
 }
 

@@ -29,8 +29,13 @@ export function describeChange(opens: OpenableChange): string {
   const [branch, base] = group === 'theirs' ? [opens.base, opens.branch] : [opens.branch, opens.base];
   const kind = kindTitle(change.object.kind);
   const object = `${kind.charAt(0).toUpperCase()}${kind.slice(1)} ${qualifiedName(change)}`;
+  const former = change.renamedFrom === undefined ? undefined : qualifiedName({ object: change.renamedFrom });
   if (group === 'conflict') {
     return [vscode.l10n.t('{0} is in conflict between {1} and {2}', object, branch, base), ...(change.reasons ?? [])].join('\n');
+  }
+  if (change.change === 'renamed' && former !== undefined) {
+    const renamed = vscode.l10n.t('Renamed from {0}', former);
+    return [renamed, group === 'both' ? vscode.l10n.t('{0} was renamed alike on {1} and {2}', object, branch, base) : vscode.l10n.t('{0} has its new name on {1}', object, branch)].join('\n');
   }
   if (group === 'both') {
     return vscode.l10n.t('{0} was changed alike on {1} and {2}', object, branch, base);
@@ -41,6 +46,7 @@ export function describeChange(opens: OpenableChange): string {
     case 'removed':
       return vscode.l10n.t('{0} of {1} is gone from {2}', object, base, branch);
     case 'changed':
+    case 'renamed':
       return vscode.l10n.t('{0} differs between {1} and {2}', object, base, branch);
   }
 }

@@ -19,22 +19,22 @@ export interface NamedRef extends DocumentRef {
 
 /**
  * What is compared: the fork point with the branch, the fork point with the parent, or both sides of a conflict. Without a known
- * fork point, the parent as it is now with the branch.
+ * fork point, the parent as it is now with the branch. What was renamed has its other name on the other side.
  */
 export function sidesOf({ folder, branch, base, change, group }: OpenableChange): { readonly left: NamedRef; readonly right: NamedRef } {
   const { object } = change;
-  const fork: NamedRef = { folder, branch, object, state: 'fork', label: `${branch}@fork` };
+  const other = change.renamedFrom ?? object;
+  const fork: NamedRef = { folder, branch, object: other, state: 'fork', label: `${branch}@fork` };
   const mine: NamedRef = { folder, branch, object, label: branch };
-  const theirs: NamedRef = { folder, branch: base, object, label: base };
   switch (group) {
     case 'mine':
     case 'both':
       return { left: fork, right: mine };
     case 'theirs':
-      return { left: fork, right: theirs };
+      return { left: fork, right: { folder, branch: base, object, label: base } };
     case 'conflict':
-      return { left: mine, right: theirs };
+      return { left: mine, right: { folder, branch: base, object: other, label: base } };
     case 'schema':
-      return { left: theirs, right: mine };
+      return { left: { folder, branch: base, object: other, label: base }, right: mine };
   }
 }

@@ -392,6 +392,11 @@ pub struct SchemaChangesParams {
     /// Without `base`: both sides' changes since the fork point are asked for. Its schema is read once if it is not known.
     #[serde(default)]
     pub three_way: bool,
+    /// Renames that a person has confirmed, such as `table public.old -> new`, in their order. Those that do not fit the
+    /// schemas are left alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, ts(optional, as = "Option<Vec<String>>"))]
+    pub renames: Vec<String>,
 }
 
 /// What one schema has that another one has not.
@@ -453,6 +458,10 @@ pub struct SchemaChange {
     pub change: ChangeKind,
     /// The object.
     pub object: SchemaObject,
+    /// What it is called in the schema that it is compared with, if it is called otherwise there: at the fork point, in a
+    /// conflict on the parent. It may be its schema that was renamed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renamed_from: Option<SchemaObject>,
     /// Whose change it is.
     pub group: ChangeGroup,
     /// In a conflict: what the branch did to it since the fork point; absent if nothing.
@@ -478,6 +487,8 @@ pub enum ChangeKind {
     Removed,
     /// Both have it, not alike.
     Changed,
+    /// Both have it under another name, as a person has confirmed; it may differ in other ways, too.
+    Renamed,
 }
 
 /// An object that a person sees as one thing; a table with its columns, constraints and indexes.

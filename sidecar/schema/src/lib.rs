@@ -25,7 +25,10 @@ pub use object::{Change, ChangeKind, Object, changes, changes_counting};
 pub use plan::{Plan, PlanOptions, plan};
 #[cfg(feature = "postgres")]
 pub use read::{ReadError, read, read_settled};
-pub use rename::{Rename, RenameCandidate, RenameError, Renames, renames};
+pub use rename::{
+    Fitting, FittingSince, Rename, RenameCandidate, RenameError, RenamedObject, Renamer, Renames,
+    former_name, renames,
+};
 pub use sql::{literal, quote};
 pub use text::TextError;
 pub use three_way::{Conflict, ThreeWay, three_way};

@@ -1,6 +1,7 @@
 //! Renames: what looks like one, with the reason. They are offered and never guessed; a person confirms them.
 
 mod apply;
+mod fit;
 mod parse;
 mod rewrite;
 
@@ -15,6 +16,7 @@ use crate::kind::Kind;
 use crate::sql::quote;
 
 pub(crate) use apply::Applied;
+pub use fit::{Fitting, FittingSince, RenamedObject, Renamer, former_name};
 pub use parse::{Rename, RenameError, Renames};
 
 /// Something that went and something that came, which may be the same under another name.

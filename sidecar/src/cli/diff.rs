@@ -48,8 +48,13 @@ pub(super) fn run(args: &DiffArgs, output: Output) -> Result<u8> {
     };
     let fork = sides.fork_of_child(&from, &to)?;
     let measured = measured_branch(&from, args.measure)?;
+    let mut options = options::of(args)?;
+    let asks_files = options.renames.is_empty() && sides.has_current(&from, &to);
+    let lines = if asks_files { sides.rename_lines()? } else { Vec::new() };
     let (from, to) = reading::both(from, to, output)?;
-    let options = options::of(args)?;
+    if !lines.is_empty() {
+        options.renames = options::confirmed(&lines)?.fitting(&from.facts, &to.facts).renames;
+    }
     let mut comparison = Comparison::new(from, to, &options)?;
     if let Some(fork) = fork {
         comparison.since(&reading::one(fork, output)?, &options);

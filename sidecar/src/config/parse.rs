@@ -103,20 +103,28 @@ impl Source<'_> {
     }
 
     fn schema(&self, (key, value): Entry<'_, '_>, config: &mut Config) -> Result<(), ConfigError> {
-        const SHAPE: &str = "a path from the top of the repository, such as \"db/schema.facts\"";
         match key.get_ref().as_ref() {
             "file" => {
-                let text = self.text("schema.file", value, SHAPE)?;
-                let leads_away = text.starts_with('/') || text.split('/').any(|part| part == "..");
-                if text.is_empty() || leads_away || text.contains(['\0', ':']) {
-                    let message = format!("`schema.file` is {text:?}, not {SHAPE}");
-                    return Err(self.error(value.span(), message, None));
-                }
-                config.schema_file = Some(text.trim_start_matches("./").to_owned());
-                Ok(())
+                let shape = "a path from the top of the repository, such as \"db/schema.facts\"";
+                config.schema_file = Some(self.path("schema.file", value, shape)?);
             }
-            other => Err(self.unknown(key.span(), "schema.", other, &["file"])),
+            "renames" => {
+                let shape = "a path from the top of the repository, such as \"db/migrations\"";
+                config.schema_renames = Some(self.path("schema.renames", value, shape)?);
+            }
+            other => return Err(self.unknown(key.span(), "schema.", other, &["file", "renames"])),
         }
+        Ok(())
+    }
+
+    /// A path that stays within the repository.
+    fn path(&self, name: &str, value: &Spanned<DeValue<'_>>, shape: &str) -> Result<String, ConfigError> {
+        let text = self.text(name, value, shape)?;
+        let leads_away = text.starts_with('/') || text.split('/').any(|part| part == "..");
+        if text.is_empty() || leads_away || text.contains(['\0', ':']) {
+            return Err(self.error(value.span(), format!("`{name}` is {text:?}, not {shape}"), None));
+        }
+        Ok(text.trim_start_matches("./").to_owned())
     }
 
     /// One setting. `auto_explain.log_analyze = true` is a table to TOML and a name with a dot to Postgres.
@@ -409,5 +417,10 @@ mod tests {
             assert!(fault(&format!("schema.file = '{path}'")).contains("not a path from the top"), "{path}");
         }
         assert!(fault("schema.files = 'x'").contains("Did you mean `schema.file`?"));
+        let renames = |text: &str| parse(text).map(|config| config.schema_renames);
+        assert_eq!(renames("schema.renames = './db/'").unwrap().as_deref(), Some("db/"));
+        assert_eq!(renames("").unwrap(), None);
+        assert!(fault("schema.renames = '../db'").contains("`schema.renames` is \"../db\", not a path"));
+        assert!(fault("schema.rename = 'x'").contains("Did you mean `schema.renames`?"));
     }
 }

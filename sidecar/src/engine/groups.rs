@@ -3,15 +3,30 @@
 use std::collections::BTreeMap;
 
 use offshoot_protocol::types::{ChangeGroup, ChangeKind, SchemaChange, SchemaObject};
-use offshoot_schema::{Change, Facts, Object, changes, three_way};
+use offshoot_schema::{
+    Change, Facts, Object, RenamedObject, Renamer, Renames, changes, former_name, three_way,
+};
 
-/// What `mine` has that `theirs` has not.
-pub(super) fn two_way(theirs: &Facts, mine: &Facts) -> Vec<SchemaChange> {
-    sorted(changes(theirs, mine).into_iter().map(|change| on_the_wire(change, ChangeGroup::Mine)).collect())
+/// A change, with the object as the compared schemas call it.
+type Found = (Object, SchemaChange);
+
+/// What `mine` has that `theirs` has not. Renames that do not fit are left alone.
+pub(super) fn two_way(theirs: &Facts, mine: &Facts, renames: &Renames) -> Vec<SchemaChange> {
+    // Schemas are large, and copied only if there is something to rename.
+    let fitting = (!renames.is_empty()).then(|| renames.fitting(theirs, mine));
+    let (theirs, objects) = fitting.as_ref().map_or((theirs, &[][..]), |it| (&it.from, &it.objects));
+    let found = changes(theirs, mine).into_iter();
+    let all = found.map(|change| on_the_wire(change, ChangeGroup::Mine)).collect();
+    sorted(named(all, objects))
 }
 
-/// What both sides changed since the fork point.
-pub(super) fn since(fork: &Facts, mine: &Facts, theirs: &Facts) -> Vec<SchemaChange> {
+/// What both sides changed since the fork point. Renames that do not fit are left alone.
+pub(super) fn since(fork: &Facts, mine: &Facts, theirs: &Facts, renames: &Renames) -> Vec<SchemaChange> {
+    let fitting = (!renames.is_empty()).then(|| renames.fitting_since(fork, mine, theirs));
+    let (fork, mine, theirs, objects) = match &fitting {
+        Some(it) => (&it.fork, &it.mine, &it.theirs, &it.objects[..]),
+        None => (fork, mine, theirs, &[][..]),
+    };
     let found = three_way(fork, mine, theirs);
     let mut all = Vec::new();
     for (list, group) in [
@@ -29,17 +44,68 @@ pub(super) fn since(fork: &Facts, mine: &Facts, theirs: &Facts) -> Vec<SchemaCha
         let (ours, others) = (by_object(fork, mine), by_object(fork, theirs));
         all.extend(reasons.into_iter().map(|(object, reasons)| {
             let (mine, theirs) = (ours.get(&object).copied(), others.get(&object).copied());
-            SchemaChange {
+            let change = SchemaChange {
                 change: mine.or(theirs).unwrap_or(ChangeKind::Changed),
-                object: name(object),
+                object: name(object.clone()),
+                renamed_from: None,
                 group: ChangeGroup::Conflict,
                 mine,
                 theirs,
                 reasons,
-            }
+            };
+            (object, change)
         }));
     }
-    sorted(all)
+    sorted(named(all, objects))
+}
+
+/// Gives changes, found in schemas in which all that was renamed has its new name, the names that the sides have, and adds
+/// the renames themselves.
+fn named(mut changes: Vec<Found>, objects: &[RenamedObject]) -> Vec<SchemaChange> {
+    for renamed in objects {
+        let group = group(renamed.by);
+        let known = |(object, change): &Found| {
+            *object == renamed.to && (change.group == group || change.group == ChangeGroup::Conflict)
+        };
+        match changes.iter_mut().find(|found| known(found)) {
+            Some((_, change)) if change.group == ChangeGroup::Conflict => {
+                let (mine, theirs) = (Some(ChangeKind::Renamed), Some(ChangeKind::Renamed));
+                change.mine = if renamed.by == Renamer::Theirs { change.mine } else { mine };
+                change.theirs = if renamed.by == Renamer::Mine { change.theirs } else { theirs };
+                change.change = change.mine.or(change.theirs).unwrap_or(change.change);
+            }
+            Some((_, change)) => change.change = ChangeKind::Renamed,
+            None => {
+                let change =
+                    Change { object: renamed.to.clone(), kind: offshoot_schema::ChangeKind::Changed };
+                let (object, change) = on_the_wire(change, group);
+                changes.push((object, SchemaChange { change: ChangeKind::Renamed, ..change }));
+            }
+        }
+    }
+    // A side has the old names of what only the other side renamed.
+    let without =
+        |by: Renamer, object: &Object| former_name(objects.iter().filter(|renamed| renamed.by == by), object);
+    let on_the_sides = |(object, change): Found| {
+        let (mine, theirs) = (without(Renamer::Theirs, &object), without(Renamer::Mine, &object));
+        let fork = former_name(objects.iter(), &object);
+        let (shown, other) = match change.group {
+            ChangeGroup::Mine | ChangeGroup::Both => (mine, fork),
+            ChangeGroup::Theirs => (theirs, fork),
+            ChangeGroup::Conflict => (mine, theirs),
+        };
+        let renamed_from = (shown != other && change.change != ChangeKind::Added).then(|| name(other));
+        SchemaChange { object: name(shown), renamed_from, ..change }
+    };
+    changes.into_iter().map(on_the_sides).collect()
+}
+
+fn group(by: Renamer) -> ChangeGroup {
+    match by {
+        Renamer::Mine => ChangeGroup::Mine,
+        Renamer::Theirs => ChangeGroup::Theirs,
+        Renamer::Both => ChangeGroup::Both,
+    }
 }
 
 fn by_object(fork: &Facts, side: &Facts) -> BTreeMap<Object, ChangeKind> {
@@ -55,15 +121,17 @@ fn sorted(mut changes: Vec<SchemaChange>) -> Vec<SchemaChange> {
     changes
 }
 
-fn on_the_wire(change: Change, group: ChangeGroup) -> SchemaChange {
-    SchemaChange {
+fn on_the_wire(change: Change, group: ChangeGroup) -> Found {
+    let wire = SchemaChange {
         change: kind(change.kind),
-        object: name(change.object),
+        object: name(change.object.clone()),
+        renamed_from: None,
         group,
         mine: None,
         theirs: None,
         reasons: Vec::new(),
-    }
+    };
+    (change.object, wire)
 }
 
 fn kind(kind: offshoot_schema::ChangeKind) -> ChangeKind {

@@ -9,7 +9,7 @@ use offshoot_protocol::types::{
     BranchParams, Definition, DefinitionParams, FactsFile, ForkPoint, SchemaChanges, SchemaChangesParams,
     SchemaObject, SchemaState, Subject,
 };
-use offshoot_schema::{Kind, Object};
+use offshoot_schema::{Kind, Object, Renames};
 use offshoot_storage::{BranchId, ComputeState};
 use tokio::sync::OwnedMutexGuard;
 
@@ -58,22 +58,36 @@ pub(super) async fn changes(
     } else {
         None
     };
+    let renames = renames(&params.renames);
     let (revision, branch) = (theirs.revision.max(ours.revision), params.branch);
     engine
         .blocking(move |_| {
             let (theirs, ours) = (theirs.facts, ours.facts);
             let two_way = || {
                 let same = Arc::ptr_eq(&theirs, &ours);
-                if same { Vec::new() } else { groups::two_way(&theirs, &ours) }
+                if same { Vec::new() } else { groups::two_way(&theirs, &ours, &renames) }
             };
             let (fork, changes) = match fork {
-                Some(ForkFacts::Known(fork)) => (ForkPoint::Known, groups::since(&fork, &ours, &theirs)),
+                Some(ForkFacts::Known(fork)) => {
+                    (ForkPoint::Known, groups::since(&fork, &ours, &theirs, &renames))
+                }
                 Some(ForkFacts::Unknown(reason)) => (ForkPoint::Unknown { reason }, two_way()),
                 None => (ForkPoint::NotAsked, two_way()),
             };
             Ok(SchemaChanges { branch, base: Some(base), revision, fork, changes })
         })
         .await
+}
+
+/// Those that can be understood: they are lines of files that a person may be writing right now.
+fn renames(lines: &[String]) -> Renames {
+    let mut renames = Renames::default();
+    for line in lines {
+        if let Err(error) = renames.add(line) {
+            tracing::debug!(line, error = error.what, "passed over a rename");
+        }
+    }
+    renames
 }
 
 /// What is known of a fork point; if it cannot be read, why. What is asked about the present is answered all the same.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use offshoot_protocol::client::HangUp;
 use offshoot_protocol::editor::{FolderState, Job, ProjectStatus};
-use offshoot_protocol::types::{SchemaChanges, Subject};
+use offshoot_protocol::types::{SchemaChanges, Subject, WorktreeStatus};
 use offshoot_protocol::{Client, RpcError};
 
 use super::Shared;
@@ -333,12 +333,18 @@ impl Link {
     }
 
     fn read_schemas(&mut self) {
-        if !matches!(self.phase, Phase::Connected(_)) {
-            return;
-        }
+        let Phase::Connected(live) = &self.phase else { return };
         if let Some((id, name)) = self.schemas.next() {
             let store = self.project.store.clone();
-            self.work(move |outcome| Report::Schema(id, outcome), move || reading::read_schema(&store, name));
+            let mut worktrees = live.seen.iter().flat_map(|seen| &seen.worktrees);
+            let is_on =
+                |status: &WorktreeStatus| status.branch.as_ref().is_some_and(|branch| branch.id == id);
+            let on = worktrees.find(|(_, status)| status.as_ref().is_ok_and(is_on));
+            let root = on.map(|(root, _)| root.clone());
+            self.work(
+                move |outcome| Report::Schema(id, outcome),
+                move || reading::read_schema(&store, name, root.as_deref()),
+            );
         }
     }
 

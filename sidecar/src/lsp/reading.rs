@@ -18,6 +18,7 @@ use super::Background;
 use crate::address::without_password;
 use crate::failure::{Failure, Result};
 use crate::project::Project;
+use crate::renames;
 use crate::session::{connect, engine_file, not_running, try_connect};
 
 /// How long the engine may take to tell its state: a switch in progress is waited for.
@@ -86,11 +87,16 @@ fn bare(mut status: WorktreeStatus) -> WorktreeStatus {
     status
 }
 
-/// Compares a branch's schema with its parent's.
-pub(super) fn read_schema(store: &Path, branch: String) -> Result<SchemaChanges> {
+/// Compares a branch's schema with its parent's, with the renames that the work tree `root` confirms.
+pub(super) fn read_schema(store: &Path, branch: String, root: Option<&Path>) -> Result<SchemaChanges> {
+    let lines = root.map(renames::of_worktree).transpose().unwrap_or_else(|failure| {
+        tracing::warn!(error = %failure, "read the renames of a work tree");
+        None
+    });
+    let renames = lines.unwrap_or_default().into_iter().map(|line| line.text).collect();
     let mut client = try_connect(store)?.ok_or_else(not_running)?;
     Ok(client.call::<SchemaGetChanges>(
-        &SchemaChangesParams { branch, base: None, three_way: true },
+        &SchemaChangesParams { branch, base: None, three_way: true, renames },
         SCHEMA_PATIENCE,
     )?)
 }

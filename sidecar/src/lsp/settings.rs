@@ -66,7 +66,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         table: "",
         key: "schema",
-        about: "The schema in files, for `offshoot diff` between git commits.",
+        about: "The schema in files, for `offshoot diff` and the editor.",
         default: "",
         values: &[],
         rest: ".file = \"db/schema.facts\"",
@@ -78,6 +78,14 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: "",
         values: &[],
         rest: " = \"db/schema.facts\"",
+    },
+    Setting {
+        table: "schema",
+        key: "renames",
+        about: "The SQL file or the folder of SQL files whose lines `-- offshoot:rename table public.old -> new` confirm renames.",
+        default: "",
+        values: &[],
+        rest: " = \"db/migrations\"",
     },
 ];
 

@@ -15,6 +15,8 @@ use crate::sql;
 pub(crate) struct Applied {
     /// What was renamed, under its old name.
     pub(crate) id: FactId,
+    /// Its new name; the same if a value of it was renamed.
+    pub(crate) new: FactId,
     /// The statement that does it.
     pub(crate) statement: String,
 }
@@ -34,7 +36,7 @@ impl Renames {
     }
 }
 
-fn one(rename: &Rename, facts: &mut Facts, to: &Facts) -> Result<Vec<Applied>, String> {
+pub(super) fn one(rename: &Rename, facts: &mut Facts, to: &Facts) -> Result<Vec<Applied>, String> {
     let old = rename.path.last().map(String::as_str).unwrap_or_default();
     let id = rename.find(facts, old).ok_or("there is no such object to rename")?;
     if rename.is_value() {
@@ -49,7 +51,8 @@ fn one(rename: &Rename, facts: &mut Facts, to: &Facts) -> Result<Vec<Applied>, S
     if !wanted {
         return Err(format!("{new} is not wanted"));
     }
-    let mut applied = vec![Applied { statement: statement(facts, &id, &rename.to), id: id.clone() }];
+    let mut applied =
+        vec![Applied { statement: statement(facts, &id, &rename.to), id: id.clone(), new: new.clone() }];
     for member in family(facts, &id) {
         let next = renamed_id(&member, &rename.to);
         *facts = moved(facts, &member, &next);
@@ -76,7 +79,7 @@ fn value(rename: &Rename, old: &str, facts: &mut Facts, id: &FactId) -> Result<V
         rewrite_all(fact, &rule);
     }
     let (_, statement) = value_line(id, old, new);
-    Ok(vec![Applied { id: id.clone(), statement }])
+    Ok(vec![Applied { id: id.clone(), new: id.clone(), statement }])
 }
 
 fn renamed_id(id: &FactId, to: &str) -> FactId {
@@ -155,7 +158,8 @@ fn followers(facts: &mut Facts, to: &Facts, table: &FactId) -> Vec<Applied> {
                 && is_alike(facts, &old, to, new)
         });
         if let Some(new) = twin {
-            applied.push(Applied { statement: statement(facts, &old, &new.name), id: FactId::clone(&old) });
+            let (id, next) = (FactId::clone(&old), FactId::clone(new));
+            applied.push(Applied { statement: statement(facts, &old, &new.name), id, new: next });
             *facts = moved(facts, &old, new);
         }
     }

@@ -75,18 +75,25 @@ impl Renames {
     /// [`RenameError`] with the first line that says `offshoot:rename` but cannot be understood.
     pub fn parse(text: &str) -> Result<Self, RenameError> {
         let mut list = Vec::new();
+        for (line, rest) in Self::marked(text) {
+            list.push(Rename::parse(rest).map_err(|what| RenameError { line, what })?);
+        }
+        Ok(Self { list })
+    }
+
+    /// Every line of SQL or of a diff that says `offshoot:rename`: its number, from 1, and what follows.
+    ///
+    /// A line within a string, a body or a block comment says nothing.
+    pub fn marked(text: &str) -> impl Iterator<Item = (usize, &str)> {
         let covered = if text.contains(MARK) { covered(text) } else { Vec::new() };
-        let is_covered = |line: &str| {
+        let is_covered = move |line: &str| {
             let start = line.as_ptr() as usize - text.as_ptr() as usize;
             covered.iter().any(|range| range.contains(&start))
         };
-        for (at, line) in text.lines().enumerate().filter(|(_, line)| !is_covered(line)) {
-            let Some(rest) = line.trim_start_matches(['#', '-', ' ', '\t']).strip_prefix(MARK) else {
-                continue;
-            };
-            list.push(Rename::parse(rest).map_err(|what| RenameError { line: at + 1, what })?);
-        }
-        Ok(Self { list })
+        text.lines().enumerate().filter(move |(_, line)| !is_covered(line)).filter_map(|(at, line)| {
+            let rest = line.trim_start_matches(['#', '-', ' ', '\t']).strip_prefix(MARK)?;
+            Some((at + 1, rest))
+        })
     }
 
     /// Whether there is none.

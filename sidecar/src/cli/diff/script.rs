@@ -1,6 +1,5 @@
 //! SQL files as a side: one, or those of a folder in the order in which they are numbered.
 
-use std::cmp::Ordering;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +11,7 @@ use super::call::{self, Folder, absolute};
 use crate::cli::connect::Session;
 use crate::cli::output::Output;
 use crate::failure::{Failure, Result};
+use crate::numbered::numbered;
 
 /// How deep folders may nest.
 const MOST_DEPTH: usize = 8;
@@ -46,29 +46,6 @@ fn leads_back(path: &str) -> bool {
     is_undo
         || name == "down.sql"
         || [".down.sql", ".undo.sql", "_down.sql"].iter().any(|end| name.ends_with(end))
-}
-
-/// Compares names as people number them: `2_b` before `10_a`.
-fn numbered(a: &str, b: &str) -> Ordering {
-    let (mut a, mut b) = (a, b);
-    loop {
-        let digits = |text: &str| text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let (in_a, in_b) = (digits(a), digits(b));
-        if in_a > 0 && in_b > 0 {
-            let (x, y) = (a[..in_a].trim_start_matches('0'), b[..in_b].trim_start_matches('0'));
-            let order = x.len().cmp(&y.len()).then_with(|| x.cmp(y)).then_with(|| in_a.cmp(&in_b));
-            if order != Ordering::Equal {
-                return order;
-            }
-            (a, b) = (&a[in_a..], &b[in_b..]);
-            continue;
-        }
-        let (mut letters, mut others) = (a.chars(), b.chars());
-        match (letters.next(), others.next()) {
-            (Some(x), Some(y)) if x == y => (a, b) = (letters.as_str(), others.as_str()),
-            (x, y) => return x.cmp(&y),
-        }
-    }
 }
 
 /// The scripts of a file or folder, in order.

@@ -18,6 +18,7 @@ use crate::config::ConfigFile;
 use crate::failure::{Failure, Result};
 use crate::paths::Paths;
 use crate::project::{self, Project};
+use crate::renames::{self, Line};
 
 /// How the names of files of facts end.
 pub(super) const EXTENSION: &str = "facts";
@@ -287,6 +288,22 @@ impl Sides {
             Failure::user("this worktree has no database branch")
                 .hint("`offshoot status` tells why; or name both sides: `offshoot diff A B`.")
         })
+    }
+
+    /// Whether one of them is the worktree's branch as it is now.
+    pub(super) fn has_current(&mut self, from: &Side, to: &Side) -> bool {
+        let name = |side: &Side| match side {
+            Side::Branch(address) => Some(address.branch.clone()),
+            _ => None,
+        };
+        let names = [name(from), name(to)];
+        names.iter().any(Option::is_some)
+            && self.current().is_ok_and(|branch| names.contains(&Some(branch.name)))
+    }
+
+    /// The lines of the work tree that confirm renames.
+    pub(super) fn rename_lines(&mut self) -> Result<Vec<Line>> {
+        renames::of_worktree(Path::new(&self.engine()?.path()))
     }
 
     fn engine(&mut self) -> Result<&mut Session> {
