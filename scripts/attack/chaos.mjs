@@ -1,7 +1,7 @@
 // Chaos: writers that never stop, branches that come and go, and processes that are killed at random; nothing acknowledged is
 // lost. For strangers to run; no part of `npm test`. `node scripts/attack/chaos.mjs --help` says how.
 import { appendFileSync } from 'node:fs';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -10,16 +10,18 @@ import { CommandError } from '../lib/process.mjs';
 import { Branch, TABLES, check, checkIndexes, transaction } from './model.mjs';
 import { Project, programOf, seeded } from './project.mjs';
 
-const HELP = `Usage: node scripts/attack/chaos.mjs [--minutes N] [--seed N] [--bin PROGRAM] [--writers N] [--log FILE] [--keep]
+const HELP = `Usage: node scripts/attack/chaos.mjs [--minutes N] [--seed N] [--bin PROGRAM] [--writers N] [--log FILE]
+       [--report FILE] [--keep]
 
 Makes a project in a temporary folder. Writers move money between accounts and note each transaction that Postgres acknowledged. Meanwhile
-branches are made, reset, deleted and brought back, and the engine, servers and backends of this project, and of no other, are
+branches are made, reset, deleted, brought back and removed for good, layers are merged, and the engine, servers and backends of this project, and of no other, are
 killed. Each branch must hold all that was acknowledged to it and to those it comes from, and nothing of others.
 
   --minutes N      how long; 10 otherwise
   --seed N         repeats the choices of another run (not their timing)
   --bin PROGRAM    the offshoot program; target/release/offshoot or target/debug/offshoot otherwise
   --log FILE       what happened, a line each; chaos.log in the project's folder otherwise
+  --report FILE    how much of everything happened in each minute, and the sum
 
 EXAMPLE
   node scripts/attack/chaos.mjs --minutes 60 --log chaos.log`;
@@ -29,6 +31,9 @@ const CONNECT_PATIENCE_MS = 120_000;
 const OPERATION_PAUSE_MS = 700;
 const KILL_PAUSE_MS = 4000;
 const CHECK_EVERY = 6;
+const MINUTE_MS = 60_000;
+/** What a report counts, in this order. */
+const COLUMNS = ['transactions', 'sessions', 'creates', 'resets', 'deletes', 'undos', 'purges', 'checks', 'killed engine', 'killed postmaster', 'killed backend', 'wrong'];
 
 class Chaos {
   branches = new Map([['main', new Branch('main')]]);
@@ -126,11 +131,12 @@ class Chaos {
   async operate(isOver) {
     for (let round = 1; !isOver(); round++) {
       const free = [...this.branches.values()].filter(({ name }) => name !== 'main');
-      const choices = ['create', 'reset', 'reset', 'delete', 'undo'];
+      const choices = ['create', 'create', 'reset', 'reset', 'delete', 'delete', 'undo', 'purge'];
       const choice = free.length === 0 || (free.length < 3 && this.random() < 0.6) ? 'create' : this.pick(choices);
       try {
         if (choice === 'create' && free.length < MOST_BRANCHES) await this.create(this.pick([...this.branches.values()]));
         else if (choice === 'undo' && this.trash.length > 0) await this.undo(this.trash.at(-1));
+        else if (choice === 'purge' && this.trash.length > 0) await this.purge();
         else if (choice === 'delete' && free.length > 0) await this.remove(this.pick(free));
         else if (free.length > 0) await this.reset(this.pick(free));
         if (round % CHECK_EVERY === 0) await this.verify(this.pick([...this.branches.values()]));
@@ -219,6 +225,17 @@ class Chaos {
     branch.held = false;
   }
 
+  /** Empties the trash; asked until the engine answers. Then what has one child only is merged. */
+  async purge() {
+    const deadline = performance.now() + CONNECT_PATIENCE_MS;
+    while (!(await this.verb('branch', 'purge', '--all', '--yes'))) {
+      if (performance.now() > deadline) throw new Error('the trash cannot be emptied');
+      await pause(200);
+    }
+    this.trash = [];
+    this.count('purges');
+  }
+
   async verify(branch, indexes = false) {
     const deadline = performance.now() + CONNECT_PATIENCE_MS;
     for (;;) {
@@ -254,10 +271,50 @@ class Chaos {
   }
 }
 
+/** Lines of a report: what happened in each minute, and in all. */
+class Report {
+  #lines = [COLUMNS.join('\t')];
+  #before = {};
+  #timer;
+
+  constructor(chaos) {
+    this.chaos = chaos;
+    this.#timer = setInterval(() => this.#minute(), MINUTE_MS);
+  }
+
+  #now() {
+    return { ...this.chaos.counts, wrong: this.chaos.wrong.length };
+  }
+
+  #minute() {
+    const now = this.#now();
+    this.#lines.push(COLUMNS.map((name) => (now[name] ?? 0) - (this.#before[name] ?? 0)).join('\t'));
+    this.#before = now;
+  }
+
+  async write(file, summary) {
+    clearInterval(this.#timer);
+    this.#minute();
+    const minutes = this.#lines.map((line, index) => `${index === 0 ? 'minute' : index}\t${line}`);
+    await writeFile(file, [`${JSON.stringify(summary)}`, ...minutes, ''].join('\n'));
+  }
+
+  stop() {
+    clearInterval(this.#timer);
+  }
+}
+
+/** Layers that the engines of a project say they have merged. */
+async function merged(project) {
+  const logs = await project.engineLogs();
+  const counts = logs.split('\n').filter((line) => line.includes('layers were merged'));
+  return counts.reduce((sum, line) => sum + Number(JSON.parse(line).layers), 0);
+}
+
 async function main() {
   const text = { type: 'string' };
   const { values } = parseArgs({
-    options: { minutes: text, seed: text, bin: text, writers: text, log: text, keep: { type: 'boolean' }, help: { type: 'boolean' } },
+    options: { minutes: text, seed: text, bin: text, writers: text, log: text, report: text, keep: { type: 'boolean' }, help: { type: 'boolean' } },
   });
   if (values.help) return void console.log(HELP);
   const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
@@ -270,18 +327,21 @@ async function main() {
   say(`seed ${seed}`);
   const project = await Project.make(folder, programOf(values.bin));
   const chaos = new Chaos(project, seeded(seed), say);
+  const report = new Report(chaos);
   try {
     const connection = await chaos.connect(chaos.branches.get('main'));
     await connection.query(TABLES);
     await connection.close();
     await chaos.run(Number(values.minutes ?? 10), Number(values.writers ?? 4));
   } finally {
+    report.stop();
     await project.remove();
   }
   const minutes = ((performance.now() - begin) / 60_000).toFixed(1);
-  const summary = { seed, minutes, ...chaos.counts, branches: chaos.branches.size, wrong: chaos.wrong };
+  const summary = { seed, minutes, ...chaos.counts, mergedLayers: await merged(project), branches: chaos.branches.size, wrong: chaos.wrong };
   say(JSON.stringify(summary));
   console.log(JSON.stringify(summary, null, 2));
+  if (values.report !== undefined) await report.write(values.report, summary);
   process.exitCode = chaos.wrong.length === 0 ? 0 : 1;
   if (values.keep || chaos.wrong.length > 0) console.log(`left: ${folder}`);
   else await rm(folder, { recursive: true, force: true });

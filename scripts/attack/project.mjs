@@ -1,6 +1,6 @@
 // A project of its own for an attack: a git repository, a store and an engine in one folder, away from the user's.
 import { existsSync } from 'node:fs';
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { endProcesses, processesOf } from '../../demo/leftovers.mjs';
 import { isolatedEnvironment } from '../../demo/sample.mjs';
@@ -96,6 +96,13 @@ export class Project {
   /** The log of a branch's server, or of the engine, as far as it can be read. */
   async log(path) {
     return readFile(path, 'utf8').catch(() => '');
+  }
+
+  /** What the project's engines have logged, as far as it is kept. */
+  async engineLogs() {
+    const stores = await readdir(join(this.home, 'stores')).catch(() => []);
+    const files = stores.flatMap((store) => ['engine.log.1', 'engine.log'].map((name) => join(this.home, 'stores', store, name)));
+    return (await Promise.all(files.map((file) => this.log(file)))).join('\n');
   }
 
   /** Stops everything that belongs to the project. */

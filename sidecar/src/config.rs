@@ -8,6 +8,8 @@ mod settings;
 
 use std::time::Duration;
 
+use offshoot_protocol::migrations::MigrationsOnCheckout;
+
 pub(crate) use file::{ConfigFile, read};
 pub(crate) use parse::{ConfigError, duration, parse};
 
@@ -37,8 +39,17 @@ pub(crate) struct Config {
     pub(crate) switch_grace: Duration,
     /// Settings for every Postgres of the project, sorted by name.
     pub(crate) postgres: Vec<(String, String)>,
+    /// What the editor does when a checkout leads to a branch with pending migrations.
+    pub(crate) migrations_on_checkout: MigrationsOnCheckout,
+    /// The command that `offshoot migrations check` runs at its end. Nothing else runs it: whoever starts a check has the
+    /// repository's migrations run, which may be programs as well.
+    pub(crate) migrations_check: Option<String>,
     /// The file or folder that has the schema, from the top of the repository.
     pub(crate) schema_file: Option<String>,
+    /// What the project's store may have on the disk.
+    pub(crate) max_bytes: Option<u64>,
+    /// What is kept free on the store's disk; absent means what suits its size.
+    pub(crate) min_free_bytes: Option<u64>,
     /// The SQL file or folder of SQL files whose lines confirm renames, from the top of the work tree.
     pub(crate) schema_renames: Option<String>,
 }
@@ -50,7 +61,11 @@ impl Default for Config {
             idle_timeout: Duration::from_mins(5),
             switch_grace: Duration::from_secs(5),
             postgres: Vec::new(),
+            migrations_on_checkout: MigrationsOnCheckout::default(),
+            migrations_check: None,
             schema_file: None,
+            max_bytes: None,
+            min_free_bytes: None,
             schema_renames: None,
         }
     }
@@ -75,10 +90,21 @@ pub(crate) const TEMPLATE: &str = r#"# Offshoot: a database branch for every git
 # [postgres]
 # settings = { shared_buffers = "64MB" }
 
+# Migrations: what the editor does when a checkout leads to a branch on which some are pending ("ask", "apply" or "nothing"),
+# and a command that `offshoot migrations check` runs at its end, with DATABASE_URL set.
+# [migrations]
+# on_checkout = "ask"
+# check_command = "npm test"
+
 # The schema in files, for `offshoot diff` and the editor.
 # [schema]
 # The file of facts, the SQL file or the folder of SQL files that has the schema.
 # file = "db/schema.facts"
 # The SQL file or the folder of SQL files whose lines `-- offshoot:rename table public.old -> new` confirm renames.
 # renames = "db/migrations"
+
+# What the store may have on the disk, and what it leaves free there; the file of the main work tree counts.
+# [storage]
+# max_bytes = "20GB"
+# min_free_bytes = "1GB"
 "#;

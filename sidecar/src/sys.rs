@@ -68,8 +68,27 @@ pub(crate) fn output_is(file: &File) -> bool {
     }
 }
 
+/// A file system.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Disk {
+    /// Bytes that an unprivileged user may still write.
+    pub(crate) free_bytes: u64,
+    /// Bytes of all of it.
+    pub(crate) total_bytes: u64,
+}
+
 /// Bytes that an unprivileged user may still write to the file system of `path`.
 pub(crate) fn free_bytes(path: &Path) -> io::Result<u64> {
+    Ok(disk(path)?.free_bytes)
+}
+
+/// What is kept free of a disk where nothing else was said: 1 %, at least 256 MB and at most 5 GB.
+pub(crate) fn reserve(disk_bytes: u64) -> u64 {
+    (disk_bytes / 100).clamp(256_000_000, 5_000_000_000)
+}
+
+/// The file system of `path`.
+pub(crate) fn disk(path: &Path) -> io::Result<Disk> {
     use std::os::unix::ffi::OsStrExt;
     let path = std::ffi::CString::new(path.as_os_str().as_bytes())?;
     // SAFETY: the path is a C string; `statvfs` writes the whole structure when it returns 0.
@@ -78,7 +97,7 @@ pub(crate) fn free_bytes(path: &Path) -> io::Result<u64> {
         if libc::statvfs(path.as_ptr(), &raw mut facts) != 0 {
             return Err(io::Error::last_os_error());
         }
-        Ok(facts.f_bavail * facts.f_frsize)
+        Ok(Disk { free_bytes: facts.f_bavail * facts.f_frsize, total_bytes: facts.f_blocks * facts.f_frsize })
     }
 }
 
@@ -109,6 +128,14 @@ pub(crate) fn terminate(pid: u32) -> io::Result<()> {
     let pid = libc::pid_t::try_from(pid).ok().filter(|&pid| pid > 0).ok_or(io::ErrorKind::InvalidInput)?;
     // SAFETY: touches no memory. The number is positive: one process, not a group.
     if unsafe { libc::kill(pid, libc::SIGTERM) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Sends a signal to a group of processes, which we started. One that is gone needs none.
+pub(crate) fn signal_group(leader: u32, signal: libc::c_int) {
+    if let Some(pid) = libc::pid_t::try_from(leader).ok().filter(|&pid| pid > 1) {
+        // SAFETY: touches no memory. The number is that of a group whose leader has not been waited for.
+        unsafe { libc::kill(-pid, signal) };
+    }
 }
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);

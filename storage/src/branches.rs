@@ -95,6 +95,52 @@ impl Store {
         self.branch(new)
     }
 
+    /// Takes a branch back to one of its snapshots. What it was goes to the trash, from where [`Store::undo`] brings it back.
+    /// Its connections end. It keeps its parent, its children and its snapshots.
+    ///
+    /// # Errors
+    /// [`StorageError::HasNoParent`] for the root; [`StorageError::NoSuchBranch`] if `snapshot` is none of its snapshots; and as
+    /// [`Store::create_branch`].
+    pub fn restore_branch(&self, id: BranchId, snapshot: BranchId) -> Result<Branch, StorageError> {
+        let row = self.shared.branch_row(id)?;
+        if row.parent.is_none() {
+            return Err(StorageError::HasNoParent { name: row.name });
+        }
+        if !self.snapshots(id)?.iter().any(|one| one.id == snapshot) {
+            return Err(StorageError::NoSuchBranch { name: snapshot.to_string() });
+        }
+        // In this order everywhere: what removes things waits for all who make something.
+        let making = self.making();
+        let cell = self.shared.cell(id);
+        let mut compute = locked(&cell.compute);
+        compute::stop(&self.shared, id, &cell, &mut compute)?;
+        self.stop_snapshots(id)?;
+        let new = self.fork_and_commit(&making, &row.name, snapshot, |(transaction, new)| {
+            trash::put_in(transaction, id, Some(new))?;
+            trash::adopt_children(transaction, id, new)?;
+            // The fork point as well: it still shows what the branch was when it was made.
+            let (from, to) = (id.0 as i64, new.0 as i64);
+            transaction.execute("UPDATE branches SET snapshot_of = ?2 WHERE snapshot_of = ?1", params![from, to])?;
+            Ok(())
+        })?;
+        drop(compute);
+        tracing::info!(branch = row.name, "restored a snapshot");
+        self.branch(new)
+    }
+
+    /// Whose child a new branch called `name` is that is forked from `from`, which may be a snapshot `of` another one.
+    fn parent_of_fork(
+        &self,
+        name: &str,
+        from: BranchId,
+        of: Option<(BranchId, SnapshotKind)>,
+    ) -> Result<Option<BranchId>, StorageError> {
+        let Some((owner, _)) = of else { return Ok(Some(from)) };
+        // A branch of a snapshot is one of the snapshot's branch, unless it takes that one's place.
+        let row = self.shared.branch_row(owner)?;
+        Ok(if row.name == name { row.parent } else { Some(owner) })
+    }
+
     /// Lets a running parent with much WAL write a checkpoint, which saves the child its replay. If it cannot, the
     /// child replays; nothing else may depend on it.
     fn checkpoint_before(&self, parent: BranchId) {
@@ -151,8 +197,7 @@ impl Store {
         let row = BranchRow {
             id,
             name: name.to_owned(),
-            // A branch of a snapshot is one of the snapshot's branch.
-            parent: snapshot.is_none().then(|| of.map_or(parent, |(of, _)| of)),
+            parent: if snapshot.is_none() { self.parent_of_fork(name, parent, of)? } else { None },
             fork_lsn: Some(fork.lsn),
             created_ms: now_ms(),
             unsettled_boot: Some(shared.boot.clone()),

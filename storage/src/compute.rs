@@ -10,6 +10,7 @@ use crate::error::StorageError;
 use crate::files::remove_tree;
 use crate::image::{WalMark, wal_mark};
 use crate::store::{Cell, ComputeState, Shared, Store, locked, socket_folder};
+use crate::stuck::Watch;
 use crate::{BranchId, LayerId};
 
 /// How long a start may take: replay of much WAL on a slow disk.
@@ -27,6 +28,7 @@ pub(crate) struct Compute {
     pub(crate) server: Option<Server>,
     /// The WAL when [`Store::checkpoint_quiet`] last looked.
     last_mark: Option<WalMark>,
+    pub(crate) watch: Watch,
 }
 
 /// Settings that make Postgres part of a branch; they win over the user's. `fsync`, `full_page_writes` and
@@ -152,7 +154,7 @@ impl Store {
         }
     }
 
-    fn cells(&self) -> Vec<(BranchId, Arc<Cell>)> {
+    pub(crate) fn cells(&self) -> Vec<(BranchId, Arc<Cell>)> {
         locked(&self.shared.cells).iter().map(|(id, cell)| (*id, Arc::clone(cell))).collect()
     }
 }
@@ -232,7 +234,7 @@ pub(crate) fn stop(
 }
 
 /// Clears up after a server that ended by itself.
-fn bury(shared: &Shared, id: BranchId, cell: &Cell, compute: &mut Compute) {
+pub(crate) fn bury(shared: &Shared, id: BranchId, cell: &Cell, compute: &mut Compute) {
     if let Some(server) = &mut compute.server {
         tracing::warn!(branch = %id, log = server.log_tail(), "Postgres ended by itself");
         if let Err(error) = server.stop(StopMode::Kill, STOP_PATIENCE) {
@@ -244,6 +246,7 @@ fn bury(shared: &Shared, id: BranchId, cell: &Cell, compute: &mut Compute) {
 
 fn put_away(shared: &Shared, id: BranchId, cell: &Cell, compute: &mut Compute) {
     compute.server = None;
+    compute.watch = Watch::default();
     shared.driver.close(id);
     let _ = remove_tree(&shared.paths.sockets(id));
     cell.set_state(ComputeState::Asleep, None);
@@ -266,7 +269,12 @@ pub(crate) fn checkpoint(shared: &Shared, socket: &Path) -> Result<(), StorageEr
     last.map_or(Ok(()), |error| Err(failed(error)))
 }
 
-fn connect(shared: &Shared, socket: &Path, database: &str) -> Result<postgres::Client, postgres::Error> {
+/// Connects as the engine itself.
+pub(crate) fn connect(
+    shared: &Shared,
+    socket: &Path,
+    database: &str,
+) -> Result<postgres::Client, postgres::Error> {
     let folder = socket.parent().unwrap_or(socket);
     postgres::Config::new()
         .host_path(folder)

@@ -1,4 +1,4 @@
-//! Points at which a test kills the engine, to see that the store heals. Only with the feature `crash-points`; without
+//! Points at which a test kills the engine, or a Postgres meanwhile, to see that the store heals. Only with the feature `crash-points`; without
 //! it [`crash_point!`] is nothing and this module is empty.
 //!
 //! The list below is the only registry: code can name no other point, and the test `crash_points` goes through all of
@@ -15,6 +15,7 @@ macro_rules! crash_point {
 #[cfg(feature = "crash-points")]
 mod armed {
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Mutex, PoisonError};
 
     macro_rules! points {
         ($($operation:ident { $($point:ident: $when:literal,)+ })+) => {
@@ -133,8 +134,24 @@ mod armed {
         ARMED.store(point as usize + 1, Ordering::SeqCst);
     }
 
+    type Action = Box<dyn FnOnce() + Send>;
+
+    /// What is done at the armed point instead of dying.
+    static ACTION: Mutex<Option<Action>> = Mutex::new(None);
+
+    /// Does `action` when this process passes `point` for the first time, and goes on.
+    pub fn act_at(point: CrashPoint, action: impl FnOnce() + Send + 'static) {
+        *ACTION.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(action));
+        ARMED.store(point as usize + 1, Ordering::SeqCst);
+    }
+
     pub(crate) fn pass(point: CrashPoint) {
         if ARMED.load(Ordering::SeqCst) == point as usize + 1 {
+            let action = ACTION.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(action) = action {
+                ARMED.store(0, Ordering::SeqCst);
+                return action();
+            }
             // SAFETY: a signal to this process; no memory is touched.
             unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
             loop {
@@ -147,4 +164,4 @@ mod armed {
 #[cfg(feature = "crash-points")]
 pub(crate) use armed::pass;
 #[cfg(feature = "crash-points")]
-pub use armed::{CrashPoint, Operation, die_at};
+pub use armed::{CrashPoint, Operation, act_at, die_at};

@@ -33,6 +33,11 @@ pub(crate) fn open_map(path: &Path, writable: bool) -> Result<Map, StorageError>
 
 /// The page maps of a layer, by path.
 pub(crate) fn maps(layer: &Path) -> Result<Vec<PathBuf>, StorageError> {
+    maps_up_to(layer, usize::MAX)
+}
+
+/// At most so many of the page maps of a layer: it may have a hundred thousand.
+fn maps_up_to(layer: &Path, most: usize) -> Result<Vec<PathBuf>, StorageError> {
     let mut found = Vec::new();
     for folder in relation_folders(layer).context("list the layer", layer)? {
         let folder = layer.join(folder);
@@ -40,6 +45,9 @@ pub(crate) fn maps(layer: &Path) -> Result<Vec<PathBuf>, StorageError> {
             let path = entry.context("list the layer", &folder)?.path();
             if path.extension().is_some_and(|extension| extension == "m") {
                 found.push(path);
+                if found.len() >= most {
+                    return Ok(found);
+                }
             }
         }
     }
@@ -48,7 +56,7 @@ pub(crate) fn maps(layer: &Path) -> Result<Vec<PathBuf>, StorageError> {
 
 /// Whether a layer has changed nothing.
 pub(crate) fn is_empty(layer: &Path) -> Result<bool, StorageError> {
-    Ok(maps(layer)?.is_empty())
+    Ok(maps_up_to(layer, 1)?.is_empty())
 }
 
 /// Makes everything in a layer durable, and its durable maps say so. The pages of every file are synced: one that was

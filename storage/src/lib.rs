@@ -25,13 +25,14 @@ mod paths;
 mod purge;
 mod snapshots;
 mod store;
+mod stuck;
 mod throwaway;
 mod trash;
 mod usage;
 
 pub use changed::{Blocks, ChangedBlocks};
 #[cfg(feature = "crash-points")]
-pub use crash::{CrashPoint, Operation, die_at};
+pub use crash::{CrashPoint, Operation, act_at, die_at};
 pub use create::{CreateReport, CreateStore, Source, create_store};
 pub use error::{ErrorKind, StorageError};
 pub use id::{BranchId, LayerId};

@@ -140,7 +140,7 @@ impl PageLayers {
                 Job::Pair { .. } => 1,
                 Job::Window { layers, .. } => layers.len() as u32 - 1,
             };
-            tracing::info!(layers = done.layers, bytes = done.copied_bytes, "merged layers");
+            tracing::debug!(layers = done.layers, bytes = done.copied_bytes, "merged layers");
             merging.released.extend(released);
             merging.job = None;
         }

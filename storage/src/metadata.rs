@@ -6,6 +6,7 @@
 mod changes;
 mod format;
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -290,6 +291,34 @@ impl Metadata {
             [branch.0 as i64],
         )?;
         Ok(())
+    }
+
+    /// A branch and its snapshots.
+    pub(crate) fn parts(&self, branch: BranchId) -> Result<Vec<BranchId>, StorageError> {
+        let connection = self.connection();
+        let mut statement =
+            connection.prepare_cached("SELECT id FROM branches WHERE id = ?1 OR snapshot_of = ?1")?;
+        let rows =
+            statement.query_map([branch.0 as i64], |row| Ok(BranchId(row.get::<_, i64>(0)? as u64)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Layers of a branch and its snapshots that others read as well.
+    pub(crate) fn shared_layers(&self, branch: BranchId) -> Result<HashSet<u64>, StorageError> {
+        let connection = self.connection();
+        let mut statement = connection.prepare_cached(
+            "WITH parts AS MATERIALIZED (SELECT id FROM branches WHERE id = ?1 OR snapshot_of = ?1),
+             mine AS MATERIALIZED (SELECT layer FROM stacks WHERE branch IN parts)
+             SELECT DISTINCT layer FROM stacks WHERE layer IN mine AND branch NOT IN parts",
+        )?;
+        let rows = statement.query_map([branch.0 as i64], |row| Ok(row.get::<_, i64>(0)? as u64))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Each branch with its stack, top first.
+    pub(crate) fn stacks_by_branch(&self) -> Result<Vec<(BranchId, Vec<StackLayer>)>, StorageError> {
+        let stacks = read_stacks(&self.connection())?;
+        Ok(stacks.into_iter().map(|(branch, stack)| (BranchId(branch as u64), stack)).collect())
     }
 
     /// Each branch with each layer of its stack.

@@ -28,7 +28,7 @@ use rusqlite::Transaction;
 
 use crate::driver::{Driver, Fork, Opened};
 use crate::error::{Context as _, StorageError};
-use crate::files::{disk_usage, give, make_private, remove_tree, sync_folder, sync_tree};
+use crate::files::{give, make_private, remove_tree, sync_folder, sync_tree};
 use crate::image::{Image, make_skeleton, read_control};
 use crate::merge::{Merged, Merging};
 use crate::metadata::{self, Metadata};
@@ -59,6 +59,8 @@ pub(crate) struct PageLayers {
     pub(crate) merging: Mutex<Merging>,
     /// Bytes of layers that no longer change.
     pub(crate) frozen_bytes: Mutex<HashMap<LayerId, u64>>,
+    /// Bytes of the folders of branches that sleep.
+    pub(crate) sleeping_bytes: Mutex<HashMap<BranchId, u64>>,
 }
 
 pub(crate) struct OpenControl(pub(crate) ControlRef);
@@ -94,6 +96,7 @@ impl PageLayers {
             shape: RwLock::default(),
             merging: Mutex::default(),
             frozen_bytes: Mutex::default(),
+            sleeping_bytes: Mutex::default(),
         })
     }
 
@@ -216,17 +219,6 @@ impl PageLayers {
         }
         Ok(())
     }
-
-    pub(crate) fn layer_bytes(&self, layer: LayerId, frozen: bool) -> u64 {
-        if frozen && let Some(bytes) = locked(&self.frozen_bytes).get(&layer) {
-            return *bytes;
-        }
-        let bytes = disk_usage(&self.paths.layer(layer));
-        if frozen {
-            locked(&self.frozen_bytes).insert(layer, bytes);
-        }
-        bytes
-    }
 }
 
 impl Driver for PageLayers {
@@ -285,6 +277,7 @@ impl Driver for PageLayers {
     fn close(&self, branch: BranchId) {
         locked(&self.open).remove(&branch);
         let _ = fs::remove_file(self.paths.branch(branch).control_block());
+        locked(&self.sleeping_bytes).remove(&branch);
     }
 
     fn fork(&self, parent: BranchId, child: BranchId) -> Result<Fork, StorageError> {
@@ -374,6 +367,7 @@ impl Driver for PageLayers {
         let names: HashSet<String> = branches.iter().map(ToString::to_string).collect();
         remove_others(&self.paths.branches(), &|name| names.contains(name))?;
         locked(&self.frozen_bytes).retain(|layer, _| used.contains(&layer.to_string()));
+        locked(&self.sleeping_bytes).retain(|branch, _| branches.contains(branch));
         Ok(())
     }
 
@@ -383,6 +377,10 @@ impl Driver for PageLayers {
 
     fn size(&self, branch: BranchId) -> Result<BranchSize, StorageError> {
         usage::measure_branch(self, branch)
+    }
+
+    fn sizes(&self, branches: &[BranchId]) -> Result<HashMap<BranchId, BranchSize>, StorageError> {
+        usage::measure_branches(self, branches)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which branches every byte of a store is there for, and what removing some of them would free.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::error::StorageError;
 use crate::files::disk_usage;
 use crate::metadata::Metadata;
-use crate::page_layers::PageLayers;
+use crate::page_layers::{PageLayers, locked};
 use crate::paths::Paths;
 use crate::store::Store;
 use crate::throwaway::is_throwaway;
@@ -164,25 +164,54 @@ pub(crate) fn measure(paths: &Paths, metadata: &Metadata) -> Result<Usage, Stora
     Ok(Usage { branches, shares, other_bytes })
 }
 
-/// Looks at the files of one branch and its snapshots. What no branch but it reads is its own.
-pub(crate) fn measure_branch(driver: &PageLayers, branch: BranchId) -> Result<BranchSize, StorageError> {
+/// Looks at the files of some branches and their snapshots; who reads what is read once for all of them. What no branch but it
+/// reads is a branch's own.
+pub(crate) fn measure_branches(
+    driver: &PageLayers,
+    wanted: &[BranchId],
+) -> Result<HashMap<BranchId, BranchSize>, StorageError> {
     let rows = driver.metadata.branches()?;
     let owners: HashMap<BranchId, BranchId> = rows.iter().map(|row| (row.id, row.owner())).collect();
-    let mut readers: HashMap<LayerId, BTreeSet<BranchId>> = HashMap::new();
-    for (reader, layer) in driver.metadata.stacked_layers()? {
-        readers.entry(layer).or_default().insert(owners.get(&reader).copied().unwrap_or(reader));
-    }
-    let mut size = BranchSize::default();
-    let mut seen = BTreeSet::new();
-    for part in rows.iter().filter(|row| row.owner() == branch) {
-        size.own_bytes += disk_usage(driver.paths.branch(part.id).folder());
-        for (index, layer) in driver.metadata.stack(part.id)?.iter().enumerate() {
-            let id = LayerId(layer.id);
-            if !seen.insert(layer.id) {
-                continue;
+    let stacks = driver.metadata.stacks_by_branch()?;
+    // The only owner that reads a layer, or nobody if there are several.
+    let mut readers: HashMap<u64, Option<BranchId>> = HashMap::new();
+    for (branch, stack) in &stacks {
+        let owner = owners.get(branch).copied().unwrap_or(*branch);
+        for layer in stack {
+            let reader = readers.entry(layer.id).or_insert(Some(owner));
+            if *reader != Some(owner) {
+                *reader = None;
             }
-            let bytes = driver.layer_bytes(id, index > 0);
-            if readers.get(&id).is_some_and(|readers| readers.len() > 1) {
+        }
+    }
+    let mut sizes: HashMap<BranchId, (BranchSize, HashSet<u64>)> =
+        wanted.iter().map(|branch| (*branch, Default::default())).collect();
+    for (part, stack) in &stacks {
+        let owner = owners.get(part).copied().unwrap_or(*part);
+        let Some((size, seen)) = sizes.get_mut(&owner) else { continue };
+        size.own_bytes += driver.branch_bytes(*part);
+        for (index, layer) in stack.iter().enumerate().filter(|(_, layer)| seen.insert(layer.id)) {
+            let bytes = driver.layer_bytes(LayerId(layer.id), index > 0);
+            match readers.get(&layer.id) {
+                Some(None) => size.shared_bytes += bytes,
+                _ => size.own_bytes += bytes,
+            }
+        }
+    }
+    Ok(sizes.into_iter().map(|(branch, (size, _))| (branch, size)).collect())
+}
+
+/// Looks at the files of one branch and its snapshots, as [`measure_branches`].
+pub(crate) fn measure_branch(driver: &PageLayers, branch: BranchId) -> Result<BranchSize, StorageError> {
+    let shared = driver.metadata.shared_layers(branch)?;
+    let mut size = BranchSize::default();
+    let mut seen = HashSet::new();
+    for part in driver.metadata.parts(branch)? {
+        size.own_bytes += driver.branch_bytes(part);
+        let stack = driver.metadata.stack(part)?;
+        for (index, layer) in stack.iter().enumerate().filter(|(_, layer)| seen.insert(layer.id)) {
+            let bytes = driver.layer_bytes(LayerId(layer.id), index > 0);
+            if shared.contains(&layer.id) {
                 size.shared_bytes += bytes;
             } else {
                 size.own_bytes += bytes;
@@ -190,6 +219,32 @@ pub(crate) fn measure_branch(driver: &PageLayers, branch: BranchId) -> Result<Br
         }
     }
     Ok(size)
+}
+
+impl PageLayers {
+    /// Bytes of a branch's folder. Of one that sleeps they are counted once.
+    fn branch_bytes(&self, branch: BranchId) -> u64 {
+        if locked(&self.open).contains_key(&branch) {
+            return disk_usage(self.paths.branch(branch).folder());
+        }
+        if let Some(bytes) = locked(&self.sleeping_bytes).get(&branch) {
+            return *bytes;
+        }
+        let bytes = disk_usage(self.paths.branch(branch).folder());
+        locked(&self.sleeping_bytes).insert(branch, bytes);
+        bytes
+    }
+
+    pub(crate) fn layer_bytes(&self, layer: LayerId, frozen: bool) -> u64 {
+        if frozen && let Some(bytes) = locked(&self.frozen_bytes).get(&layer) {
+            return *bytes;
+        }
+        let bytes = disk_usage(&self.paths.layer(layer));
+        if frozen {
+            locked(&self.frozen_bytes).insert(layer, bytes);
+        }
+        bytes
+    }
 }
 
 fn blocks(path: &Path) -> u64 {

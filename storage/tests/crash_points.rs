@@ -1,7 +1,9 @@
-//! The engine is killed at every point of the registry in `src/crash.rs`. After that the store opens, is in the old state
+//! The engine, or a Postgres of the branches, is killed at every point of the registry in `src/crash.rs`. After that the store opens, is in the old state
 //! or the new one, has everything that was acknowledged, and nothing is left over.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+#[path = "crash_points/servers.rs"]
+mod servers;
 mod support;
 
 use std::collections::BTreeMap;
@@ -12,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use offshoot_storage::{CrashPoint, Former, OpenStore, Operation, Store, die_at};
+use offshoot_storage::{CrashPoint, Former, OpenStore, Operation, StorageError, Store, die_at};
 use support::layers::assert_tidy;
 use support::{TestStore, first, processes};
 
@@ -121,27 +123,32 @@ fn kill_at_each_point_of(operation: Operation) {
         } else {
             die(&test, *point)
         };
-        test.open();
-        assert_eq!(processes::living_in(&test.dir()), [], "{point:?}: left running");
-        assert_tidy(&test.dir());
-        let (old, new) = expected(operation, &acknowledged);
-        let found = found(&test, &old, &new);
-        assert!(found == old || found == new, "{point:?}: found {found:#?}, not {old:#?} nor {new:#?}");
-        if operation == Operation::Reset && found == new {
-            test.store().undo(&Former::Last).unwrap();
-            assert_eq!(test.text("feature", CONTENT), content("201", &acknowledged), "{point:?}");
-        }
-        if operation == Operation::Snapshot {
-            assert_fork_point(&test, *point, &content("201", &acknowledged));
-        }
-        assert_eq!(test.text("main", FEW), "2000:6:2000", "{point:?}");
-        assert_eq!(test.text("main", "SELECT sum(id) FROM scratch"), "500500", "{point:?}");
-        test.create("after", "main");
-        test.store().delete_branch(test.id("after")).unwrap();
-        test.close();
-        assert_tidy(&test.dir());
-        assert_eq!(processes::living_in(&test.dir()), [], "{point:?}: left running");
+        assert_healed(&mut test, operation, *point, &acknowledged);
     }
+}
+
+/// Opens the store after something was killed at `point`: it is in the old state or in the new one, whole, and works.
+fn assert_healed(test: &mut TestStore, operation: Operation, point: CrashPoint, acknowledged: &str) {
+    test.open();
+    assert_eq!(processes::living_in(&test.dir()), [], "{point:?}: left running");
+    assert_tidy(&test.dir());
+    let (old, new) = expected(operation, acknowledged);
+    let found = found(test, &old, &new);
+    assert!(found == old || found == new, "{point:?}: found {found:#?}, not {old:#?} nor {new:#?}");
+    if operation == Operation::Reset && found == new {
+        test.store().undo(&Former::Last).unwrap();
+        assert_eq!(test.text("feature", CONTENT), content("201", acknowledged), "{point:?}");
+    }
+    if operation == Operation::Snapshot {
+        assert_fork_point(test, point, &content("201", acknowledged));
+    }
+    assert_eq!(test.text("main", FEW), "2000:6:2000", "{point:?}");
+    assert_eq!(test.text("main", "SELECT sum(id) FROM scratch"), "500500", "{point:?}");
+    test.create("after", "main");
+    test.store().delete_branch(test.id("after")).unwrap();
+    test.close();
+    assert_tidy(&test.dir());
+    assert_eq!(processes::living_in(&test.dir()), [], "{point:?}: left running");
 }
 
 /// The fork point of `new` is what the branch was when it was made. It may be unknown if the engine died while Postgres was
@@ -156,14 +163,19 @@ fn assert_fork_point(test: &TestStore, point: CrashPoint, expected: &str) {
     assert_eq!(rows, expected, "{point:?}: the fork point");
 }
 
-/// Lets an engine die at `point`. Returns what was acknowledged before, separated by commas.
-fn die(test: &TestStore, point: CrashPoint) -> String {
-    let output = Command::new(std::env::current_exe().unwrap())
+/// The engine that carries out the operation of `point`.
+fn engine(test: &TestStore, point: CrashPoint) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
         .args(["--exact", "engine_process", "--ignored", "--nocapture"])
         .env(FOLDER, test.folder.path())
-        .env(POINT, format!("{point:?}"))
-        .output()
-        .unwrap();
+        .env(POINT, format!("{point:?}"));
+    command
+}
+
+/// Lets an engine die at `point`. Returns what was acknowledged before, separated by commas.
+fn die(test: &TestStore, point: CrashPoint) -> String {
+    let output = engine(test, point).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.signal(), Some(libc::SIGKILL), "{point:?} was not passed: {said}{errors}");
@@ -177,8 +189,12 @@ fn engine_process() {
     let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
     let name = std::env::var(POINT).unwrap();
     let (operation, point) = *CrashPoint::ALL.iter().find(|(_, point)| format!("{point:?}") == name).unwrap();
+    let arm = |point| match servers::victim() {
+        Some(victim) => servers::kill_at(point, victim, &folder.join("store")),
+        None => die_at(point),
+    };
     if operation == Operation::Open {
-        die_at(point);
+        arm(point);
     }
     let store = Store::open(OpenStore {
         dir: folder.join("store"),
@@ -192,39 +208,39 @@ fn engine_process() {
     match operation {
         Operation::Create | Operation::Settle => {
             acknowledge(&store, "main", &[MUCH_WAL]);
-            die_at(point);
-            store.create_branch("new", id("main")).unwrap();
+            arm(point);
+            end(store.create_branch("new", id("main")));
         }
         Operation::Wake | Operation::Snapshot => {
             acknowledge(&store, "feature", &[]);
             store.create_branch("new", id("feature")).unwrap();
             store.sleep(id("feature")).unwrap();
-            die_at(point);
-            store.wake(id("new")).unwrap();
+            arm(point);
+            end(store.wake(id("new")));
         }
         Operation::Reset => {
             acknowledge(&store, "feature", &[]);
-            die_at(point);
-            store.reset_branch(id("feature")).unwrap();
+            arm(point);
+            end(store.reset_branch(id("feature")));
         }
         Operation::Rename => {
             acknowledge(&store, "feature", &[]);
-            die_at(point);
-            store.rename_branch(id("feature"), "renamed").unwrap();
+            arm(point);
+            end(store.rename_branch(id("feature"), "renamed"));
         }
         Operation::Delete => {
             acknowledge(&store, "feature", &[]);
-            die_at(point);
-            store.delete_branch(id("feature")).unwrap();
+            arm(point);
+            end(store.delete_branch(id("feature")));
         }
         Operation::Undo => {
             acknowledge(&store, "redone", &[]);
-            die_at(point);
-            store.undo(&Former::Last).unwrap();
+            arm(point);
+            end(store.undo(&Former::Last));
         }
         Operation::Purge => {
             acknowledge(&store, "main", &[]);
-            die_at(point);
+            arm(point);
             let ahead = SystemTime::now() + Duration::from_hours(10 * 24);
             for _ in 0..30 {
                 store.purge_trash(ahead).unwrap();
@@ -243,13 +259,31 @@ fn engine_process() {
                 // What is awake is on the disk.
                 store.wake(pin.id).unwrap();
             }
-            die_at(point);
+            arm(point);
             while store.merge_quiet(1 << 20, depth).unwrap().more {}
             store.merge_quiet(0, depth).unwrap();
         }
         Operation::Open => {}
     }
+    if servers::victim().is_some() {
+        servers::assert_works(&store);
+    }
     store.close().unwrap();
+}
+
+/// Tells the process that started this one, and at once: this one may be killed.
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    out.write_all(format!("\n{line}\n").as_bytes()).unwrap();
+    out.flush().unwrap();
+}
+
+/// Takes the end of an operation: it must succeed, unless a Postgres was killed meanwhile.
+fn end<T>(result: Result<T, StorageError>) {
+    match result {
+        Err(error) if servers::victim().is_some() => say(&format!("@failed {error}")),
+        other => drop(other.unwrap()),
+    }
 }
 
 /// Writes to a branch, and says which rows Postgres has acknowledged.
@@ -264,9 +298,11 @@ fn acknowledge(store: &Store, branch: &str, before: &[&str]) {
     for row in 901..=903 {
         client.batch_execute(&format!("INSERT INTO t VALUES ({row})")).unwrap();
     }
-    let mut out = std::io::stdout().lock();
-    out.write_all(b"\n@acknowledged 901,902,903\n").unwrap();
-    out.flush().unwrap();
+    say("@acknowledged 901,902,903");
+    if servers::victim().is_some() {
+        // Somebody is connected when the Postgres is killed.
+        std::mem::forget(client);
+    }
 }
 
 fn content(own: &str, acknowledged: &str) -> String {

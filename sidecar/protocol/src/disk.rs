@@ -14,6 +14,12 @@ pub struct DiskUsage {
     pub trash_bytes: u64,
     /// Bytes that are free on the store's file system.
     pub free_bytes: u64,
+    /// Bytes that the store may have (`storage.max_bytes`); absent without a limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<u64>,
+    /// Bytes that are kept free there: with less, nothing is made.
+    #[serde(default)]
+    pub min_free_bytes: u64,
     /// Branches, parents before children, then the trash, newest first.
     pub branches: Vec<BranchDiskUsage>,
     /// Bytes that the same branches read, the largest first. Each byte of a branch is in one of them.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use offshoot_postgres::{Locator, Request, install};
 use offshoot_protocol::method::WorktreeGetStatus;
-use offshoot_protocol::types::WorktreeParams;
+use offshoot_protocol::types::{Note, NoteKind, WorktreeParams, WorktreeStatus};
 use serde::Serialize;
 use serde_json::json;
 
@@ -204,20 +204,28 @@ fn project(here: &Path, paths: &Paths) -> Vec<Finding> {
             return findings;
         }
     }
-    findings.push(port(&project));
+    let status = status(&project);
+    findings.extend(status.iter().flat_map(|status| &status.notes).filter_map(room));
+    findings.push(port(status));
     findings
 }
 
-fn port(project: &Project) -> Finding {
-    const WHAT: &str = "port";
+/// What the engine says about the store's room.
+fn room(note: &Note) -> Option<Finding> {
+    let is_it = note.kind == NoteKind::Disk;
+    is_it.then(|| warn("room", note.text.clone(), note.hint.clone().unwrap_or_default()))
+}
+
+fn status(project: &Project) -> Result<WorktreeStatus> {
     let path = project.worktree.path.to_string_lossy().into_owned();
-    let status = match try_connect(&project.store) {
-        Ok(Some(mut client)) => {
-            client.call::<WorktreeGetStatus>(&WorktreeParams { path }, PATIENCE).map_err(Into::into)
-        }
-        Ok(None) => Err(crate::failure::Failure::engine("the engine went away")),
-        Err(failure) => Err(failure),
-    };
+    match try_connect(&project.store)? {
+        Some(mut client) => Ok(client.call::<WorktreeGetStatus>(&WorktreeParams { path }, PATIENCE)?),
+        None => Err(crate::failure::Failure::engine("the engine went away")),
+    }
+}
+
+fn port(status: Result<WorktreeStatus>) -> Finding {
+    const WHAT: &str = "port";
     let endpoint = match status {
         Ok(status) => status.endpoint,
         Err(failure) => return fail(WHAT, failure.to_string(), failure.0.hint.unwrap_or_default()),

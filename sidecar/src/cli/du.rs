@@ -79,6 +79,19 @@ fn report(usage: &DiskUsage, output: Output) -> String {
             bytes(usage.free_bytes)
         ),
     ]);
+    if let Some(max) = usage.max_bytes {
+        let used = u128::from(usage.total_bytes) * 100 / u128::from(max.max(1));
+        let text = format!("`storage.max_bytes` allows {}; {used} % are used.", bytes(max));
+        lines.push(match used {
+            ..90 => text,
+            90..100 => output.warn(&text),
+            _ => output.bad(&format!("{text} Nothing more is made.")),
+        });
+    }
+    if usage.free_bytes < usage.min_free_bytes {
+        let text = format!("{} are to be kept free there: nothing more is made.", bytes(usage.min_free_bytes));
+        lines.push(output.bad(&text));
+    }
     if usage.trash_bytes > 0 {
         lines.push(format!("`offshoot branch purge --all` would free {}.", bytes(usage.trash_bytes)));
     }
@@ -144,6 +157,8 @@ mod tests {
             other_bytes: 50_000,
             trash_bytes: 30_000,
             free_bytes: 70_000_000_000,
+            max_bytes: Some(1_300_000),
+            min_free_bytes: 80_000_000_000,
             branches: vec![
                 branch(1, "main", None, 100_000, 1_000_000),
                 branch(2, "größe", None, 70_000, 1_000_000),
@@ -166,6 +181,8 @@ mod tests {
            1.0 MB  main, größe, old (trash)
 
         1.2 MB in all, 50 KB of it libraries, logs and metadata. 70 GB are free on this disk.
+        `storage.max_bytes` allows 1.3 MB; 96 % are used.
+        80 GB are to be kept free there: nothing more is made.
         `offshoot branch purge --all` would free 30 KB.
         ");
     }

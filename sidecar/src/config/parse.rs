@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use offshoot_protocol::migrations::MigrationsOnCheckout;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -24,7 +25,8 @@ pub(crate) struct ConfigError {
 
 type Entry<'a, 'i> = (&'a Spanned<std::borrow::Cow<'i, str>>, &'a Spanned<DeValue<'i>>);
 
-const KEYS: [&str; 5] = ["on_checkout", "idle_timeout", "switch_grace", "postgres", "schema"];
+const KEYS: [&str; 7] =
+    ["on_checkout", "idle_timeout", "switch_grace", "postgres", "schema", "migrations", "storage"];
 /// Longer than anybody waits for anything, and short enough for every clock.
 const LONGEST: Duration = Duration::from_hours(366 * 24);
 
@@ -74,6 +76,16 @@ impl Source<'_> {
                     self.schema(entry, config)?;
                 }
             }
+            "migrations" => {
+                for entry in self.table("migrations", value)? {
+                    self.migrations(entry, config)?;
+                }
+            }
+            "storage" => {
+                for entry in self.table("storage", value)? {
+                    self.storage(entry, config)?;
+                }
+            }
             other => return Err(self.unknown(key.span(), "", other, &KEYS)),
         }
         Ok(())
@@ -117,6 +129,37 @@ impl Source<'_> {
         Ok(())
     }
 
+    fn migrations(&self, (key, value): Entry<'_, '_>, config: &mut Config) -> Result<(), ConfigError> {
+        match key.get_ref().as_ref() {
+            "on_checkout" => {
+                let shape = "one of \"ask\", \"apply\" and \"nothing\"";
+                config.migrations_on_checkout = match self.text("migrations.on_checkout", value, shape)? {
+                    "ask" => MigrationsOnCheckout::Ask,
+                    "apply" => MigrationsOnCheckout::Apply,
+                    "nothing" => MigrationsOnCheckout::Nothing,
+                    other => {
+                        let message = format!("`migrations.on_checkout` is {other:?}, not {shape}");
+                        let near = closest(other, &["ask", "apply", "nothing"]);
+                        let hint = near.map(|word| format!("Did you mean {word:?}?"));
+                        return Err(self.error(value.span(), message, hint));
+                    }
+                };
+            }
+            "check_command" => {
+                let text = self.text("migrations.check_command", value, "a command such as \"npm test\"")?;
+                if text.contains('\0') {
+                    let message = "`migrations.check_command` holds a zero byte".to_owned();
+                    return Err(self.error(value.span(), message, None));
+                }
+                config.migrations_check = Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+            }
+            other => {
+                return Err(self.unknown(key.span(), "migrations.", other, &["on_checkout", "check_command"]));
+            }
+        }
+        Ok(())
+    }
+
     /// A path that stays within the repository.
     fn path(&self, name: &str, value: &Spanned<DeValue<'_>>, shape: &str) -> Result<String, ConfigError> {
         let text = self.text(name, value, shape)?;
@@ -125,6 +168,33 @@ impl Source<'_> {
             return Err(self.error(value.span(), format!("`{name}` is {text:?}, not {shape}"), None));
         }
         Ok(text.trim_start_matches("./").to_owned())
+    }
+
+    fn storage(&self, (key, value): Entry<'_, '_>, config: &mut Config) -> Result<(), ConfigError> {
+        match key.get_ref().as_ref() {
+            "max_bytes" => config.max_bytes = Some(self.size("storage.max_bytes", value)?),
+            "min_free_bytes" => config.min_free_bytes = Some(self.size("storage.min_free_bytes", value)?),
+            other => {
+                return Err(self.unknown(key.span(), "storage.", other, &["max_bytes", "min_free_bytes"]));
+            }
+        }
+        Ok(())
+    }
+
+    /// A number of bytes.
+    fn size(&self, name: &str, value: &Spanned<DeValue<'_>>) -> Result<u64, ConfigError> {
+        const SHAPE: &str = "a number of bytes, or a size such as \"20GB\"";
+        let text = match value.get_ref() {
+            DeValue::String(_) | DeValue::Integer(_) => setting_text(value.get_ref()),
+            _ => None,
+        };
+        let shown = || match value.get_ref() {
+            DeValue::String(text) => format!("{text:?}"),
+            DeValue::Integer(number) => number.as_str().to_owned(),
+            other => kind(other).to_owned(),
+        };
+        text.and_then(|text| crate::size::parse(&text))
+            .ok_or_else(|| self.error(value.span(), format!("`{name}` is {}, not {SHAPE}", shown()), None))
     }
 
     /// One setting. `auto_explain.log_analyze = true` is a table to TOML and a name with a dot to Postgres.
@@ -407,6 +477,20 @@ mod tests {
                 .contains("cannot load")
         );
         assert!(fault("[postgres.settings]\nplperl.on_init = 'x'").starts_with("line 2: "));
+    }
+
+    #[test]
+    fn sizes_are_bytes_or_have_a_unit() {
+        let limits = |text: &str| parse(text).map(|config| (config.max_bytes, config.min_free_bytes));
+        assert_eq!(limits("[storage]\nmax_bytes = 4096"), Ok((Some(4096), None)));
+        let both = "[storage]\nmax_bytes = '20GB'\nmin_free_bytes = '1.5 GiB'";
+        assert_eq!(limits(both), Ok((Some(20_000_000_000), Some(1_610_612_736))));
+        for (value, shown) in [("'much'", "\"much\""), ("-1", "-1"), ("1.5", "a number"), ("true", "true or false")] {
+            let text = fault(&format!("[storage]\nmax_bytes = {value}"));
+            let expected = format!("line 2: `storage.max_bytes` is {shown}, not a number of bytes");
+            assert!(text.starts_with(&expected), "{text}");
+        }
+        assert!(fault("storage.max_byte = 1").contains("Did you mean `storage.max_bytes`?"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What is asked of branches.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use super::book::Book;
 use super::computes::Passing;
 use super::server::Call;
 use super::upstream::WakeError;
-use super::{Engine, expiry, snapshots, worktrees};
+use super::{Engine, expiry, room, snapshots, worktrees};
 use crate::failure::{Failure, Result};
 use crate::{names, timestamp};
 
@@ -34,9 +34,10 @@ pub(super) async fn list(engine: &Arc<Engine>) -> Result<BranchList> {
             let protected = Book(&engine.store).protected()?;
             let expiries = Book(&engine.store).expiries()?;
             let undo = engine.store.undoable(&Former::Last)?.map(|undoable| undoable.name);
+            let ids: Vec<BranchId> = branches.iter().map(|branch| branch.id).collect();
+            let sizes = engine.store.sizes(&ids).unwrap_or_default();
             let describe = |branch: offshoot_storage::Branch| {
-                let size =
-                    engine.store.size(branch.id).unwrap_or(BranchSize { own_bytes: 0, shared_bytes: 0 });
+                let size = sizes.get(&branch.id).copied().unwrap_or_default();
                 let marks = Marks {
                     in_git: in_git.contains(&branch.name),
                     protected: protected.contains(&branch.id),
@@ -116,7 +117,7 @@ fn state(state: offshoot_storage::ComputeState, passing: Option<Passing>) -> Com
 
 /// Roots first, each followed by its descendants; siblings by name.
 fn parents_first(branches: Vec<Branch>) -> Vec<Branch> {
-    let known: Vec<String> = branches.iter().map(|branch| branch.name.clone()).collect();
+    let known: HashSet<String> = branches.iter().map(|branch| branch.name.clone()).collect();
     let mut children: HashMap<Option<String>, Vec<Branch>> = HashMap::new();
     for branch in branches {
         let parent = branch.parent.clone().filter(|parent| known.contains(parent));
@@ -152,6 +153,7 @@ pub(super) async fn create(engine: &Arc<Engine>, params: CreateParams) -> Result
     let id = engine
         .blocking(move |engine| {
             let _turn = turn;
+            room::admit(engine)?;
             let begun = Instant::now();
             let branch = engine.store.create_branch(&params.name, parent)?;
             engine.schemas.born(branch.id, parent, begun);
@@ -357,7 +359,7 @@ pub(super) async fn protect(engine: &Arc<Engine>, params: ProtectParams) -> Resu
 }
 
 /// Refuses for a branch that is protected.
-async fn unguarded(engine: &Arc<Engine>, id: BranchId, name: &str) -> Result<()> {
+pub(super) async fn unguarded(engine: &Arc<Engine>, id: BranchId, name: &str) -> Result<()> {
     if engine.blocking(move |engine| Book(&engine.store).is_protected(id)).await? {
         return Err(Failure::user(format!("`{name}` is protected"))
             .hint(format!("`offshoot branch unprotect {name}` takes the protection away.")));

@@ -78,6 +78,11 @@ impl Computes {
         lock(&self.uses).values().any(|entry| entry.awake)
     }
 
+    /// Whether any branch is being made, woken, stopped or taken away.
+    pub(crate) fn any_turn(&self) -> bool {
+        self.turns.any_taken()
+    }
+
     /// Branches that run without connections for longer than `timeout` says.
     pub(crate) fn idle(&self, timeout: impl Fn(BranchId) -> Duration) -> Vec<BranchId> {
         let uses = lock(&self.uses);
@@ -115,6 +120,10 @@ impl Turns {
     pub(crate) async fn turn(&self, id: BranchId) -> OwnedMutexGuard<()> {
         let turn = self.of(id);
         turn.lock_owned().await
+    }
+
+    fn any_taken(&self) -> bool {
+        lock(&self.0).values().any(|turn| turn.try_lock().is_err())
     }
 
     fn of(&self, id: BranchId) -> Arc<AsyncMutex<()>> {
@@ -180,9 +189,11 @@ mod tests {
         let computes = Computes::default();
         let first = computes.turn(A).await;
         drop(computes.turn(B).await);
+        assert!(computes.any_turn());
         let mut second = Box::pin(computes.turn(A));
         assert!(tokio::time::timeout(Duration::from_millis(20), &mut second).await.is_err());
         drop(first);
-        second.await;
+        drop(second.await);
+        assert!(!computes.any_turn());
     }
 }

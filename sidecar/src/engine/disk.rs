@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use offshoot_protocol::disk::{BranchDiskUsage, DiskShare, DiskUsage, PurgeParams, PurgeResult};
 use offshoot_storage::{BranchId, BranchUsage};
 
-use super::Engine;
+use super::{Engine, room};
 use crate::failure::{Failure, Result};
 use crate::{sys, timestamp};
 
@@ -14,7 +15,9 @@ use crate::{sys, timestamp};
 pub(super) async fn usage(engine: &Arc<Engine>) -> Result<DiskUsage> {
     engine
         .blocking(|engine| {
+            let begin = Instant::now();
             let usage = engine.store.usage()?;
+            room::measured(engine, &usage, begin);
             let trash: HashMap<BranchId, u64> = engine
                 .store
                 .trash()?
@@ -44,7 +47,10 @@ pub(super) async fn usage(engine: &Arc<Engine>) -> Result<DiskUsage> {
             let free_bytes = sys::free_bytes(path).map_err(|error| {
                 Failure::io(format!("see how much room there is at {}", path.display()), &error)
             })?;
+            let limits = room::limits(engine)?;
             Ok(DiskUsage {
+                max_bytes: limits.max_bytes,
+                min_free_bytes: limits.min_free_bytes,
                 total_bytes: usage.total_bytes(),
                 other_bytes: usage.other_bytes,
                 trash_bytes: usage.freed_by(&ids),
@@ -71,7 +77,9 @@ pub(super) async fn purge(engine: &Arc<Engine>, params: PurgeParams) -> Result<P
             let wanted = |name: &String| params.names.is_empty() || params.names.contains(name);
             let ids: Vec<BranchId> =
                 trash.iter().filter(|trashed| wanted(&trashed.name)).map(|trashed| trashed.id).collect();
-            Ok(engine.store.purge_trash_now(Some(&ids))?)
+            let purged = engine.store.purge_trash_now(Some(&ids));
+            room::freed(engine);
+            Ok(purged?)
         })
         .await?;
     // What `undo` would bring back is told with the branches.

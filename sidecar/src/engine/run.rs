@@ -153,6 +153,7 @@ async fn supervise(
         tokio::spawn(activity::run(Arc::clone(&engine))),
         tokio::spawn(upkeep::run(Arc::clone(&engine))),
         tokio::spawn(upkeep::run_slow(Arc::clone(&engine))),
+        tokio::spawn(upkeep::run_merging(Arc::clone(&engine))),
         tokio::spawn(upkeep::stay_reachable(Arc::clone(&engine), Arc::clone(&presence))),
     ];
     tracing::info!(pid = u64::from(std::process::id()), version = crate::VERSION, "the engine serves");

@@ -4,18 +4,30 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use offshoot_protocol::types::Subject;
-use offshoot_storage::BranchId;
+use offshoot_storage::{BranchId, MAX_DEPTH, Merged};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::presence::Presence;
-use super::{Engine, expiry, fork};
+use super::{Engine, expiry, fork, room};
 use crate::failure::Result;
 
 const INTERVAL: Duration = Duration::from_secs(1);
+/// How long a Postgres may take nobody while none of its processes does anything. Less than clients are kept waiting.
+const STUCK_PATIENCE: Duration = Duration::from_secs(15);
 /// How often quiet branches are looked for, to write their checkpoints.
 const QUIET_INTERVAL: Duration = Duration::from_secs(2);
 /// How often the trash is looked through.
 const PURGE_INTERVAL: Duration = Duration::from_hours(1);
+/// How often it is looked whether layers can be merged.
+const MERGE_INTERVAL: Duration = Duration::from_secs(2);
+/// Bytes of pages that are merged in one go: what removes something may have to wait for so many.
+const MERGE_STEP_BYTES: u64 = 1 << 20;
+/// Steps at a time: 4 MB a second at the most.
+const MERGE_STEPS: u32 = 8;
+/// Between two steps, so that whoever waits has his turn.
+const MERGE_PAUSE: Duration = Duration::from_millis(20);
+/// How often merging gives way to others before it takes a step all the same.
+const MERGE_PATIENCE: u32 = 15;
 
 /// Work on the store that may take long and holds nothing up. Never returns.
 pub(crate) async fn run_slow(engine: Arc<Engine>) {
@@ -31,6 +43,9 @@ pub(crate) async fn run_slow(engine: Arc<Engine>) {
             };
             let _ = engine.blocking(work).await;
         }
+        if let Err(failure) = engine.blocking(|engine| room::look(engine)).await {
+            tracing::debug!(error = %failure, "the store's room is not known");
+        }
         if let Err(failure) = expiry::run(&engine, SystemTime::now()).await {
             tracing::warn!(error = %failure, "cannot look for expired branches");
         }
@@ -44,6 +59,73 @@ pub(crate) async fn run_slow(engine: Arc<Engine>) {
                 .await;
             if let Err(failure) = result {
                 tracing::warn!(error = %failure, "cannot empty the trash");
+            }
+        }
+    }
+}
+
+/// Keeps stacks of layers short, a little at a time and only while no branch is being made or woken. Never returns.
+pub(crate) async fn run_merging(engine: Arc<Engine>) {
+    let mut ticks = interval(MERGE_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut merging = Merging::default();
+    loop {
+        ticks.tick().await;
+        for _ in 0..MERGE_STEPS {
+            if engine.is_stopping() {
+                return;
+            }
+            if merging.gives_way(engine.computes.any_turn()) {
+                break;
+            }
+            let step = |engine: &Arc<Engine>| Ok(engine.store.merge_quiet(MERGE_STEP_BYTES, MAX_DEPTH)?);
+            if !merging.took(engine.blocking(step).await) {
+                break;
+            }
+            tokio::time::sleep(MERGE_PAUSE).await;
+        }
+    }
+}
+
+/// How merging has gone so far.
+#[derive(Debug, Default)]
+struct Merging {
+    /// Ticks at which others came first, since the last step.
+    waited: u32,
+    /// Whether the last attempt failed; it was told then.
+    failing: bool,
+    layers: u32,
+    bytes: u64,
+}
+
+impl Merging {
+    fn gives_way(&mut self, busy: bool) -> bool {
+        let gives_way = busy && self.waited < MERGE_PATIENCE;
+        self.waited = if gives_way { self.waited + 1 } else { 0 };
+        gives_way
+    }
+
+    /// Takes in how a step went. Whether there is more to do at once.
+    fn took(&mut self, step: Result<Merged>) -> bool {
+        match step {
+            Ok(merged) => {
+                self.layers += merged.layers;
+                self.bytes += merged.copied_bytes;
+                // A rest after a failure does nothing and succeeds.
+                self.failing &= merged == Merged::default();
+                if !merged.more && self.layers > 0 {
+                    tracing::info!(layers = self.layers, bytes = self.bytes, "layers were merged");
+                    (self.layers, self.bytes) = (0, 0);
+                }
+                merged.more
+            }
+            Err(failure) => {
+                if !self.failing {
+                    let hint = failure.0.hint.clone().unwrap_or_default();
+                    tracing::warn!(error = %failure, hint, "cannot merge layers; it is tried again quietly");
+                }
+                self.failing = true;
+                false
             }
         }
     }
@@ -97,10 +179,41 @@ async fn sleep_if_idle(engine: &Arc<Engine>, id: BranchId) -> Result<()> {
 }
 
 async fn notice_deaths(engine: &Arc<Engine>) {
-    let exits = engine.blocking(|engine| Ok(engine.store.poll_exits())).await;
+    let look = |engine: &Arc<Engine>| {
+        let mut ended = engine.store.poll_exits();
+        ended.extend(engine.store.end_stuck(STUCK_PATIENCE));
+        Ok(ended)
+    };
+    let exits = engine.blocking(look).await;
     for id in exits.unwrap_or_default() {
         tracing::warn!(id = id.0, "the Postgres of a branch died");
         engine.computes.slept(id);
         engine.changed(Subject::Compute);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::Failure;
+
+    #[test]
+    fn merging_gives_way_to_others_and_not_for_ever() {
+        let mut merging = Merging::default();
+        assert!(!merging.gives_way(false));
+        for _ in 0..MERGE_PATIENCE {
+            assert!(merging.gives_way(true));
+        }
+        assert!(!merging.gives_way(true));
+        assert!(merging.gives_way(true));
+    }
+
+    #[test]
+    fn a_failure_is_told_once_until_something_was_merged() {
+        let mut merging = Merging::default();
+        assert!(!merging.took(Err(Failure::engine("full"))) && merging.failing);
+        assert!(!merging.took(Ok(Merged::default())) && merging.failing, "a rest is no success");
+        let merged = Merged { layers: 1, copied_bytes: 8192, more: true };
+        assert!(merging.took(Ok(merged)) && !merging.failing);
     }
 }

@@ -1,4 +1,5 @@
-//! Test builds only: refuses or shortens chosen system calls, as a bad or full disk does.
+//! Test builds only: refuses or shortens chosen system calls, as a bad or full disk does, and ends a process at a chosen point, as
+//! a kill does.
 //!
 //! On when the branch's folder has a file `faults` of [`WORDS`] numbers of 64 bits in the byte order of the machine. All processes
 //! of the branch share it, and the test writes it:
@@ -11,6 +12,8 @@
 //! | 3 | the `errno`, or 0 for a write that is done in part |
 //! | 4 | whether all of those calls that follow fail too |
 //! | 5 | calls that have failed |
+//! | 6 | one more than the number of the [`Point`] at which a process ends itself; 0 is off |
+//! | 7 | at which pass of it: 1 is the next one. Counted down |
 //!
 //! In a release build nothing of this is left.
 
@@ -21,6 +24,7 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
 use libc::{c_int, c_long};
 use offshoot_pages::fault::{Call, On, set_hook};
+use offshoot_pages::point::{self, Point};
 
 use crate::local::{Setup, setup};
 
@@ -63,6 +67,7 @@ pub(crate) fn start(path: &CStr) {
         if plan != -1 {
             PLAN.store(plan as *mut AtomicU64, Relaxed);
             set_hook(ask);
+            point::set_hook(pass);
         }
     }
 }
@@ -91,6 +96,22 @@ fn ask(call: Call, on: On, length: usize) -> Result<usize, c_int> {
         0 if length < BLOCK => Ok(length / 2),
         0 => Ok(length / 2 / BLOCK * BLOCK),
         error => Err(error as c_int),
+    }
+}
+
+fn pass(point: Point) {
+    let plan = PLAN.load(Relaxed);
+    // SAFETY: as in `ask`.
+    let word = |index: usize| unsafe { &*plan.add(index) };
+    if word(6).load(Acquire) != point as u64 + 1 {
+        return;
+    }
+    let before = word(7).fetch_update(AcqRel, Acquire, |left| left.checked_sub(1)).unwrap_or(0);
+    if before == 1 {
+        // Those that clear up after this one go on.
+        word(6).store(0, Relaxed);
+        // SAFETY: ends this process.
+        unsafe { libc::syscall(libc::SYS_kill, libc::syscall(libc::SYS_getpid), libc::SIGKILL) };
     }
 }
 

@@ -2,6 +2,7 @@
 
 use libc::c_int;
 use offshoot_pages::map::{Map, MapError, UNLINKED, WHITEOUT};
+use offshoot_pages::point::{Point, pass};
 use offshoot_pages::{PAGE_SIZE, sys};
 
 use crate::local::{active, complain, die, layer_path, local};
@@ -236,6 +237,7 @@ impl File {
                     sys::set_errno(error);
                     return;
                 }
+                pass(Point::DescriptorReplaced);
                 found.adopt(fd);
                 release(&mut self.parts);
                 self.parts = std::mem::take(&mut found.parts);

@@ -2,6 +2,7 @@
 
 use libc::{c_int, c_void, iovec, ssize_t};
 use offshoot_pages::fault::{Call, On, allowed};
+use offshoot_pages::point::{Point, pass};
 use offshoot_pages::{PAGE_SIZE, SEGMENT_PAGES, sys};
 
 use crate::file::File;
@@ -164,8 +165,11 @@ impl File {
         }
         let whole = written as u64 / PAGE_SIZE * PAGE_SIZE;
         let map = self.top_map();
+        pass(Point::PageWritten);
         map.own(offset / PAGE_SIZE, (offset + whole) / PAGE_SIZE);
+        pass(Point::PageOwned);
         map.grow(offset + whole);
+        pass(Point::FileGrown);
         if whole > 0 { whole as ssize_t } else { fail(libc::ENOSPC) as ssize_t }
     }
 
@@ -228,6 +232,7 @@ impl File {
             self.top_map().own(start / PAGE_SIZE, start / PAGE_SIZE + 1);
         }
         self.top_map().truncate(length);
+        pass(Point::TruncateMapCut);
         unsafe { sys::ftruncate(fd, (length.div_ceil(PAGE_SIZE) * PAGE_SIZE) as i64) }
     }
 
@@ -248,6 +253,7 @@ impl File {
         }
         let result = unsafe { libc::syscall(libc::SYS_fallocate, fd, 0, offset, length) as c_int };
         if result == 0 {
+            pass(Point::RoomAllocated);
             self.top_map().grow(end);
         }
         result

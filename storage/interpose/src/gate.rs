@@ -1,5 +1,6 @@
 //! Entering and leaving the branch's gate.
 
+use offshoot_pages::point::{Point, pass};
 use offshoot_pages::sys;
 
 use crate::local::{active, die, is_main_thread, local, setup};
@@ -18,6 +19,7 @@ pub(crate) fn enter() -> Entered {
     if depth == 0 {
         let error = sys::errno();
         active().control.enter(slot());
+        pass(Point::GateEntered);
         sys::set_errno(error);
     }
     Entered(true)

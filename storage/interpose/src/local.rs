@@ -5,6 +5,7 @@ use std::ffi::{CStr, CString};
 
 use libc::{c_char, c_int};
 use offshoot_pages::control::{self, ControlRef};
+use offshoot_pages::point::{Point, pass};
 use offshoot_pages::sys;
 
 use crate::table;
@@ -191,6 +192,7 @@ impl Local {
         let control = active().control;
         if control.generation() != self.generation.get() {
             self.generation.set(control.read_stack(&mut self.stack.borrow_mut()));
+            pass(Point::StackRead);
         }
         self.generation.get()
     }

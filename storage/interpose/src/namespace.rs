@@ -2,6 +2,7 @@
 
 use libc::c_int;
 use offshoot_pages::map::{Map, MapError, NewMap, WHITEOUT};
+use offshoot_pages::point::{Point, pass};
 use offshoot_pages::sys;
 
 use crate::file::{File, resolve};
@@ -67,18 +68,45 @@ fn create(path: &RelationPath) -> Result<(), c_int> {
         return Ok(());
     }
     let incarnation = active().control.next_incarnation();
-    publish(path, NewMap { incarnation, ..NewMap::default() }, true)
+    publish(path, NewMap { incarnation, ..NewMap::default() }, &CREATE)
 }
 
 /// Gives a file that lower layers have a part in the writable layer, as yet without pages.
 pub(crate) fn publish_over(path: &RelationPath, below: Map) -> Result<(), c_int> {
     let length = below.length();
     let new = NewMap { length, base_limit: length, flags: 0, incarnation: below.incarnation() };
-    publish(path, new, true)
+    publish(path, new, &OVER)
 }
 
+/// What is put into the writable layer, and the points of a test within that.
+struct Kind {
+    with_data: bool,
+    map_written: Point,
+    data_made: Option<Point>,
+    map_renamed: Point,
+}
+
+const CREATE: Kind = Kind {
+    with_data: true,
+    map_written: Point::CreateMapWritten,
+    data_made: Some(Point::CreateDataMade),
+    map_renamed: Point::CreateMapRenamed,
+};
+const OVER: Kind = Kind {
+    with_data: true,
+    map_written: Point::OverMapWritten,
+    data_made: Some(Point::OverDataMade),
+    map_renamed: Point::OverMapRenamed,
+};
+const HIDE: Kind = Kind {
+    with_data: false,
+    map_written: Point::WhiteoutWritten,
+    data_made: None,
+    map_renamed: Point::WhiteoutRenamed,
+};
+
 /// Puts a map into the writable layer, atomically. The names are locked.
-fn publish(path: &RelationPath, new: NewMap, with_data: bool) -> Result<(), c_int> {
+fn publish(path: &RelationPath, new: NewMap, kind: &Kind) -> Result<(), c_int> {
     let layer = local().layer(0);
     let temporary = layer_path(layer, path.as_bytes(), b".m.tmp");
     let target = layer_path(layer, path.as_bytes(), b".m");
@@ -96,8 +124,9 @@ fn publish(path: &RelationPath, new: NewMap, with_data: bool) -> Result<(), c_in
         MapError::Os(code) => code,
         MapError::NotAMap => libc::EIO,
     })?;
+    pass(kind.map_written);
     unsafe {
-        if with_data {
+        if kind.with_data {
             sys::unlink(data.as_ptr());
             let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC;
             let fd = sys::open(data.as_ptr(), flags, 0o600);
@@ -105,12 +134,16 @@ fn publish(path: &RelationPath, new: NewMap, with_data: bool) -> Result<(), c_in
                 return Err(sys::errno());
             }
             sys::close(fd);
+            if let Some(point) = kind.data_made {
+                pass(point);
+            }
         }
         if sys::rename(temporary.as_ptr(), target.as_ptr()) != 0 {
             return Err(sys::errno());
         }
+        pass(kind.map_renamed);
         // Only now: had the whiteout not come to be, the file would have a map and no pages.
-        if !with_data {
+        if !kind.with_data {
             sys::unlink(data.as_ptr());
         }
     }
@@ -179,7 +212,7 @@ pub(crate) fn unlink(path: &RelationPath) -> c_int {
     let has_lower = !file.has_top() || file.find_next_part().unwrap_or(true);
     if has_lower {
         let whiteout = NewMap { flags: WHITEOUT, ..NewMap::default() };
-        if let Err(code) = publish(path, whiteout, false) {
+        if let Err(code) = publish(path, whiteout, &HIDE) {
             return fail(code);
         }
     }
@@ -187,14 +220,19 @@ pub(crate) fn unlink(path: &RelationPath) -> c_int {
     if !has_lower && unsafe { sys::unlink(layer_path(layer, path.as_bytes(), b".m").as_ptr()) } != 0 {
         return -1;
     }
+    if !has_lower {
+        pass(Point::UnlinkMapGone);
+    }
     // Only now: had the deletion failed, those who have the file open would write into nothing.
     if file.has_top() {
         file.top_map().mark_unlinked();
+        pass(Point::UnlinkMarked);
     }
     if has_lower {
         return 0;
     }
     unsafe { sys::unlink(layer_path(layer, path.as_bytes(), b".d").as_ptr()) };
+    pass(Point::UnlinkDone);
     active().control.bump_file_version(file.hash());
     0
 }

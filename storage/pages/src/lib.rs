@@ -13,6 +13,7 @@ pub mod control;
 pub mod fault;
 pub mod map;
 pub mod name;
+pub mod point;
 pub mod process;
 pub mod sys;
 

@@ -23,6 +23,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, fence};
 
 use libc::c_int;
 
+use crate::point::{Point, pass};
 use crate::{PAGE_SIZE, SEGMENT_PAGES, sys};
 
 /// Bytes of a map file.
@@ -57,7 +58,7 @@ struct Header {
     /// Pages at or beyond this byte never fall through to lower layers.
     base_limit: AtomicU64,
     flags: AtomicU32,
-    /// Working copy: odd while a truncation is under way, counted up by two for each.
+    /// Working copy: odd while a truncation is under way, or after one that was cut short; counted up by two for each.
     truncations: AtomicU32,
     /// Which creation of the file this is; the same number in every layer that it lives in.
     incarnation: AtomicU64,
@@ -324,7 +325,9 @@ impl Map {
         let old = self.length();
         let pages = length.div_ceil(PAGE_SIZE);
         let limit = pages * PAGE_SIZE;
-        self.working().truncations.fetch_add(1, SeqCst);
+        // Odd already if a process died in the middle of one; then this one ends it.
+        self.working().truncations.fetch_or(1, SeqCst);
+        pass(Point::TruncateBegun);
         for header in [self.working(), self.durable()] {
             header.base_limit.fetch_min(limit, AcqRel);
             header.length.fetch_min(length, AcqRel);
@@ -381,6 +384,7 @@ impl Map {
                 return Err(sys::errno());
             }
         }
+        pass(Point::SyncDataDone);
         if working.flags.load(Acquire) & ENTRY_SYNCED == 0 {
             if sync_entry() != 0 {
                 return Err(sys::errno());
@@ -404,10 +408,12 @@ impl Map {
         if working.truncations.load(SeqCst) != truncations || truncations % 2 == 1 {
             self.forget_truncated();
         }
+        pass(Point::SyncPublished);
         // SAFETY: the mapping is ours and whole.
         if unsafe { sys::msync(self.0, MAP_SIZE) } != 0 {
             return Err(sys::errno());
         }
+        pass(Point::SyncWritten);
         working.publications_ended.fetch_add(1, SeqCst);
         if truncations.is_multiple_of(2) {
             working.truncations_synced.fetch_max(truncations, AcqRel);

@@ -4,6 +4,7 @@ mod log;
 mod orphan;
 mod pidfile;
 mod process;
+mod signs;
 mod spawn;
 mod stop;
 
@@ -15,6 +16,7 @@ use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
 pub use orphan::stop_orphan;
+pub use signs::Signs;
 pub use stop::StopMode;
 
 use crate::account::Account;

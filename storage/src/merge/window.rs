@@ -11,7 +11,7 @@ use offshoot_pages::map::{Map, NewMap, WHITEOUT};
 use offshoot_postgres::account::Account;
 
 use super::copy::PageCopy;
-use super::pair::{Mapped, data_of, map_error};
+use super::pair::{FILES, Mapped, data_of, map_error};
 use crate::error::{Context as _, StorageError};
 use crate::files::{give, make_private, sync_tree};
 use crate::layers::{c_path, maps};
@@ -49,8 +49,10 @@ impl WindowWork {
         })
     }
 
-    /// Goes on until everything is copied and on the disk, or `budget` bytes are used up; true when done.
+    /// Goes on until everything is copied and on the disk, or `budget` bytes are used up, or many files were looked at;
+    /// true when done.
     pub(crate) fn step(&mut self, budget: &mut u64) -> Result<bool, StorageError> {
+        let mut left = FILES;
         loop {
             if let Some((file, copies)) = &mut self.current {
                 while let Some(copy) = copies.last_mut() {
@@ -64,6 +66,10 @@ impl WindowWork {
                 self.current = None;
                 crash_point!(WindowFileCopied);
             }
+            if left == 0 && !self.files.is_empty() {
+                return Ok(false);
+            }
+            left = left.saturating_sub(1);
             let Some(file) = self.files.pop() else { break };
             self.begin_file(&file)?;
         }

@@ -5,6 +5,7 @@ use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use offshoot_pages::fault::Call;
+use offshoot_pages::point::Point;
 
 /// What a call works on; the numbers are the interposer's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +60,19 @@ impl Plan {
             self.set(word, value);
         }
         self.set(0, 1 << call as u64);
+    }
+
+    /// Lets the process end itself that is the `nth` to pass `point` from now on, 1 being the next one.
+    pub fn die_at(&self, point: Point, nth: u64) {
+        self.set(7, nth);
+        self.set(6, point as u64 + 1);
+    }
+
+    /// Whether a process has ended itself since [`Plan::die_at`].
+    pub fn died(&self) -> bool {
+        let mut word = [0u8; 8];
+        self.0.read_exact_at(&mut word, 6 * 8).unwrap();
+        word == [0u8; 8]
     }
 
     /// Lets nothing fail any more. Returns how many calls have failed since [`Plan::arm`].

@@ -312,7 +312,7 @@ pub fn reconnect(config: &postgres::Config) -> postgres::Client {
 }
 
 /// As [`reconnect`], and does `before` ahead of each attempt.
-fn reconnect_after(config: &postgres::Config, before: impl Fn()) -> postgres::Client {
+pub fn reconnect_after(config: &postgres::Config, before: impl Fn()) -> postgres::Client {
     let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
     loop {
         before();

@@ -173,3 +173,20 @@ fn a_truncation_alone_has_to_be_synced() {
     file.sync();
     assert!(file.map.is_synced());
 }
+
+#[test]
+fn a_truncation_that_was_cut_short_is_over_with_the_next_one() {
+    let file = fixture(NewMap::default());
+    file.write(0, 10);
+    file.sync();
+    // The process died after it had begun.
+    file.map.working().truncations.fetch_or(1, SeqCst);
+    file.sync();
+    assert!(!file.map.is_synced(), "what it had done of it is not known");
+    file.map.truncate(4 * PAGE_SIZE);
+    file.sync();
+    assert!(file.map.is_synced());
+    file.map.rebuild();
+    assert_eq!(file.map.length(), 4 * PAGE_SIZE);
+    assert!(file.map.owns(3) && !file.map.owns(4));
+}

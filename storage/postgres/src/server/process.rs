@@ -73,6 +73,8 @@ pub(super) struct Facts {
     pub(super) name: String,
     state: u8,
     pub(super) parent: u32,
+    /// Clock ticks that it has worked.
+    pub(super) ticks: u64,
     /// Clock ticks since the machine started.
     started: u64,
 }
@@ -90,12 +92,18 @@ impl Facts {
             name: head.split_once('(')?.1.to_owned(),
             state: *fields.first()?.as_bytes().first()?,
             parent: fields.get(1)?.parse().ok()?,
+            ticks: fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?,
             started: fields.get(19)?.parse().ok()?,
         })
     }
 
     pub(super) fn is_ended(&self) -> bool {
         matches!(self.state, b'Z' | b'X')
+    }
+
+    /// Whether it runs, or waits for a disk.
+    pub(super) fn is_busy(&self) -> bool {
+        matches!(self.state, b'R' | b'D')
     }
 
     pub(super) fn is_postgres(&self) -> bool {
@@ -147,7 +155,7 @@ mod tests {
     fn names_with_parentheses_do_not_confuse() {
         let tail = "S 17 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 900 20";
         let facts = Facts::parse(&format!("42 (a) (b) {tail}")).unwrap();
-        assert_eq!((facts.name.as_str(), facts.parent, facts.started), ("a) (b", 17, 900));
+        assert_eq!((facts.name.as_str(), facts.parent, facts.ticks, facts.started), ("a) (b", 17, 21, 900));
     }
 
     #[test]

@@ -1,0 +1,154 @@
+//! What the engine does for the store by itself: it keeps stacks of layers short, and the disk from becoming full.
+
+#![allow(clippy::unwrap_used, missing_docs, reason = "only tests are here")]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use postgres::{Client, NoTls};
+use serde_json::Value;
+use support::{TestRepo, wait_until};
+
+/// Layers in the deepest stack of the store; its branches are read as the engine writes them.
+fn deepest(store: &Path) -> i64 {
+    let connection = rusqlite::Connection::open(store.join("meta.sqlite")).unwrap();
+    connection.busy_timeout(support::PATIENCE).unwrap();
+    let sql = "SELECT max(n) FROM (SELECT count(*) AS n FROM stacks GROUP BY branch)";
+    connection.query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+fn bytes_on_disk(store: &Path) -> u64 {
+    let output = std::process::Command::new("du").args(["-s", "-B1"]).arg(store).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().split_whitespace().next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_branch_forty_generations_deep_is_soon_at_most_sixteen_layers_deep_and_reads_the_same() {
+    let test = TestRepo::with_database();
+    let mut main = Client::connect(&test.url(), NoTls).unwrap();
+    main.batch_execute(
+        "create table item as select n, 0 as round from generate_series(1, 5000) n; create table log (round int)",
+    )
+    .unwrap();
+    // Each branch freezes what was written since the one before. Branches that live keep their layers from being merged in pairs.
+    for round in 1..=40 {
+        main.batch_execute(&format!(
+            "update item set round = {round} where n % 40 = {round} % 40; insert into log values ({round})"
+        ))
+        .unwrap();
+        let name = format!("b{round}");
+        test.run(&["branch", "create", &name, "--from", "main"]).ok();
+    }
+    assert!(deepest(&test.store()) > 16, "merged while it was being made");
+    wait_until("stacks are short", || deepest(&test.store()) <= 16);
+    let content = "select string_agg(round || ':' || n, ' ' order by round) from (select round, count(*) n from item group by 1) x";
+    let expected = |last: u32| {
+        let untouched = 5000 - 125 * last;
+        let zero = (untouched > 0).then(|| format!("0:{untouched}"));
+        zero.into_iter().chain((1..=last).map(|round| format!("{round}:125"))).collect::<Vec<_>>().join(" ")
+    };
+    for round in [4, 20, 40] {
+        let name = format!("b{round}");
+        let said = test.run(&["sql", "--branch", &name, "--json", "-c", content]).json();
+        assert_eq!(said["results"][0]["rows"][0][0], Value::String(expected(round)), "{name}");
+        let said = test.run(&["sql", "--branch", &name, "--json", "-c", "select count(*) from log"]).json();
+        assert_eq!(said["results"][0]["rows"][0][0].to_string().trim_matches('"'), round.to_string());
+    }
+    // What was merged was merged under a connection that is still there.
+    let row = main.query_one(content, &[]).unwrap();
+    assert_eq!(row.get::<_, String>(0), expected(40));
+    drop(main);
+    test.run(&["engine", "stop"]).ok();
+    let usage = test.run(&["du", "--json"]).json();
+    let number = |name: &str| usage[name].as_u64().unwrap();
+    let shares: u64 =
+        usage["shares"].as_array().unwrap().iter().map(|share| share["bytes"].as_u64().unwrap()).sum();
+    assert_eq!(shares + number("otherBytes"), number("totalBytes"));
+    let all = bytes_on_disk(&test.store());
+    assert!(number("totalBytes").abs_diff(all) < 512 << 10, "{} of {all}", number("totalBytes"));
+    let log = fs::read_to_string(test.store().join("engine.log")).unwrap();
+    assert!(log.contains("layers were merged") && !log.contains("cannot merge layers"), "{log}");
+}
+
+/// What the main work tree's file says of the store.
+fn set_storage(test: &TestRepo, lines: &str) {
+    fs::write(test.repo.join("offshoot.toml"), format!("[storage]\n{lines}\n")).unwrap();
+}
+
+#[test]
+fn a_store_that_reaches_its_limit_warns_then_refuses_to_grow_and_still_reads_and_removes() {
+    let test = TestRepo::with_database();
+    test.run(&["branch", "create", "feature"]).ok();
+    test.run(&["sql", "--branch", "feature", "-c", "create table t as select 1 as n"]).ok();
+    let url = test.url();
+    let total = test.run(&["du", "--json"]).json()["totalBytes"].as_u64().unwrap();
+    let room = |status: &Value| {
+        let notes = status["notes"].as_array().unwrap().iter();
+        notes
+            .clone()
+            .find(|note| note["kind"] == "disk")
+            .map(|note| note["text"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(room(&test.status()), None);
+
+    // What is measured may change a little meanwhile.
+    set_storage(&test, &format!("max_bytes = {}", total * 100 / 95));
+    let said = room(&test.status()).unwrap();
+    assert!(said.contains(" % of the ") && said.contains("`storage.max_bytes`"), "{said}");
+    assert!(test.run(&["du"]).ok().contains(" % are used."));
+    test.run(&["branch", "create", "fits"]).ok();
+    test.run(&["branch", "delete", "fits"]).ok();
+
+    set_storage(&test, &format!("max_bytes = \"{}kB\"", total / 2000));
+    for refused in [&["branch", "create", "more"][..], &["snapshot", "create", "feature@now"][..]] {
+        let said = test.run(refused).fails(128);
+        assert!(
+            said.contains("nothing more is made") && said.contains("`storage.max_bytes` allows"),
+            "{said}"
+        );
+        assert!(said.contains("`main` ") && said.contains("`feature` "), "{said}");
+        assert!(said.contains("offshoot du") && said.contains("branch purge"), "{said}");
+    }
+    let measured = test.run(&["diff", "main", "feature", "--measure", "--json"]);
+    assert!(format!("{}{}", measured.out, measured.err).contains("nothing more is made"), "{measured:?}");
+    assert!(test.run(&["du"]).ok().contains("Nothing more is made."));
+    assert!(test.run(&["doctor"]).out.contains("nothing more is made"));
+    assert!(test.run(&["status"]).ok().contains("nothing more is made"));
+    assert_eq!(test.branches(), ["main", "feature"]);
+    assert_eq!(test.value("select 1"), "1");
+    // A branch of a checkout is not made, and its connections do not lead to another.
+    test.git(&["checkout", "-q", "-b", "other"]);
+    let error = Client::connect(&url, NoTls).err().expect("a connection to no branch");
+    assert!(format!("{error:?}").contains("nothing more is made"), "{error:?}");
+    test.git(&["checkout", "-q", "main"]);
+    test.run(&["branch", "delete", "feature"]).ok();
+    test.run(&["branch", "purge", "--all", "--yes"]).ok();
+
+    wait_until("the log has it", || {
+        fs::read_to_string(test.store().join("engine.log")).unwrap().contains("nothing more is made")
+    });
+    set_storage(&test, "max_bytes = \"1TB\"");
+    assert_eq!(room(&test.status()), None);
+    test.run(&["branch", "create", "more"]).ok();
+}
+
+#[test]
+fn room_is_kept_free_on_the_disk_for_what_is_there_already() {
+    let test = TestRepo::new();
+    set_storage(&test, "min_free_bytes = \"9000TB\"");
+    let said = test.init().fails(128);
+    assert!(said.contains("9.0 PB are kept free") && said.contains("OFFSHOOT_HOME"), "{said}");
+    assert!(!test.repo.join(".git/offshoot/project").exists(), "left behind");
+    assert_eq!(fs::read_dir(test.root().join("home/stores")).unwrap().count(), 0, "left behind");
+
+    set_storage(&test, "");
+    test.init().ok();
+    set_storage(&test, "min_free_bytes = \"9000TB\"");
+    let said = test.run(&["branch", "create", "more"]).fails(128);
+    assert!(said.contains("are free on the disk") && said.contains("`storage.min_free_bytes`"), "{said}");
+    assert!(test.run(&["du"]).ok().contains("9.0 PB are to be kept free there"));
+    set_storage(&test, "min_free_bytes = 0");
+    test.run(&["branch", "create", "more"]).ok();
+}

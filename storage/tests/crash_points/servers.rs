@@ -1,0 +1,131 @@
+//! A Postgres is killed, while the engine is at a point of an operation and goes on.
+
+use std::path::Path;
+
+use offshoot_storage::{CrashPoint, Operation, Store, act_at};
+
+use super::{MAJOR, TestStore, assert_healed, engine, processes, say, support, template};
+
+const VICTIM: &str = "OFFSHOOT_TEST_VICTIM";
+
+/// What is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Victim {
+    /// Every postmaster of the store.
+    Postmaster,
+    /// Every process that serves a client.
+    Backend,
+}
+
+/// What this engine is to kill, if anything.
+pub(super) fn victim() -> Option<Victim> {
+    match std::env::var(VICTIM).ok()?.as_str() {
+        "Postmaster" => Some(Victim::Postmaster),
+        "Backend" => Some(Victim::Backend),
+        other => panic!("no victim {other}"),
+    }
+}
+
+/// Points at which no Postgres runs, or nobody is connected to it: all of an operation, or single ones.
+fn has_victim(victim: Victim, operation: Operation, point: CrashPoint) -> bool {
+    use CrashPoint as P;
+    match operation {
+        Operation::Create
+        | Operation::Settle
+        | Operation::Rename
+        | Operation::Purge
+        | Operation::Merge
+        | Operation::Window => true,
+        Operation::Wake | Operation::Snapshot => {
+            let starts = [P::WakeStarted, P::SnapshotTopMade, P::SnapshotWritten, P::SnapshotCommitted];
+            victim == Victim::Postmaster && starts.contains(&point)
+        }
+        Operation::Reset | Operation::Delete | Operation::Undo | Operation::Open => false,
+    }
+}
+
+/// Those that an ordinary run takes; with `OFFSHOOT_ALL_POINTS` set it takes all.
+fn is_ordinary(victim: Victim, point: CrashPoint) -> bool {
+    use CrashPoint as P;
+    match victim {
+        Victim::Postmaster => {
+            matches!(point, P::FreezeStackSwapped | P::SnapshotTopMade | P::MergeCommitted)
+        }
+        Victim::Backend => {
+            matches!(point, P::FreezeImageFinished | P::MergeMapAbsorbed)
+        }
+    }
+}
+
+#[test]
+fn a_postmaster_killed_in_any_operation() {
+    kill_at_each_point(Victim::Postmaster);
+}
+
+#[test]
+fn backends_killed_in_any_operation() {
+    kill_at_each_point(Victim::Backend);
+}
+
+fn kill_at_each_point(victim: Victim) {
+    let Some(template) = template() else { return };
+    let all = std::env::var_os("OFFSHOOT_ALL_POINTS").is_some();
+    let chosen = CrashPoint::ALL
+        .iter()
+        .filter(|(operation, point)| has_victim(victim, *operation, *point))
+        .filter(|(_, point)| all || is_ordinary(victim, *point));
+    for (operation, point) in chosen {
+        eprintln!("{victim:?} at {point:?}");
+        let mut test = TestStore::quick_unopened(MAJOR).unwrap();
+        support::copy_tree(&template, &test.dir());
+        let output = engine(&test, *point).env(VICTIM, format!("{victim:?}")).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{point:?}: {said}{errors}");
+        let line = |start: &str| said.lines().find_map(|line| line.strip_prefix(start)).map(str::to_owned);
+        let killed: usize =
+            line("@killed ").unwrap_or_else(|| panic!("{point:?} was not passed: {said}")).parse().unwrap();
+        assert!(killed > 0, "{point:?}: nothing to kill: {said}");
+        if let Some(failure) = line("@failed ") {
+            eprintln!("{victim:?} at {point:?}: {failure}");
+        }
+        assert_healed(&mut test, *operation, *point, &line("@acknowledged ").unwrap_or_default());
+    }
+}
+
+/// Lets this engine kill what serves the store when it passes `point`.
+pub(super) fn kill_at(point: CrashPoint, victim: Victim, store: &Path) {
+    let store = store.to_owned();
+    act_at(point, move || {
+        let all = processes::living_in(&store);
+        let serves = |title: &str| title.contains(" [local] ");
+        let is_one = |pid: i32, title: &str| match victim {
+            // Its title is its command line; those of the others begin so.
+            Victim::Postmaster => !title.starts_with("postgres: ") && pid != std::process::id() as i32,
+            Victim::Backend => title.starts_with("postgres: ") && serves(title),
+        };
+        let victims: Vec<i32> =
+            all.iter().filter(|(pid, title)| is_one(*pid, title)).map(|(pid, _)| *pid).collect();
+        for pid in &victims {
+            processes::kill(*pid);
+        }
+        say(&format!("@killed {}", victims.len()));
+    });
+}
+
+/// The store works with what is left: whoever connects next gets in, and a branch can be made.
+pub(super) fn assert_works(store: &Store) {
+    let main = store.branch_named("main").unwrap().unwrap().id;
+    let socket = || {
+        store.poll_exits();
+        store.wake(main).unwrap()
+    };
+    let mut config = postgres::Config::new();
+    config.user("postgres").password(store.password()).dbname("app").host_path(socket().parent().unwrap());
+    let mut client = support::reconnect_after(&config, || drop(socket()));
+    client.batch_execute("CREATE TABLE after_all (id int); DROP TABLE after_all").unwrap();
+    drop(client);
+    let made = store.create_branch("after-all", main).unwrap();
+    store.wake(made.id).unwrap();
+    store.delete_branch(made.id).unwrap();
+}
