@@ -12,9 +12,9 @@ use clap::{Parser, ValueEnum};
     after_help = "\
 EXAMPLES:
     npm run bench                                        everything, about an hour, 45 GB of disk for a while
-    npm run bench -- --only wake --only checkout         some of it; prints a table and writes no document
-    npm run bench -- --big-gb 1 --runs 3                 a quick look at all of it
-    npm run bench -- --only cpu --json bench.json        the rest of the document comes from bench.json"
+    npm run bench -- --only wake --only checkout         some of it; the document keeps the rest as it was
+    npm run bench -- --only peers --peer-mb 150          beside other ways to copy a database, of 150 MB
+    npm run bench -- --runs 3 --big-gb 1 --json look.json --report look.md     a quick look at all of it"
 )]
 pub(crate) struct Args {
     /// Measure only NAME; may be given several times.
@@ -35,12 +35,27 @@ pub(crate) struct Args {
     /// Length of one run of pgbench in seconds.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(2..=600))]
     pub(crate) seconds: u64,
-    /// Keep the figures in FILE. Those of measurements that are not made this time stay there.
+    /// Size of a database beside which others are measured, in MB; may be given several times.
+    #[arg(long, value_name = "N", default_values_t = [150, 1500], value_parser = clap::value_parser!(u64).range(10..=1_000_000))]
+    pub(crate) peer_mb: Vec<u64>,
+    /// Branches of the project that has many.
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(60..=100_000))]
+    pub(crate) branches: u32,
+    /// Relation files of the database that has many.
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(300..=10_000_000))]
+    pub(crate) relation_files: u32,
+    /// The program `mitosis` of the crate mitosis-db 1.1; the one on the PATH otherwise.
     #[arg(long, value_name = "FILE")]
-    pub(crate) json: Option<PathBuf>,
-    /// Where the document goes once there is a figure for everything.
+    pub(crate) mitosis: Option<PathBuf>,
+    /// Where the figures are kept. Those of measurements that are not made this time stay there.
+    #[arg(long, value_name = "FILE", default_value = "docs/measurements.json")]
+    pub(crate) json: PathBuf,
+    /// Where the document goes. Its charts go to the folder `images` beside it.
     #[arg(long, value_name = "FILE", default_value = "docs/measurements.md")]
     pub(crate) report: PathBuf,
+    /// Measure nothing; write the document and its charts anew from the figures that are there.
+    #[arg(long, conflicts_with = "only")]
+    pub(crate) render: bool,
     /// Folder for the data; it has to be on the file system that is measured.
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
@@ -96,6 +111,16 @@ pub(crate) enum Measure {
     Memory,
     /// Comparing two schemas, against two runs of `pg_dump`.
     Schema,
+    /// A thousand branches, fifty of them awake.
+    Scale,
+    /// A database of a hundred thousand relation files.
+    Relations,
+    /// Disk of a change, against the pages that were changed.
+    Pages,
+    /// A sequential scan of a branch that was frozen fifty times, against a plain Postgres.
+    Scan,
+    /// Other ways to copy a database, in turn with ours.
+    Peers,
 }
 
 impl Measure {

@@ -60,6 +60,11 @@ pub(crate) fn settled(postmaster: u32, children: usize) -> Result<Used> {
     }
 }
 
+/// How many processes `parent` has started that are there.
+pub(crate) fn children_of(parent: u32) -> Result<usize> {
+    Ok(children(parent)?.len())
+}
+
 fn children(of: u32) -> Result<Vec<Stat>> {
     let processes = fs::read_dir("/proc").context("list the processes")?;
     let pids = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());

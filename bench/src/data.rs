@@ -32,6 +32,17 @@ fn table(name: &str, rows: u64) -> String {
     )
 }
 
+/// A script that makes `loose`, of about `bytes`, whose pages have room for one more row.
+pub(crate) fn loose(bytes: u64) -> String {
+    // Of eight rows that would fill a page, six are there.
+    let rows = bytes / PAGE * 6;
+    format!(
+        "CREATE TABLE loose (id bigint, code text, filler text) WITH (fillfactor = 80);\n\
+         INSERT INTO loose SELECT id, md5(id::text), repeat('x', 930) FROM generate_series(1, {rows}) id;\n\
+         VACUUM (FREEZE, ANALYZE) loose;\n"
+    )
+}
+
 /// Reads one row by its key.
 pub(crate) const ONE_ROW: &str = "SELECT code FROM item WHERE id = 4711";
 /// The column that [`ONE_ROW`] finds.

@@ -1,8 +1,9 @@
 //! Bytes on the disk, as `du` counts them.
 
 use std::collections::HashSet;
-use std::fs;
+use std::fs::{self, File};
 use std::io::ErrorKind;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -35,6 +36,21 @@ fn add(path: &Path, seen: &mut HashSet<(u64, u64)>) -> std::io::Result<u64> {
         }
     }
     Ok(total)
+}
+
+/// Writes every file below `path` to the disk and lets it go from memory, as far as nobody has it mapped.
+pub(crate) fn forget(path: &Path) -> Result<()> {
+    for entry in fs::read_dir(path).with_context(|| format!("list {}", path.display()))? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            forget(&entry.path())?;
+        } else if let Ok(file) = File::open(entry.path()) {
+            file.sync_all().with_context(|| format!("sync {}", entry.path().display()))?;
+            // SAFETY: a descriptor of our own; no memory is touched.
+            unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

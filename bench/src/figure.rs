@@ -19,6 +19,8 @@ pub(crate) enum Unit {
     Mb,
     /// Nothing: one thing divided by another.
     Ratio,
+    /// Things that are counted.
+    Count,
 }
 
 impl Unit {
@@ -30,8 +32,34 @@ impl Unit {
             Self::Mb if value >= 10.0 => (format!("{value:.1}"), " MB"),
             Self::Mb => (format!("{value:.2}"), " MB"),
             Self::Ratio => (format!("{value:.3}"), ""),
+            Self::Count => (format!("{value:.0}"), ""),
         }
     }
+}
+
+/// Where a figure stands in a chart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Point {
+    pub(crate) chart: Chart,
+    /// The line or the bar that it belongs to.
+    pub(crate) series: String,
+    /// Its place along the first axis, in the chart's unit; of a bar it is the order.
+    pub(crate) x: f64,
+}
+
+/// A picture in the document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Chart {
+    /// Time to make a branch or a copy, against the size of the database.
+    Creation,
+    /// Disk of a change, against the pages that were changed.
+    Changed,
+    /// Time to wake.
+    Wake,
+    /// Stall of the parent's clients.
+    Stall,
 }
 
 /// A figure, with what it should be.
@@ -50,8 +78,11 @@ pub(crate) struct Figure {
     /// What the sample was worked out from, by name; only in the file of figures.
     #[serde(default)]
     pub(crate) parts: BTreeMap<String, Sample>,
-    /// When it was measured.
-    pub(crate) date: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) point: Option<Point>,
+    /// Which run it is of: an index into those of the report.
+    #[serde(default)]
+    pub(crate) run: usize,
     /// Share of the processors that others used before or after, from 0 to 1.
     pub(crate) busy: f64,
 }
@@ -66,7 +97,8 @@ impl Figure {
             sample,
             note: String::new(),
             parts: BTreeMap::new(),
-            date: String::new(),
+            point: None,
+            run: 0,
             busy: 0.0,
         }
     }
@@ -86,13 +118,18 @@ impl Figure {
         self
     }
 
+    pub(crate) fn point(mut self, chart: Chart, series: impl Into<String>, x: f64) -> Self {
+        self.point = Some(Point { chart, series: series.into(), x });
+        self
+    }
+
     /// The one number that is compared with the target.
     pub(crate) fn value(&self) -> Option<f64> {
         self.sample.as_ref().map(Sample::median)
     }
 
-    /// Its line of the table.
-    pub(crate) fn line(&self) -> String {
+    /// Its line of the table. `run` names the run that it is of.
+    pub(crate) fn line(&self, run: &str) -> String {
         let target = self.at_most.map_or_else(|| "–".to_owned(), |most| format!("≤ {}", self.bound(most)));
         let mut notes: Vec<&str> = Vec::new();
         if !self.note.is_empty() {
@@ -103,14 +140,14 @@ impl Figure {
             notes.push(&noisy);
         }
         let note = if notes.is_empty() { String::new() } else { format!("; {}", notes.join("; ")) };
-        format!("| {} | {target} | {} | {}{note} |", self.what, self.measured(), self.verdict())
+        format!("| {} | {target} | {} | {}{note} | {run} |", self.what, self.measured(), self.verdict())
     }
 
     fn bound(&self, value: f64) -> String {
         match self.unit {
             Unit::Ms => format!("{value} ms"),
             Unit::Mb => format!("{value} MB"),
-            Unit::Ratio => format!("{value}"),
+            Unit::Ratio | Unit::Count => format!("{value}"),
         }
     }
 
@@ -142,14 +179,14 @@ mod tests {
     fn a_line_tells_the_target_the_spread_and_the_verdict() {
         let sample = Sample::new(vec![40.0, 160.0, 44.25]);
         let figure = Figure::new("a wake", Unit::Ms, sample.clone()).at_most(100.0);
-        assert_eq!(figure.line(), "| a wake | ≤ 100 ms | 44.2 ms (40.0–160, n=3) | met |");
+        assert_eq!(figure.line("A"), "| a wake | ≤ 100 ms | 44.2 ms (40.0–160, n=3) | met | A |");
         let mut late = Figure::new("a wake", Unit::Ms, sample).at_most(40.0).note("of a clone");
         late.busy = 0.5;
         assert_eq!(
-            late.line(),
-            "| a wake | ≤ 40 ms | 44.2 ms (40.0–160, n=3) | **missed**; of a clone; noisy: others used 50 % of the processors |"
+            late.line("A"),
+            "| a wake | ≤ 40 ms | 44.2 ms (40.0–160, n=3) | **missed**; of a clone; noisy: others used 50 % of the processors | A |"
         );
         let none = Figure::new("a stall", Unit::Ms, None).at_most(50.0).note("no pgbench");
-        assert_eq!(none.line(), "| a stall | ≤ 50 ms | – | not measured; no pgbench |");
+        assert_eq!(none.line("A"), "| a stall | ≤ 50 ms | – | not measured; no pgbench | A |");
     }
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 const WATCH: Duration = Duration::from_secs(2);
 
 /// The machine and the programs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Machine {
     pub(crate) processor: String,
     pub(crate) cores: usize,
@@ -65,9 +65,9 @@ pub(crate) fn free_bytes(dir: &Path) -> Result<u64> {
     last.trim().parse().with_context(|| format!("read what df says: {text}"))
 }
 
-/// The date in UTC.
-pub(crate) fn today() -> Result<String> {
-    output("date", &["-u", "+%Y-%m-%d"])
+/// Day and time in UTC.
+pub(crate) fn now() -> Result<String> {
+    output("date", &["-u", "+%Y-%m-%d %H:%M"])
 }
 
 fn output(program: &str, args: &[&str]) -> Result<String> {

@@ -1,10 +1,13 @@
 //! `npm run bench`: measures what Offshoot has to reach, on the real program.
 
 mod args;
+mod chart;
 mod cpu;
 mod data;
 mod disk;
 mod figure;
+mod how;
+mod image;
 mod interrupt;
 mod machine;
 mod measure;
@@ -15,19 +18,19 @@ mod report;
 mod sample;
 mod workshop;
 
-use std::fs;
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
 
-use args::Args;
+use args::{Args, Measure};
 use figure::Figure;
 use machine::Machine;
 use measure::Bench;
 use pgbench::Pgbench;
-use report::Report;
+use report::{Report, Run};
 use workshop::Workshop;
 
 fn main() -> ExitCode {
@@ -41,44 +44,42 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<()> {
+    if args.render {
+        return Report::read(&args.json)?.write_document(&args.report);
+    }
     interrupt::watch()?;
     let workshop = Workshop::open(args)?;
     let pgbench = Pgbench::find(&workshop);
     let mut report = empty(args, &workshop, pgbench.as_ref())?;
     let measured = measure_all(args, &workshop, pgbench, &mut report.figures);
-    report.postgres = format!("PostgreSQL {}", workshop.postgres_version());
+    report.runs[0].postgres = format!("PostgreSQL {}", workshop.postgres_version());
     if args.keep {
         eprintln!("Everything is still in {}.", workshop.keep().display());
     } else {
         drop(workshop);
     }
-    // What was measured before a failure is not measured again.
-    if let Some(path) = &args.json {
-        report.merge(path)?;
-        report.save(path)?;
-    }
-    measured?;
     // Nobody is left to tell if standard output is closed.
     let _ = write!(std::io::stdout(), "{}", report.table());
-    if report.is_whole() {
-        fs::write(&args.report, report.document())
-            .with_context(|| format!("write {}", args.report.display()))?;
-        eprintln!("Wrote {}.", args.report.display());
-    } else {
-        eprintln!("{} is written when there is a figure for everything.", args.report.display());
+    // What was measured before a failure is not measured again.
+    if !report.figures.is_empty() {
+        report.merge(&args.json)?;
+        report.save(&args.json)?;
+        report.write_document(&args.report)?;
+        eprintln!("Wrote {} and {}.", args.report.display(), args.json.display());
     }
-    Ok(())
+    measured
 }
 
 /// A report without figures.
 fn empty(args: &Args, workshop: &Workshop, pgbench: Option<&Pgbench>) -> Result<Report> {
-    Ok(Report {
+    let run = Run {
+        date: machine::now()?,
         machine: Machine::here(workshop.path())?,
         postgres: String::new(),
-        pgbench: pgbench.map_or_else(|| Ok("none".to_owned()), Pgbench::version)?,
+        pgbench: pgbench.map_or_else(|| Ok("no pgbench".to_owned()), Pgbench::version)?,
         command: command_line(args),
-        figures: Vec::new(),
-    })
+    };
+    Ok(Report { runs: vec![run], figures: Vec::new() })
 }
 
 fn measure_all(
@@ -94,10 +95,9 @@ fn measure_all(
         let before = machine::busy()?;
         let figures = bench.run(measure).with_context(|| format!("measure {name}"))?;
         let busy = machine::busy()?.max(before);
-        let date = machine::today()?;
         for figure in figures {
-            let figure = Figure { measure: name.clone(), date: date.clone(), busy, ..figure };
-            eprintln!("  {}", figure.line());
+            let figure = Figure { measure: name.clone(), busy, ..figure };
+            eprintln!("  {}", figure.line("now"));
             into.push(figure);
         }
     }
@@ -106,6 +106,29 @@ fn measure_all(
 
 /// What a person types to get the same; where files are does not matter to anybody else.
 fn command_line(args: &Args) -> String {
-    let Args { postgres, big_gb, runs, seconds, .. } = args;
-    format!("npm run bench -- --postgres {postgres} --big-gb {big_gb} --runs {runs} --seconds {seconds}")
+    let Args { only, postgres, big_gb, runs, seconds, .. } = args;
+    let mut text = String::from("npm run bench --");
+    for measure in only {
+        text.extend([" --only ", &measure.name()]);
+    }
+    let _ = write!(text, " --postgres {postgres} --runs {runs}");
+    let has = |measure: Measure| args.measures().contains(&measure);
+    if has(Measure::Create) || has(Measure::FirstQuery) {
+        let _ = write!(text, " --big-gb {big_gb}");
+    }
+    if has(Measure::Stall) || has(Measure::Cpu) || has(Measure::Peers) {
+        let _ = write!(text, " --seconds {seconds}");
+    }
+    if has(Measure::Scale) {
+        let _ = write!(text, " --branches {}", args.branches);
+    }
+    if has(Measure::Relations) {
+        let _ = write!(text, " --relation-files {}", args.relation_files);
+    }
+    if has(Measure::Peers) {
+        for size in &args.peer_mb {
+            let _ = write!(text, " --peer-mb {size}");
+        }
+    }
+    text
 }

@@ -6,6 +6,11 @@ mod create;
 mod disk;
 mod first_query;
 mod memory;
+mod pages;
+mod peers;
+mod relations;
+mod scale;
+mod scan;
 mod schema;
 mod stall;
 mod wake;
@@ -54,6 +59,11 @@ impl<'w> Bench<'w> {
             Measure::Cpu => cpu::measure(self),
             Measure::Memory => memory::measure(self),
             Measure::Schema => schema::measure(self),
+            Measure::Scale => scale::measure(self),
+            Measure::Relations => relations::measure(self),
+            Measure::Pages => pages::measure(self),
+            Measure::Scan => scan::measure(self),
+            Measure::Peers => peers::measure(self),
         }
     }
 

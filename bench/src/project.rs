@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use offshoot_protocol::method::{
-    BranchGetList, BranchSleep, BranchUrl, BranchWake, EngineGetStatus, WorktreeUrl,
+    BranchCreate, BranchGetList, BranchSleep, BranchUrl, BranchWake, EngineGetStatus, WorktreeUrl,
 };
-use offshoot_protocol::types::{Branch, BranchParams, EngineStatus, Nothing, WorktreeUrlParams};
+use offshoot_protocol::types::{
+    Branch, BranchParams, CreateParams, EngineStatus, Nothing, WorktreeUrlParams,
+};
 use offshoot_protocol::{Client as Engine, Method};
 use postgres::{Client, NoTls, SimpleQueryMessage};
 
@@ -31,7 +33,18 @@ impl<'w> Project<'w> {
         script: Option<&str>,
         settings: &[(&str, &str)],
     ) -> Result<Self> {
-        let home = workshop.home(name)?;
+        Self::make_on(workshop, workshop.path(), name, script, settings)
+    }
+
+    /// As [`Project::make`], on the file system of `parent`.
+    pub(crate) fn make_on(
+        workshop: &'w Workshop,
+        parent: &Path,
+        name: &str,
+        script: Option<&str>,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
+        let home = workshop.home(parent, name)?;
         let project = Self { workshop, home };
         project.git(&["init", "--quiet", "--initial-branch=main"])?;
         project.git(&["commit", "--quiet", "--allow-empty", "--message=first"])?;
@@ -76,6 +89,11 @@ impl<'w> Project<'w> {
     /// Makes a branch with the command; returns the time that it took.
     pub(crate) fn create(&self, name: &str, from: &str) -> Result<Duration> {
         Ok(self.offshoot(&["branch", "create", name, "--from", from])?.1)
+    }
+
+    /// Deletes a branch with the command; returns the time that it took.
+    pub(crate) fn delete(&self, name: &str) -> Result<Duration> {
+        Ok(self.offshoot(&["branch", "delete", name, "--yes"])?.1)
     }
 
     fn call<M: Method>(&self, params: &M::Params) -> Result<M::Result> {
@@ -170,6 +188,13 @@ impl<'w> Project<'w> {
 pub(crate) fn url_of(engine: &mut Engine, branch: &str) -> Result<String> {
     let params = BranchParams { name: branch.to_owned() };
     Ok(engine.call::<BranchUrl>(&params, CALL_PATIENCE)?.url)
+}
+
+/// Makes a branch over a connection to the engine that is open already.
+pub(crate) fn create(engine: &mut Engine, name: &str, from: &str) -> Result<()> {
+    let params =
+        CreateParams { name: name.to_owned(), from: Some(from.to_owned()), path: None, expires_at: None };
+    engine.call::<BranchCreate>(&params, CALL_PATIENCE).with_context(|| format!("make {name}")).map(drop)
 }
 
 /// A server at its own socket.

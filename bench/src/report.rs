@@ -1,4 +1,6 @@
-//! The document and the file of figures.
+//! The file of figures, and the document that is written from it.
+
+mod document;
 
 use std::fs;
 use std::path::Path;
@@ -10,112 +12,104 @@ use serde::{Deserialize, Serialize};
 use crate::args::Measure;
 use crate::figure::Figure;
 use crate::machine::Machine;
+pub(crate) use document::{ANSWERED, MEGABYTES};
+
+/// What figures were measured with, once for all that were measured together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Run {
+    /// Day and time in UTC.
+    pub(crate) date: String,
+    pub(crate) machine: Machine,
+    pub(crate) postgres: String,
+    pub(crate) pgbench: String,
+    /// How the figures were asked for.
+    pub(crate) command: String,
+}
 
 /// Everything that is known.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Report {
-    pub(crate) machine: Machine,
-    pub(crate) postgres: String,
-    pub(crate) pgbench: String,
-    /// How the newest of the figures were asked for.
-    pub(crate) command: String,
+    pub(crate) runs: Vec<Run>,
     pub(crate) figures: Vec<Figure>,
 }
 
 impl Report {
-    /// Takes over the figures of `path` that were not measured this time. No file is no figures.
+    /// What `path` holds.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        let mut report = Self { runs: Vec::new(), figures: Vec::new() };
+        report.merge(path)?;
+        anyhow::ensure!(!report.figures.is_empty(), "{} holds no figures", path.display());
+        Ok(report)
+    }
+
+    /// Takes over the figures of `path` that were not measured this time, with the runs that they are of. No file is no
+    /// figures.
     pub(crate) fn merge(&mut self, path: &Path) -> Result<()> {
-        let Ok(text) = fs::read_to_string(path) else { return Ok(()) };
-        let earlier: Self =
-            serde_json::from_str(&text).with_context(|| format!("read {}", path.display()))?;
-        let kept = earlier.figures.into_iter().filter(|figure| !self.has(&figure.measure));
-        let kept: Vec<Figure> = kept.collect();
-        self.figures.extend(kept);
-        let order: Vec<String> = Measure::value_variants().iter().map(|measure| measure.name()).collect();
-        self.figures.sort_by_key(|figure| order.iter().position(|name| *name == figure.measure));
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error).with_context(|| format!("read {}", path.display())),
+        };
+        let earlier: Self = serde_json::from_str(&text)
+            .with_context(|| format!("read {}; move it away to begin anew", path.display()))?;
+        self.keep(earlier);
         Ok(())
     }
 
+    fn keep(&mut self, earlier: Self) {
+        let now: Vec<String> = self.figures.iter().map(|figure| figure.measure.clone()).collect();
+        for mut figure in earlier.figures {
+            if now.contains(&figure.measure) {
+                continue;
+            }
+            let Some(run) = earlier.runs.get(figure.run) else { continue };
+            figure.run = self.runs.iter().position(|known| known == run).unwrap_or_else(|| {
+                self.runs.push(run.clone());
+                self.runs.len() - 1
+            });
+            self.figures.push(figure);
+        }
+        self.sort_runs();
+        let order: Vec<String> = Measure::value_variants().iter().map(|measure| measure.name()).collect();
+        self.figures.sort_by_key(|figure| order.iter().position(|name| *name == figure.measure));
+    }
+
+    /// Brings the newest run to the front.
+    fn sort_runs(&mut self) {
+        let mut order: Vec<usize> = (0..self.runs.len()).collect();
+        order.sort_by(|a, b| self.runs[*b].date.cmp(&self.runs[*a].date));
+        for figure in &mut self.figures {
+            figure.run = order.iter().position(|run| *run == figure.run).unwrap_or_default();
+        }
+        self.runs = order.into_iter().map(|run| self.runs[run].clone()).collect();
+    }
+
+    /// Writes the figures. A reader sees the old file or the new one.
     pub(crate) fn save(&self, path: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self)? + "\n";
-        fs::write(path, text).with_context(|| format!("write {}", path.display()))
+        let beside = path.with_extension("json.partial");
+        fs::write(&beside, text).with_context(|| format!("write {}", beside.display()))?;
+        fs::rename(&beside, path).with_context(|| format!("write {}", path.display()))
     }
 
-    /// Whether there is a figure for everything.
-    pub(crate) fn is_whole(&self) -> bool {
-        Measure::value_variants().iter().all(|measure| self.has(&measure.name()))
+    /// Writes the document and its charts.
+    pub(crate) fn write_document(&self, path: &Path) -> Result<()> {
+        let images = path.parent().unwrap_or(Path::new(".")).join("images");
+        for (name, picture) in document::charts(&self.figures) {
+            fs::create_dir_all(&images).with_context(|| format!("make {}", images.display()))?;
+            let file = images.join(name);
+            fs::write(&file, picture).with_context(|| format!("write {}", file.display()))?;
+        }
+        fs::write(path, document::text(self)).with_context(|| format!("write {}", path.display()))
     }
 
-    fn has(&self, measure: &str) -> bool {
-        self.figures.iter().any(|figure| figure.measure == measure)
-    }
-
+    /// The figures of the newest run, as a table.
     pub(crate) fn table(&self) -> String {
-        let lines: Vec<String> = self.figures.iter().map(Figure::line).collect();
-        format!("| what | target | measured | verdict |\n| --- | --- | --- | --- |\n{}\n", lines.join("\n"))
-    }
-
-    /// The document.
-    pub(crate) fn document(&self) -> String {
-        let Machine { processor, cores, memory_gb, kernel, file_system, user } = &self.machine;
-        let mut dates: Vec<&str> = self.figures.iter().map(|figure| figure.date.as_str()).collect();
-        dates.sort_unstable();
-        dates.dedup();
-        let table = self.table();
-        let dates = dates.join(", ");
-        let Self { postgres, pgbench, command, .. } = self;
-        format!(
-            "# Measurements
-
-Written by `npm run bench`. Do not edit: run it again.
-
-| | |
-| --- | --- |
-| machine | {processor}, {cores} cores, {memory_gb:.0} GB |
-| kernel | Linux {kernel} |
-| file system | {file_system} |
-| user | {user} |
-| Postgres | {postgres}, `fsync`, `full_page_writes` and checksums on |
-| pgbench | {pgbench} |
-| date | {dates} |
-| command | `{command}` |
-
-Times and bytes are medians, with the least and the most of n runs in brackets. A target is met when the median is within it.
-A line is marked noisy when other programs used more than 15 % of the processors just before or just after: its times are too
-long then, and its ratios scatter. A line without the mark may still have been disturbed in between.
-
-{table}
-{HOW}"
-        )
+        document::table(self.figures.iter().filter(|figure| figure.run == 0))
     }
 }
-
-const HOW: &str = "## How each is measured
-
-Everything runs the program in `target/release`, its engine and a real Postgres with the engine's own settings, in a temporary
-folder on the file system above. Parents are awake, with connections, and have a small committed change since the last branch.
-
-- **Branch create**: `offshoot branch create` from spawning the program to its end, on two repositories in turn. Their databases
-  were loaded by `offshoot init --from` and consist of tables of 1 KB rows.
-- **First query**: the same, then the address of the branch, then a new connection through the endpoint and one row by its primary
-  key. The branch's Postgres starts in between. The address comes from the engine's socket, or from `offshoot url --branch`.
-- **Wake**: the branch is put to sleep by a clean shutdown. Then from the TCP connect to the answer of the first query. `fsync` is
-  asked of the server and has to be on.
-- **Checkout**: from the end of `git checkout` to the answer of a query on a new connection to the worktree's endpoint that comes
-  from the branch that was checked out. A connection that fails, or that still leads to the old branch, is followed by another.
-- **Stall**: pgbench (TPC-B, scale 10, 4 clients) through the parent's endpoint, with a line for each transaction. Ten times during
-  a run a branch is created, or a bare `CHECKPOINT` is made, or nothing happens; the three kinds of run in turn. The figure is the longest
-  transaction of a run.
-- **Disk**: right after a checkpoint of the parent. What `offshoot branch list` says, and independently of it the disk usage of the
-  branch's folder and how much the folder of all layers grew.
-- **CPU per transaction**: user and system time of the postmaster, its children and those that have ended, divided by pgbench's
-  transactions (scale 20, 4 clients, 2 threads). One server is a branch of a branch that lived through ten freezes; the other is a plain
-  Postgres with the same programs and the same settings, `wal_recycle=off` and `wal_init_zero=off` included, that went through the same
-  transactions. Both have `shared_buffers=16MB` and `autovacuum=off`, are reached by unix socket, and start each run with a checkpoint. Runs
-  alternate. The figure is the median of the ratios of the pairs, because what others do to the machine hits both of a pair.
-- **Memory**: `Rss` and `Pss` of the engine's process while every branch sleeps.
-";
 
 #[cfg(test)]
 mod tests {
@@ -123,34 +117,83 @@ mod tests {
     use crate::figure::Unit;
     use crate::sample::Sample;
 
-    fn report(measures: &[Measure]) -> Report {
+    pub(super) fn report(command: &str, measures: &[Measure]) -> Report {
         let figure = |measure: &Measure| {
-            let mut figure = Figure::new(measure.name(), Unit::Ms, Sample::new(vec![1.0]));
+            let what = format!("{} by {command}", measure.name());
+            let mut figure = Figure::new(what, Unit::Ms, Sample::new(vec![1.0]));
             figure.measure = measure.name();
             figure
         };
         let machine = Machine {
-            processor: String::new(),
+            processor: "P".to_owned(),
             cores: 1,
             memory_gb: 1.0,
             kernel: String::new(),
             file_system: String::new(),
             user: String::new(),
         };
-        let figures = measures.iter().map(figure).collect();
-        Report { machine, postgres: String::new(), pgbench: String::new(), command: String::new(), figures }
+        let run = Run {
+            date: format!("2026-01-01 10:0{}", command.len()),
+            machine,
+            postgres: String::new(),
+            pgbench: String::new(),
+            command: command.to_owned(),
+        };
+        Report { runs: vec![run], figures: measures.iter().map(figure).collect() }
     }
 
     #[test]
-    fn figures_of_another_run_are_kept_in_their_place() {
+    fn figures_of_other_runs_are_kept_in_their_place_with_their_run() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("bench.json");
-        report(&[Measure::Wake, Measure::Disk]).save(&path).unwrap();
-        let mut now = report(&[Measure::Disk, Measure::Create]);
-        now.merge(&path).unwrap();
-        let names: Vec<_> = now.figures.iter().map(|figure| figure.measure.as_str()).collect();
-        assert_eq!(names, ["create", "wake", "disk"]);
-        assert!(!now.is_whole());
-        assert!(report(Measure::value_variants()).is_whole());
+        for (command, measures) in [
+            ("first", &[Measure::Wake, Measure::Disk, Measure::Cpu][..]),
+            ("second", &[Measure::Cpu]),
+            ("third", &[Measure::Disk, Measure::Create]),
+        ] {
+            let mut now = report(command, measures);
+            now.merge(&path).unwrap();
+            now.save(&path).unwrap();
+        }
+        let all: Report = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        let told: Vec<String> = all
+            .figures
+            .iter()
+            .map(|figure| format!("{}: {}", figure.what, all.runs[figure.run].command))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "create by third: third",
+                "wake by first: first",
+                "disk by third: third",
+                "cpu by second: second"
+            ]
+        );
+        assert_eq!(all.runs.len(), 3);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        let document = document::text(&all);
+        let commands: Vec<_> = all.runs.iter().map(|run| run.command.as_str()).collect();
+        assert_eq!(commands, ["second", "third", "first"]);
+        for text in ["| C | 2026-01-01 10:05 |", "`second`", "| cpu by second |"] {
+            assert!(document.contains(text), "{document}");
+        }
+    }
+
+    #[test]
+    fn a_run_whose_figures_are_all_measured_again_is_forgotten() {
+        let mut now = report("second", &[Measure::Wake]);
+        now.keep(report("first", &[Measure::Wake]));
+        assert_eq!((now.runs.len(), now.figures.len()), (1, 1));
+    }
+
+    #[test]
+    fn a_damaged_file_of_figures_is_named_and_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("bench.json");
+        fs::write(&path, "{").unwrap();
+        let error = report("now", &[Measure::Wake]).merge(&path).unwrap_err();
+        assert!(format!("{error:#}").contains("move it away"), "{error:#}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "{");
     }
 }

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
 use crate::args::Args;
+use crate::image::Image;
 
 /// The interposer's file, which has to lie beside the program.
 const INTERPOSER: &str = "liboffshoot_interpose.so";
@@ -28,6 +29,8 @@ pub(crate) struct Workshop {
     pub(crate) found_version: OnceLock<String>,
     /// Places in which an engine may run.
     homes: Mutex<Vec<Home>>,
+    /// File systems that are mounted in it.
+    images: Mutex<Vec<Image>>,
 }
 
 /// A repository with the folders of its engine.
@@ -56,6 +59,7 @@ impl Workshop {
             bin_dir: args.bin_dir.clone(),
             found_version: OnceLock::new(),
             homes: Mutex::default(),
+            images: Mutex::default(),
         })
     }
 
@@ -75,13 +79,30 @@ impl Workshop {
         Ok(path)
     }
 
-    /// New folders for a repository and its engine.
-    pub(crate) fn home(&self, name: &str) -> Result<Home> {
-        let top = self.folder(name)?;
+    /// New folders for a repository and its engine, on the file system of `parent`.
+    pub(crate) fn home(&self, parent: &Path, name: &str) -> Result<Home> {
+        let top = parent.join(name);
+        fs::create_dir(&top).with_context(|| format!("make {}", top.display()))?;
         let home = Home { repository: top.join("work"), data: top.join("home"), runtime: top.join("run") };
         fs::create_dir(&home.repository)?;
         self.homes().push(home.clone());
         Ok(home)
+    }
+
+    /// Makes an XFS that can share blocks, of `bytes` at most, and mounts it in the folder `name`. It goes with the workshop.
+    ///
+    /// # Errors
+    /// What is missing for it; nothing is left then.
+    pub(crate) fn xfs(&self, name: &str, bytes: u64) -> Result<PathBuf> {
+        let image = Image::xfs(&self.path, name, bytes)?;
+        let at = image.at().to_owned();
+        self.images().push(image);
+        Ok(at)
+    }
+
+    /// Unmounts and removes what [`Workshop::xfs`] made. Nothing may run on it any more.
+    pub(crate) fn remove_image(&self, at: &Path) {
+        self.images().retain(|image| image.at() != at);
     }
 
     /// Stops the engine of a home and removes everything of it.
@@ -92,13 +113,18 @@ impl Workshop {
         fs::remove_dir_all(top).with_context(|| format!("remove {}", top.display()))
     }
 
-    /// Leaves everything where it is. Returns where.
+    /// Leaves everything where it is, but for images of file systems. Returns where.
     pub(crate) fn keep(mut self) -> PathBuf {
         self.stop_engines();
+        self.images().clear();
         if let Some(folder) = self.folder.take() {
             let _ = folder.keep();
         }
         self.path.clone()
+    }
+
+    fn images(&self) -> MutexGuard<'_, Vec<Image>> {
+        self.images.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn homes(&self) -> MutexGuard<'_, Vec<Home>> {
@@ -118,6 +144,7 @@ impl Drop for Workshop {
     fn drop(&mut self) {
         if let Some(folder) = self.folder.take() {
             self.stop_engines();
+            self.images().clear();
             if let Err(error) = folder.close() {
                 eprintln!("{} could not be removed: {error}", self.path.display());
             }

@@ -7,7 +7,7 @@ use crate::cpu;
 use crate::figure::{Figure, Unit};
 use crate::interrupt;
 use crate::pgbench::{Address, Load, Pgbench, Script};
-use crate::plain::Plain;
+use crate::plain::Cluster;
 use crate::project::{DirectServer, Project};
 use crate::sample::Sample;
 
@@ -36,7 +36,7 @@ pub(super) fn measure(bench: &Bench<'_>) -> Result<Vec<Figure>> {
     };
     let project = Project::make(bench.workshop, "cpu", None, &SETTINGS)?;
     let branch = lived_through(&project, pgbench)?;
-    let plain = Plain::like(&branch, bench.workshop)?;
+    let plain = Cluster::like(&branch, bench.workshop.path(), "plain")?.start()?;
     let twin = plain.address();
     eprintln!("  the plain server goes through the same");
     pgbench.fill(&Address::from(&twin), SCALE)?;

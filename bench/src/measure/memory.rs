@@ -66,7 +66,7 @@ fn look(project: &Project<'_>) -> Result<Both> {
     Ok(Both { rss, pss: Sample::new(pss).context("no looks")? })
 }
 
-fn megabytes(pid: u32, field: &str) -> Result<f64> {
+pub(super) fn megabytes(pid: u32, field: &str) -> Result<f64> {
     let path = format!("/proc/{pid}/smaps_rollup");
     let text = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
     let line =

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 
 use super::{Bench, ms};
-use crate::figure::{Figure, Unit};
+use crate::figure::{Chart, Figure, Unit};
 use crate::pgbench::{Address, Load, Pgbench, Script, Transaction, read_log};
 use crate::project::{self, Project};
 use crate::sample::Sample;
@@ -57,13 +57,22 @@ pub(super) fn measure(bench: &Bench<'_>) -> Result<Vec<Figure>> {
     project.remove()?;
     let [nothing, checkpoint, branch] = runs;
     Ok(vec![
-        figure(what("branching 10 times"), &branch).at_most(TARGET_MS).note(format!(
-            "{}; a `branch create` took {:.0} ms then; the store had {grown:.0} MB in the end",
-            at_event(&branch),
-            median(&branch, |run| run.event)
-        )),
-        figure(what("10 bare checkpoints"), &checkpoint).note(at_event(&checkpoint)),
-        figure(what("nothing else"), &nothing).note(format!("{:.0} tps", median(&nothing, |run| run.tps))),
+        figure(what("branching 10 times"), &branch)
+            .at_most(TARGET_MS)
+            .note(format!(
+                "{}; a `branch create` took {:.0} ms then; the store had {grown:.0} MB in the end",
+                at_event(&branch),
+                median(&branch, |run| run.event)
+            ))
+            .point(Chart::Stall, "branching 10 times", 2.0),
+        figure(what("10 bare checkpoints"), &checkpoint).note(at_event(&checkpoint)).point(
+            Chart::Stall,
+            "10 bare checkpoints",
+            1.0,
+        ),
+        figure(what("nothing else"), &nothing)
+            .note(format!("{:.0} tps", median(&nothing, |run| run.tps)))
+            .point(Chart::Stall, "nothing else", 0.0),
     ])
 }
 

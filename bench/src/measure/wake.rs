@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 
 use super::{Bench, Parent, ms, read_one_row, repeat};
-use crate::figure::{Figure, Unit};
+use crate::figure::{Chart, Figure, Unit};
 use crate::project::{self, Project, first};
 use crate::sample::Sample;
 
@@ -26,8 +26,14 @@ pub(super) fn measure(bench: &Bench<'_>) -> Result<Vec<Figure>> {
     project.remove()?;
     let name = |of: &str| format!("wake of {of}, from connect to first answer, `fsync=on`");
     Ok(vec![
-        Figure::new(name("a sleeping root branch"), Unit::Ms, Some(root)).at_most(TARGET_MS),
-        Figure::new(name("a sleeping child, 11 layers deep"), Unit::Ms, Some(child)).at_most(TARGET_MS),
+        Figure::new(name("a sleeping root branch"), Unit::Ms, Some(root)).at_most(TARGET_MS).point(
+            Chart::Wake,
+            "a root branch",
+            0.0,
+        ),
+        Figure::new(name("a sleeping child, 11 layers deep"), Unit::Ms, Some(child))
+            .at_most(TARGET_MS)
+            .point(Chart::Wake, "a child, 11 layers deep", 1.0),
     ])
 }
 
