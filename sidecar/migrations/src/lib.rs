@@ -22,10 +22,12 @@
 #![allow(clippy::naive_bytecount, reason = "lines are counted in small texts")]
 
 mod checksum;
+mod create;
 mod diagnostic;
 mod history;
 mod model;
 mod scan;
+mod script;
 mod source;
 pub mod sql;
 mod status;
@@ -34,10 +36,12 @@ mod tool;
 mod tools;
 
 pub use checksum::git_blob;
+pub use create::{Content, NewFile};
 pub use diagnostic::{Code, Diagnostic, Severity};
 pub use history::{History, Rows};
 pub use model::{Commands, Down, Late, Migration, MigrationKind, Project, Table};
 pub use scan::{Scan, Scanner};
+pub use script::{Direction, NotSql, Script};
 pub use source::{DiskSource, MemorySource, Source, SourceError, SourceFile, Stamp};
 pub use status::{BranchStatus, Entry, Next, Observed, Standing, State, Subject};
 pub use tool::Tool;

@@ -222,6 +222,29 @@ impl Project {
         };
         reconcile(self, reading, observed)
     }
+
+    /// What the tool would do next on a branch to which the migrations with these keys were applied, whatever its history
+    /// table looks like.
+    pub fn outlook(&self, applied: &BTreeSet<String>) -> BranchStatus {
+        let mut reading =
+            Reading { records: applied.iter().map(Record::applied).collect(), ..Reading::default() };
+        if self.late == Late::Skips {
+            // Where times are compared, the newest one that ran counts, and not its place.
+            let times = self.migrations.iter().filter(|migration| applied.contains(&migration.key));
+            let newest = times.filter_map(|migration| migration.when_ms).max();
+            for (place, migration) in self.migrations.iter().enumerate() {
+                if let (Some(when), Some(newest)) = (migration.when_ms, newest)
+                    && !applied.contains(&migration.key)
+                {
+                    let late = when <= newest;
+                    let state =
+                        if late { (State::OutOfOrder, Next::Skips) } else { (State::Pending, Next::Runs) };
+                    reading.overrides.insert(place, state);
+                }
+            }
+        }
+        reconcile(self, reading, &Observed::default())
+    }
 }
 
 fn reconcile(project: &Project, reading: Reading, observed: &Observed) -> BranchStatus {

@@ -1,0 +1,266 @@
+//! The SQL of a migration as its tool would run it, for tools whose migrations are SQL files.
+
+use std::ops::Range;
+
+use crate::model::{Down, Migration, Project};
+use crate::sql::{Piece, StatementKind, classify, split};
+use crate::text;
+use crate::tool::Tool;
+
+/// Which half of a migration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// What applies it.
+    Up,
+    /// What takes it back.
+    Down,
+}
+
+/// A part of a file that a tool would run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Script {
+    /// Where it stands in the file, in bytes.
+    pub range: Range<usize>,
+    /// Whether the tool holds it in one transaction; otherwise each statement is by itself, or in the transactions that the
+    /// script begins.
+    pub transactional: bool,
+}
+
+/// Why Offshoot cannot run a migration as its tool would.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotSql {
+    /// It is a program, which only the tool can run.
+    Code,
+    /// The tool replaces parts of the text first; this is one of them.
+    Placeholder(String),
+    /// There is no such half.
+    Nothing,
+}
+
+impl NotSql {
+    /// One sentence for people, about the file `path`.
+    pub fn message(&self, path: &str) -> String {
+        match self {
+            Self::Code => format!("{path} is a program, which only the tool can run"),
+            Self::Placeholder(what) => format!("{path} holds `{what}`, which only the tool can replace"),
+            Self::Nothing => format!("{path} does not say how it is taken back"),
+        }
+    }
+}
+
+impl Project {
+    /// The file that holds a half of a migration, and one beside it that says how it is run, if the tool has such.
+    ///
+    /// # Errors
+    /// [`NotSql`] if it is no SQL, or there is no such half.
+    pub fn script_files(
+        &self,
+        migration: &Migration,
+        direction: Direction,
+    ) -> Result<(String, Option<String>), NotSql> {
+        let path = match (direction, &migration.down) {
+            (Direction::Up, _) | (Direction::Down, Down::SameFile) => migration.path.clone(),
+            (Direction::Down, Down::File(down)) => down.clone(),
+            (Direction::Down, Down::None) => return Err(NotSql::Nothing),
+        };
+        if !is_sql(self.tool, &path) {
+            return Err(NotSql::Code);
+        }
+        let beside = match self.tool {
+            Tool::Diesel => Some(text::join(text::split_path(&path).0, "metadata.toml")),
+            Tool::Flyway => Some(format!("{path}.conf")),
+            _ => None,
+        };
+        Ok((path, beside))
+    }
+
+    /// The part of a file that the tool runs. `text` is the file of [`Project::script_files`], `beside` the other one if it is
+    /// there.
+    ///
+    /// # Errors
+    /// [`NotSql`] if only the tool can run it.
+    pub fn script(
+        &self,
+        migration: &Migration,
+        direction: Direction,
+        text: &str,
+        beside: Option<&str>,
+    ) -> Result<Script, NotSql> {
+        let whole = 0..text.len();
+        let own_file = direction == Direction::Up || migration.down != Down::SameFile;
+        let range = match self.tool {
+            Tool::Dbmate => between(text, "-- migrate:up", "-- migrate:down", direction)?,
+            Tool::Goose => between(text, "-- +goose Up", "-- +goose Down", direction)?,
+            Tool::NodePgMigrate => between(text, "-- Up Migration", "-- Down Migration", direction)
+                .or_else(|none| if own_file { Ok(whole) } else { Err(none) })?,
+            Tool::Tern => match (text::line_with(text, "---- create above / drop below ----"), direction) {
+                (Some((line, _)), Direction::Up) => 0..offset_of(text, line),
+                (Some((line, _)), Direction::Down) => offset_of(text, line + 1)..text.len(),
+                (None, Direction::Up) => whole,
+                (None, Direction::Down) => return Err(NotSql::Nothing),
+            },
+            Tool::Liquibase => change_set(text, migration.line),
+            _ => whole,
+        };
+        let part = &text[range.clone()];
+        if matches!(self.tool, Tool::Flyway | Tool::Liquibase)
+            && let Some(at) = part.find("${")
+        {
+            let end = part[at..].find('}').map_or(part.len(), |end| at + end + 1);
+            return Err(NotSql::Placeholder(part[at..end].chars().take(40).collect()));
+        }
+        let transactional = self.holds_in_transaction(direction, text, part, beside);
+        Ok(Script { range, transactional })
+    }
+
+    fn holds_in_transaction(
+        &self,
+        direction: Direction,
+        text: &str,
+        part: &str,
+        beside: Option<&str>,
+    ) -> bool {
+        let beside = beside.unwrap_or_default();
+        let says = |what: &str| squeezed(beside).contains(what);
+        let head = |mark: &str| text::line_with(text, mark).map(|(_, rest)| rest.to_owned());
+        match self.tool {
+            Tool::Dbmate => {
+                let mark = if direction == Direction::Up { "-- migrate:up" } else { "-- migrate:down" };
+                !head(mark).is_some_and(|rest| squeezed(&rest).contains("transaction:false"))
+            }
+            Tool::Goose => head("-- +goose NO TRANSACTION").is_none(),
+            Tool::Sqlx => !text.trim_start_matches('\u{feff}').starts_with("-- no-transaction"),
+            Tool::Diesel => !says("run_in_transaction=false"),
+            Tool::Tern => head("---- tern: disable-tx ----").is_none(),
+            Tool::Atlas => !head("-- atlas:txmode").is_some_and(|rest| rest.starts_with("none")),
+            Tool::Liquibase => !squeezed(part).contains("runintransaction:false"),
+            // They are sent as they are: what a script does not hold together is not held together, but for what the server
+            // does with several statements that arrive at once.
+            Tool::Prisma | Tool::GolangMigrate | Tool::Supabase => split(part).len() > 1 && !begins(part),
+            Tool::Sqitch => false,
+            Tool::Flyway if says("executeintransaction=false") => false,
+            Tool::Flyway | Tool::PlainSql => {
+                !begins(part)
+                    && !split(part).iter().any(|one| {
+                        one.piece == Piece::Sql
+                            && (classify(one.text(part)) == StatementKind::IndexConcurrently
+                                || is_barred(one.text(part)))
+                    })
+            }
+            _ => true,
+        }
+    }
+
+    /// Whether all migrations are SQL that Offshoot can run as the tool would, as far as their names tell.
+    pub fn is_sql(&self) -> bool {
+        !self.migrations.is_empty()
+            && self.migrations.iter().all(|migration| is_sql(self.tool, &migration.path))
+    }
+}
+
+/// Whether a tool takes a file for SQL.
+pub(crate) fn is_sql(tool: Tool, path: &str) -> bool {
+    let takes = !matches!(
+        tool,
+        Tool::Alembic
+            | Tool::Django
+            | Tool::Rails
+            | Tool::Knex
+            | Tool::TypeOrm
+            | Tool::Sequelize
+            | Tool::Kysely
+            | Tool::EfCore
+            | Tool::SeaOrm
+    );
+    takes && text::extension(path).eq_ignore_ascii_case("sql")
+}
+
+/// Whether a script begins transactions itself.
+fn begins(part: &str) -> bool {
+    split(part).iter().any(|one| {
+        let head = squeezed(one.text(part).split_whitespace().next().unwrap_or_default());
+        one.piece == Piece::Sql && matches!(head.as_str(), "begin" | "start")
+    })
+}
+
+fn is_barred(sql: &str) -> bool {
+    let head: Vec<String> = sql.split_whitespace().take(3).map(str::to_ascii_lowercase).collect();
+    let head: Vec<&str> = head.iter().map(String::as_str).collect();
+    matches!(
+        head.as_slice(),
+        ["vacuum", ..]
+            | ["create" | "drop" | "alter", "database" | "tablespace" | "system", ..]
+            | ["reindex", .., "concurrently"]
+    )
+}
+
+/// A text in lower case without blanks.
+fn squeezed(text: &str) -> String {
+    text.chars().filter(|letter| !letter.is_whitespace()).collect::<String>().to_ascii_lowercase()
+}
+
+/// Where a line, counted from 1, starts.
+fn offset_of(text: &str, line: u32) -> usize {
+    let mut starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1));
+    starts.nth(line.saturating_sub(1) as usize).unwrap_or(text.len())
+}
+
+/// What stands behind the line with one mark, up to that with the other.
+fn between(text: &str, up: &str, down: &str, direction: Direction) -> Result<Range<usize>, NotSql> {
+    let line = |mark: &str| text::line_with(text, mark).map(|(line, _)| line);
+    let (up, down) = (line(up), line(down));
+    let (start, other) = match direction {
+        Direction::Up => (up, down),
+        Direction::Down => (down, up),
+    };
+    let start = start.ok_or(NotSql::Nothing)?;
+    let end = other.filter(|other| *other > start).map_or(text.len(), |other| offset_of(text, other));
+    Ok(offset_of(text, start + 1).min(end)..end)
+}
+
+/// A change set of a formatted SQL file, which starts on `line`.
+fn change_set(text: &str, line: u32) -> Range<usize> {
+    let start = offset_of(text, line);
+    let is_mark = |text: &str| squeezed(text).starts_with("--changeset");
+    let mut end = start;
+    for (at, content) in text[start..].split_inclusive('\n').enumerate() {
+        if at > 0 && is_mark(content) {
+            break;
+        }
+        end += content.len();
+    }
+    start..end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{MemorySource, Scanner};
+
+    fn project(path: &str, text: &str) -> Project {
+        let source = MemorySource::new([(path, text)]);
+        Scanner::default().scan(&source).unwrap().projects.remove(0)
+    }
+
+    fn part(path: &str, text: &str, direction: Direction) -> (String, bool) {
+        let project = project(path, text);
+        let script = project.script(&project.migrations[0], direction, text, None).unwrap();
+        (text[script.range].trim().to_owned(), script.transactional)
+    }
+
+    #[test]
+    fn halves_are_told_apart() {
+        let text = "-- migrate:up transaction:false\nselect 1;\n-- migrate:down\nselect 2;\n";
+        assert_eq!(part("db/migrations/1_a.sql", text, Direction::Up), ("select 1;".into(), false));
+        assert_eq!(part("db/migrations/1_a.sql", text, Direction::Down), ("select 2;".into(), true));
+        let text = "-- +goose Up\nselect 1;\n-- +goose Down\nselect 2;\n";
+        assert_eq!(part("db/1_a.sql", text, Direction::Down), ("select 2;".into(), true));
+    }
+
+    #[test]
+    fn plain_files_are_held_together_unless_a_statement_forbids_it() {
+        assert!(part("migrations/001_a.sql", "select 1; select 2;", Direction::Up).1);
+        let text = "create index concurrently i on t (a);";
+        assert!(!part("migrations/001_a.sql", text, Direction::Up).1);
+    }
+}
