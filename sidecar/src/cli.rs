@@ -11,6 +11,7 @@ mod engine;
 mod exec;
 mod init;
 mod logs;
+mod migrations;
 mod output;
 mod plain;
 mod progress;
@@ -78,6 +79,7 @@ fn run(args: Args, output: Output) -> Result<u8> {
         Command::Exec { branch, command } => exec::run(branch.as_deref(), &command),
         Command::Engine { command } => engine::run(command, output),
         Command::Snapshot { command } => snapshot::run(command, output),
+        Command::Migrations { command } => migrations::run(command, output),
         Command::Du => du::run(output),
         Command::Doctor => doctor::run(output),
         Command::Lsp { log } => Ok(if crate::lsp::run(log.as_deref())? { OK } else { NEGATIVE }),

@@ -14,8 +14,10 @@ mod fork;
 mod groups;
 pub(crate) mod log;
 mod measure;
+mod migrations;
 mod ports;
 mod presence;
+mod room;
 mod rows;
 mod rpc;
 mod run;
@@ -49,6 +51,7 @@ use binding::Binding;
 use computes::{Computes, Passing};
 use expiry::Expiry;
 use fork::Forks;
+use room::Room;
 use schemas::Schemas;
 use upstream::WakeError;
 
@@ -62,6 +65,8 @@ pub(crate) struct Engine {
     pub(crate) schemas: Schemas,
     forks: Forks,
     expiry: Expiry,
+    room: Room,
+    migrations: migrations::Migrations,
     /// Counts changes to the set of branches and their names.
     pub(crate) generation: AtomicU64,
     pub(crate) started_at: SystemTime,
@@ -84,6 +89,8 @@ impl Engine {
             schemas: Schemas::default(),
             forks: Forks::default(),
             expiry: Expiry::default(),
+            room: Room::default(),
+            migrations: migrations::Migrations::default(),
             generation: AtomicU64::new(0),
             started_at: SystemTime::now(),
             changes: broadcast::channel(64).0,
@@ -178,6 +185,7 @@ impl Engine {
         self.activity.forget(id);
         self.schemas.forget(id);
         self.forks.forget(id);
+        self.migrations.histories.forget(id);
     }
 
     /// The set of branches or their names changed: every binding has to be looked at again.

@@ -25,6 +25,7 @@ mod explorer;
 mod folder;
 mod job;
 mod link;
+mod migrations;
 mod outbox;
 mod programs;
 mod reading;
@@ -50,6 +51,7 @@ use crate::session::Host;
 use actor::{Actor, Message};
 use documents::Documents;
 use job::Running;
+use migrations::Migrations;
 use outbox::Outbox;
 
 /// Threads for work that waits for engines, disks and the two pipes.
@@ -71,6 +73,7 @@ pub(crate) struct Shared {
     actor: mpsc::Sender<Message>,
     outbox: Arc<Outbox>,
     documents: Documents,
+    migrations: Migrations,
     running: Running,
     /// The editor has gone.
     closing: AtomicBool,
@@ -148,6 +151,7 @@ async fn serve(paths: Paths) -> Result<bool> {
     let shared = Arc::new(Shared {
         actor: to_actor,
         documents: Documents::new(Arc::clone(&outbox)),
+        migrations: Migrations::new(Arc::clone(&outbox)),
         outbox,
         running: Running::default(),
         closing: AtomicBool::new(false),

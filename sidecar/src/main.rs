@@ -14,6 +14,7 @@ mod paths;
 mod project;
 mod renames;
 mod session;
+mod size;
 mod sys;
 mod timestamp;
 

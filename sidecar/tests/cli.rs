@@ -62,6 +62,7 @@ fn help_tells_every_verb() {
       sql          Run SQL, from the command line, a file or a prompt
       diff         Show what the schema of branch B has that the one of A has not
       schema       Write schemas to files
+      migrations   Show what migrations have done to which branch, apply them, try them out
       exec         Run a program with DATABASE_URL and the PG* variables set
       engine       Look at the engine, the process behind the databases
       du           Show what the databases take on the disk, and what of it deleting would free

@@ -185,7 +185,7 @@ pub(crate) fn measure_branches(
         }
     }
     let mut sizes: HashMap<BranchId, (BranchSize, HashSet<u64>)> =
-        wanted.iter().map(|branch| (*branch, Default::default())).collect();
+        wanted.iter().map(|branch| (*branch, (BranchSize::default(), HashSet::new()))).collect();
     for (part, stack) in &stacks {
         let owner = owners.get(part).copied().unwrap_or(*part);
         let Some((size, seen)) = sizes.get_mut(&owner) else { continue };

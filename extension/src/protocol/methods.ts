@@ -14,6 +14,7 @@ import type {
   EditorInitParams,
   EditorInitResult,
   EditorObjectsParams,
+  EditorOutput,
   EditorPartsParams,
   EditorProtectParams,
   EditorRenameParams,
@@ -25,6 +26,20 @@ import type {
   FolderParams,
   LogFiles,
   LogFilesParams,
+  MigrationsApplied,
+  MigrationsApplyParams,
+  MigrationsCheckParams,
+  MigrationsDrift,
+  MigrationsDriftParams,
+  MigrationsNew,
+  MigrationsNewParams,
+  MigrationsRehearsal,
+  MigrationsRehearseParams,
+  MigrationsReport,
+  MigrationsStatus,
+  MigrationsStatusParams,
+  MigrationsUndoParams,
+  MigrationsUndone,
   Nothing,
   ObjectParts,
   PostgresVersions,
@@ -135,6 +150,41 @@ export class ServerRequests {
     return this.send('offshoot/schema/facts', params, cancel);
   }
 
+  /** The migrations of a worktree and what they have done to branches. Wakes the branches whose histories are not known. */
+  migrationsStatus(params: MigrationsStatusParams, cancel?: CancellationToken): Promise<MigrationsStatus> {
+    return this.send('offshoot/migrations/status', params, cancel);
+  }
+
+  /** Runs pending migrations with the tool's own command, or takes the newest one back. Long; tells what the tool prints. */
+  migrationsApply(params: MigrationsApplyParams, cancel?: CancellationToken): Promise<MigrationsApplied> {
+    return this.send('offshoot/migrations/apply', params, cancel);
+  }
+
+  /** Takes a branch back to before its migrations were applied last. */
+  migrationsUndo(params: MigrationsUndoParams, cancel?: CancellationToken): Promise<MigrationsUndone> {
+    return this.send('offshoot/migrations/undo', params, cancel);
+  }
+
+  /** Tries pending migrations on a throwaway. Long. */
+  migrationsCheck(params: MigrationsCheckParams, cancel?: CancellationToken): Promise<MigrationsReport> {
+    return this.send('offshoot/migrations/check', params, cancel);
+  }
+
+  /** Whether a branch has the schema that the files make. Long. */
+  migrationsDrift(params: MigrationsDriftParams, cancel?: CancellationToken): Promise<MigrationsDrift> {
+    return this.send('offshoot/migrations/drift', params, cancel);
+  }
+
+  /** Tries merges in both orders on throwaways. Long. */
+  migrationsRehearse(params: MigrationsRehearseParams, cancel?: CancellationToken): Promise<MigrationsRehearsal> {
+    return this.send('offshoot/migrations/rehearse', params, cancel);
+  }
+
+  /** Writes a new migration from a difference. Long. */
+  migrationsNew(params: MigrationsNewParams, cancel?: CancellationToken): Promise<MigrationsNew> {
+    return this.send('offshoot/migrations/new', params, cancel);
+  }
+
   /** Log files that can be shown. */
   logFiles(params: LogFilesParams, cancel?: CancellationToken): Promise<LogFiles> {
     return this.send('offshoot/logFiles', params, cancel);
@@ -159,6 +209,10 @@ export class ServerRequests {
 /** All that there is to draw; from the server. */
 export const statusNotification = 'offshoot/status';
 export type StatusPayload = EditorStatus;
+
+/** What a program prints that a request runs; from the server. */
+export const outputNotification = 'offshoot/output';
+export type OutputPayload = EditorOutput;
 
 /** The workspace became trusted; from the editor. */
 export const trustNotification = 'offshoot/trust';

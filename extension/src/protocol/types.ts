@@ -291,6 +291,19 @@ export type EditorOptions = {
 trusted: boolean, };
 
 /**
+ * What a program printed whose request has this token. All of it, in order.
+ */
+export type EditorOutput = {
+/**
+ * The `workDoneToken` of the request.
+ */
+token: string,
+/**
+ * What it printed since the message before.
+ */
+text: string, };
+
+/**
  * Asks for the parts of an object.
  */
 export type EditorPartsParams = {
@@ -566,6 +579,1020 @@ folder: string,
 branch?: string, };
 
 /**
+ * Why a plan did not run to its end.
+ */
+export type MeasureFailure = {
+/**
+ * The number of the step, from 0; of a commit, of the last step of its part.
+ */
+step: number,
+/**
+ * What that step makes, changes or drops.
+ */
+what: string,
+/**
+ * The statement.
+ */
+statement: string,
+/**
+ * What Postgres said.
+ */
+message: string,
+/**
+ * SQLSTATE.
+ */
+code: string,
+/**
+ * Where in the statement, in characters from 1.
+ */
+position?: number,
+/**
+ * More of it.
+ */
+detail?: string,
+/**
+ * What Postgres advises.
+ */
+hint?: string,
+/**
+ * Whether the failure took back what its transaction had done.
+ */
+rolledBack: boolean, };
+
+/**
+ * What a plan did and cost.
+ */
+export type Measured = {
+/**
+ * Steps in the order in which they ran; after a failure those before it, and what the failed one did until then.
+ */
+steps: Array<MeasuredStep>,
+/**
+ * The parts of the plan that ran.
+ */
+parts: Array<MeasuredPart>,
+/**
+ * Sums over all steps and commits.
+ */
+totals: MeasuredTotals,
+/**
+ * Why the plan did not run to its end.
+ */
+failure?: MeasureFailure, };
+
+/**
+ * A relation's new file.
+ */
+export type MeasuredFile = {
+/**
+ * Schema and name, quoted.
+ */
+relation: string,
+/**
+ * `table`, `index`, `materialized view`, `toast table` or `sequence`.
+ */
+kind: string,
+/**
+ * Its bytes.
+ */
+bytes: number, };
+
+/**
+ * A lock on a relation.
+ */
+export type MeasuredLock = {
+/**
+ * Schema and name, quoted.
+ */
+relation: string,
+/**
+ * As SQL names it, such as `ACCESS EXCLUSIVE`.
+ */
+mode: string,
+/**
+ * Microseconds from the start of the statement that took it to the end of its transaction; of a sampled one, for as
+ * long as it was seen.
+ */
+heldUs: number,
+/**
+ * Seen by looking every few milliseconds, as the statement ends its transactions itself: shorter ones are missing.
+ */
+sampled: boolean, };
+
+/**
+ * A part of a plan: one transaction, or statements by themselves.
+ */
+export type MeasuredPart = {
+/**
+ * Whether its steps ran in one transaction.
+ */
+transactional: boolean,
+/**
+ * Microseconds of its statements and its commit.
+ */
+elapsedUs: number,
+/**
+ * Those of the commit.
+ */
+commitUs: number, };
+
+/**
+ * A step of a plan.
+ */
+export type MeasuredStep = {
+/**
+ * Its part, from 0.
+ */
+part: number,
+/**
+ * What the step makes, changes or drops.
+ */
+what: string,
+/**
+ * Microseconds that its statements took, without the commit.
+ */
+elapsedUs: number,
+/**
+ * Rows that it read by scans of tables.
+ */
+rowsRead: number,
+/**
+ * Rows that it inserted, updated or deleted.
+ */
+rowsWritten: number,
+/**
+ * Bytes of WAL.
+ */
+walBytes: number,
+/**
+ * Locks that it was the first of its transaction to take on relations that were there before, strongest first.
+ */
+locks: Array<MeasuredLock>,
+/**
+ * Tables, materialized views and indexes that got a new file.
+ */
+rewritten: Array<MeasuredFile>,
+/**
+ * Relations that are new and not empty, such as an index that was built.
+ */
+built: Array<MeasuredFile>, };
+
+/**
+ * Sums.
+ */
+export type MeasuredTotals = {
+/**
+ * Microseconds of statements and commits.
+ */
+elapsedUs: number,
+/**
+ * Rows read.
+ */
+rowsRead: number,
+/**
+ * Rows written.
+ */
+rowsWritten: number,
+/**
+ * Bytes of WAL.
+ */
+walBytes: number,
+/**
+ * Bytes of relations that got a new file.
+ */
+rewrittenBytes: number,
+/**
+ * Bytes of relations that are new.
+ */
+builtBytes: number, };
+
+/**
+ * The migrations of a project on a branch.
+ */
+export type MigrationBranch = {
+/**
+ * Name of the branch.
+ */
+branch: string,
+/**
+ * In a word.
+ */
+standing: MigrationStanding,
+/**
+ * How many files are applied.
+ */
+applied: number,
+/**
+ * How many will run at the next run.
+ */
+pending: number,
+/**
+ * All files in the project's order, then rows of the history without a file. See [`MigrationsStatusParams::brief`].
+ */
+entries: Array<MigrationEntry>,
+/**
+ * What is wrong on this branch.
+ */
+diagnostics: Array<MigrationDiagnostic>,
+/**
+ * Why its history was not read, in one sentence; the standing is unknown then.
+ */
+unread?: string,
+/**
+ * The snapshot that `migrations/undo` goes back to.
+ */
+undo?: MigrationsSnapshot, };
+
+/**
+ * The commands of a tool as one types them; absent where it has none.
+ */
+export type MigrationCommands = {
+/**
+ * Applies what is pending.
+ */
+apply?: string,
+/**
+ * Prints the tool's own status.
+ */
+status?: string,
+/**
+ * Takes the newest one back.
+ */
+down?: string, };
+
+/**
+ * Something that is wrong with a file, a configuration or a history.
+ */
+export type MigrationDiagnostic = {
+/**
+ * The file, relative to the worktree; empty if it is about the database.
+ */
+path: string,
+/**
+ * Line in the file, from 1.
+ */
+line: number,
+/**
+ * How bad.
+ */
+severity: MigrationSeverity,
+/**
+ * Its kind, such as `duplicateVersion`.
+ */
+code: string,
+/**
+ * What is wrong.
+ */
+message: string,
+/**
+ * What to do next; may be empty.
+ */
+hint: string, };
+
+/**
+ * A migration on a branch.
+ */
+export type MigrationEntry = {
+/**
+ * Its place in [`MigrationProject::files`], from 0; absent for a row without a file.
+ */
+file?: number,
+/**
+ * What the tool calls a row without a file.
+ */
+row?: string,
+/**
+ * Its state.
+ */
+state: MigrationState,
+/**
+ * When it ran, as the history says it.
+ */
+at?: string,
+/**
+ * How long it ran, in milliseconds.
+ */
+tookMs?: number,
+/**
+ * What comes next.
+ */
+next: MigrationNext,
+/**
+ * What else is known, such as the error of a failure.
+ */
+note?: string, };
+
+/**
+ * A migration file.
+ */
+export type MigrationFile = {
+/**
+ * What the history knows it by.
+ */
+key: string,
+/**
+ * The version, if the tool has such.
+ */
+version?: string,
+/**
+ * What people call it.
+ */
+name: string,
+/**
+ * The file, relative to the worktree.
+ */
+path: string,
+/**
+ * Where in the file it starts, from 1.
+ */
+line: number,
+/**
+ * Runs whenever its content changed.
+ */
+repeatable?: boolean,
+/**
+ * Can be taken back.
+ */
+hasDown?: boolean, };
+
+/**
+ * What a tool will do with a migration at its next run.
+ */
+export type MigrationNext = "nothing" | "runs" | "refuses" | "skips";
+
+/**
+ * A migration tool in a folder.
+ */
+export type MigrationProject = {
+/**
+ * Unchanging name of it: the tool, and behind a colon its folder, unless that is the root.
+ */
+id: string,
+/**
+ * The tool, such as `node-pg-migrate`.
+ */
+tool: string,
+/**
+ * The tool's name for people.
+ */
+name: string,
+/**
+ * The layout, if the tool has several.
+ */
+layout?: string,
+/**
+ * The folder that the tool is run in, relative to the worktree; empty for its root.
+ */
+root: string,
+/**
+ * The configuration file, relative to the worktree.
+ */
+config?: string,
+/**
+ * The folders with migrations, relative to the worktree.
+ */
+folders: Array<string>,
+/**
+ * The history table as SQL; absent for plain files.
+ */
+history?: string,
+/**
+ * The migrations in the tool's order.
+ */
+files: Array<MigrationFile>,
+/**
+ * What they have done to the branches that were asked for, the worktree's first.
+ */
+branches: Array<MigrationBranch>,
+/**
+ * What is wrong with the files, on whatever branch.
+ */
+diagnostics: Array<MigrationDiagnostic>,
+/**
+ * The tool's commands, for people.
+ */
+commands: MigrationCommands,
+/**
+ * Whether all files are SQL, so that Offshoot itself can run them on throwaways.
+ */
+canReplay: boolean,
+/**
+ * Whether a new migration can be written from a difference.
+ */
+canNew: boolean, };
+
+/**
+ * How bad a finding is.
+ */
+export type MigrationSeverity = "note" | "warning" | "error";
+
+/**
+ * Where a branch stands.
+ */
+export type MigrationStanding = "upToDate" | "behind" | "diverged" | "unknown";
+
+/**
+ * What a migration has done to a branch.
+ */
+export type MigrationState = "applied" | "pending" | "failed" | "outOfOrder" | "changed" | "missing" | "unknownRow" | "baseline" | "ignored" | "unknown";
+
+/**
+ * What came of running migrations.
+ */
+export type MigrationsApplied = {
+/**
+ * Name of the branch.
+ */
+branch: string,
+/**
+ * Whether it was a throwaway of it.
+ */
+throwaway: boolean,
+/**
+ * Whether all went well. If not, [`Self::steps`] tells.
+ */
+passed: boolean,
+/**
+ * The snapshot that was taken before.
+ */
+snapshot?: MigrationsSnapshot,
+/**
+ * One for each project that was run.
+ */
+steps: Array<MigrationsStep>,
+/**
+ * The files that ran, relative to the worktree.
+ */
+ran: Array<string>,
+/**
+ * What the schema has now and had not before; on the branch, or its throwaway.
+ */
+changes: Array<SchemaChange>,
+/**
+ * The same as SQL.
+ */
+sql: string,
+/**
+ * What it cost, if that was asked for and all files are SQL.
+ */
+measured?: Measured,
+/**
+ * The status after it; absent for a throwaway.
+ */
+status?: MigrationsStatus, };
+
+/**
+ * Migrations are to be run with the tool's own command.
+ */
+export type MigrationsApplyParams = {
+/**
+ * Any path inside the worktree, whose files and database branch are meant.
+ */
+folder: string,
+/**
+ * Which project, by tool or id; absent means all that have something to run.
+ */
+tool?: string,
+/**
+ * Which way.
+ */
+direction?: MigrationsDirection,
+/**
+ * On a throwaway of the branch, which is gone afterwards; Offshoot runs SQL files itself there and records nothing.
+ */
+throwaway?: boolean,
+/**
+ * With `throwaway`: of this branch in place of the worktree's.
+ */
+branch?: string,
+/**
+ * With `throwaway`: up to and with this file, by path, key or version.
+ */
+to?: string,
+/**
+ * With `throwaway`: measures locks, rewrites and times of SQL files.
+ */
+measure?: boolean,
+/**
+ * Takes no snapshot before.
+ */
+noSnapshot?: boolean,
+/**
+ * The environment of the tool, which is all that it gets; the engine sets the address in it.
+ */
+environment?: Array<MigrationsVariable>, };
+
+/**
+ * Migrations are to be checked on a throwaway.
+ */
+export type MigrationsCheckParams = {
+/**
+ * Any path inside the worktree, whose files are meant.
+ */
+folder: string,
+/**
+ * The database branch whose throwaway they are run on; absent means the parent of the worktree's, or the root.
+ */
+against?: string,
+/**
+ * Which project, by tool or id; absent means all.
+ */
+tool?: string,
+/**
+ * As in [`MigrationsApplyParams`].
+ */
+environment?: Array<MigrationsVariable>, };
+
+/**
+ * Which way migrations are run.
+ */
+export type MigrationsDirection = "up" | "down";
+
+/**
+ * What a branch has that the files do not make, and the other way round.
+ */
+export type MigrationsDrift = {
+/**
+ * Name of the branch.
+ */
+branch: string,
+/**
+ * Whether there is any difference.
+ */
+drifted: boolean,
+/**
+ * How many migrations were replayed. Those that the branch has not applied are left out.
+ */
+replayed: number,
+/**
+ * What the branch has and the files do not make.
+ */
+changes: Array<SchemaChange>,
+/**
+ * What makes the schema of the files into that of the branch.
+ */
+sql: string,
+/**
+ * Those objects as the files make them, as SQL; absent if nothing differs.
+ */
+expected?: string,
+/**
+ * The same objects as the branch has them, in the same order.
+ */
+actual?: string,
+/**
+ * How long it took.
+ */
+tookMs: number,
+/**
+ * How the replay went. If a step failed, nothing is known of the difference.
+ */
+steps: Array<MigrationsStep>,
+/**
+ * Whether the replay went well.
+ */
+passed: boolean, };
+
+/**
+ * Asks whether a branch has the schema that the files make.
+ */
+export type MigrationsDriftParams = {
+/**
+ * Any path inside the worktree, whose files are meant.
+ */
+folder: string,
+/**
+ * Name of the database branch; absent means the worktree's.
+ */
+branch?: string,
+/**
+ * Which project, by tool or id; absent means all.
+ */
+tool?: string,
+/**
+ * As in [`MigrationsApplyParams`].
+ */
+environment?: Array<MigrationsVariable>, };
+
+/**
+ * A statement that Postgres refused.
+ */
+export type MigrationsFailure = {
+/**
+ * The file, relative to the worktree.
+ */
+path: string,
+/**
+ * Line in the file, from 1.
+ */
+line: number,
+/**
+ * Column in characters, from 1.
+ */
+column: number,
+/**
+ * The statement.
+ */
+statement: string,
+/**
+ * What Postgres said.
+ */
+message: string,
+/**
+ * SQLSTATE.
+ */
+code: string,
+/**
+ * What Postgres advises.
+ */
+hint?: string, };
+
+/**
+ * A new migration.
+ */
+export type MigrationsNew = {
+/**
+ * The project's id.
+ */
+project: string,
+/**
+ * The files that were written, relative to the worktree; to be opened in this order.
+ */
+files: Array<string>,
+/**
+ * Its statements.
+ */
+sql: string,
+/**
+ * What to look at before it is used.
+ */
+notes: Array<string>, };
+
+/**
+ * A new migration is to be written.
+ */
+export type MigrationsNewParams = {
+/**
+ * Any path inside the worktree.
+ */
+folder: string,
+/**
+ * What it is called.
+ */
+name: string,
+/**
+ * Which project, by tool or id; absent means the only one.
+ */
+tool?: string,
+/**
+ * The database branch whose schema it starts from; absent means what the files make.
+ */
+from?: string,
+/**
+ * Writes no statements.
+ */
+empty?: boolean, };
+
+/**
+ * What is to be done when a checkout leads to a branch with pending migrations.
+ */
+export type MigrationsOnCheckout = "ask" | "apply" | "nothing";
+
+/**
+ * One order of two merges.
+ */
+export type MigrationsOrder = {
+/**
+ * The git branch that is merged first.
+ */
+first: string,
+/**
+ * The files that ran, in their order.
+ */
+ran: Array<string>,
+/**
+ * Files that the tool would pass over in silence.
+ */
+skipped: Array<string>,
+/**
+ * Files because of which the tool would stop.
+ */
+refused: Array<string>,
+/**
+ * The statement that failed.
+ */
+failure?: MigrationsFailure, };
+
+/**
+ * How a step went.
+ */
+export type MigrationsOutcome = "passed" | "failed" | "skipped";
+
+/**
+ * My branch and another one.
+ */
+export type MigrationsPair = {
+/**
+ * The other git branch.
+ */
+other: string,
+/**
+ * Failed if merging both in some order goes wrong; skipped if it could not be tried.
+ */
+outcome: MigrationsOutcome,
+/**
+ * In one sentence.
+ */
+message: string,
+/**
+ * What goes wrong.
+ */
+findings: Array<MigrationDiagnostic>,
+/**
+ * Mine first, then the other one first.
+ */
+orders: Array<MigrationsOrder>,
+/**
+ * What the schema has if mine comes first and has not if the other one does.
+ */
+differs: Array<SchemaChange>, };
+
+/**
+ * What merging each of the others before and after mine does.
+ */
+export type MigrationsRehearsal = {
+/**
+ * The git branch of the worktree.
+ */
+mine: string,
+/**
+ * The git branch that they are merged into.
+ */
+base: string,
+/**
+ * The database branch of it, of which throwaways were made.
+ */
+branch: string,
+/**
+ * Whether no pair has an error.
+ */
+passed: boolean,
+/**
+ * One for each other branch.
+ */
+pairs: Array<MigrationsPair>,
+/**
+ * How long it took.
+ */
+tookMs: number,
+/**
+ * What was not tried, and why.
+ */
+notes: Array<string>, };
+
+/**
+ * Merges are to be rehearsed.
+ */
+export type MigrationsRehearseParams = {
+/**
+ * Any path inside the worktree, whose git branch is mine.
+ */
+folder: string,
+/**
+ * Other git branches; empty means all that are not merged.
+ */
+with?: Array<string>,
+/**
+ * The git branch that they are merged into; absent means the one of the root database branch.
+ */
+base?: string,
+/**
+ * Which project, by tool or id; absent means all.
+ */
+tool?: string,
+/**
+ * As in [`MigrationsApplyParams`].
+ */
+environment?: Array<MigrationsVariable>, };
+
+/**
+ * What a check found.
+ */
+export type MigrationsReport = {
+/**
+ * Root folder of the worktree.
+ */
+worktree: string,
+/**
+ * The database branch that it was tried against.
+ */
+against: string,
+/**
+ * Whether no step failed.
+ */
+passed: boolean,
+/**
+ * In their order.
+ */
+steps: Array<MigrationsStep>,
+/**
+ * The files that ran, relative to the worktree.
+ */
+ran: Array<string>,
+/**
+ * What they do to the schema.
+ */
+changes: Array<SchemaChange>,
+/**
+ * The same as SQL.
+ */
+sql: string,
+/**
+ * What they cost, where all files are SQL.
+ */
+measured?: Measured,
+/**
+ * How long the check took.
+ */
+tookMs: number,
+/**
+ * The report for people, as Markdown.
+ */
+markdown: string, };
+
+/**
+ * A snapshot that was taken before migrations were applied.
+ */
+export type MigrationsSnapshot = {
+/**
+ * Name of the branch.
+ */
+branch: string,
+/**
+ * Its name among those of the branch: `B@NAME` is it.
+ */
+name: string,
+/**
+ * Seconds since 1970.
+ */
+createdAt: number, };
+
+/**
+ * The migrations of a worktree and what they have done to branches.
+ */
+export type MigrationsStatus = {
+/**
+ * Root folder of the worktree.
+ */
+worktree: string,
+/**
+ * Name of the worktree's database branch.
+ */
+branch?: string,
+/**
+ * The commit or git branch whose files these are, if not the worktree's.
+ */
+commit?: string,
+/**
+ * By folder and tool. Empty if no tool was found.
+ */
+projects: Array<MigrationProject>,
+/**
+ * What is wrong with files of no project.
+ */
+diagnostics: Array<MigrationDiagnostic>,
+/**
+ * What is to be done when a checkout leads to a branch with pending migrations.
+ */
+onCheckout: MigrationsOnCheckout, };
+
+/**
+ * Whose migrations are wanted.
+ */
+export type MigrationsStatusParams = {
+/**
+ * Any path inside the worktree.
+ */
+folder: string,
+/**
+ * Names of database branches; empty means the worktree's.
+ */
+branches?: Array<string>,
+/**
+ * All database branches in place of `branches`.
+ */
+all?: boolean,
+/**
+ * Only the projects of this tool, as [`MigrationProject::tool`] or [`MigrationProject::id`] has it.
+ */
+tool?: string,
+/**
+ * The files of this commit or git branch in place of those of the worktree.
+ */
+commit?: string,
+/**
+ * Wakes no branch: what a sleeping one has is told if it is known, and is unknown otherwise.
+ */
+knownOnly?: boolean,
+/**
+ * Leaves out applied entries on all branches but the worktree's.
+ */
+brief?: boolean, };
+
+/**
+ * A step of a check, or a run of a tool.
+ */
+export type MigrationsStep = {
+/**
+ * What it tried.
+ */
+kind: MigrationsStepKind,
+/**
+ * The project's id; absent for a step of all.
+ */
+project?: string,
+/**
+ * What people are told of it.
+ */
+title: string,
+/**
+ * How it went.
+ */
+outcome: MigrationsOutcome,
+/**
+ * One sentence; may be empty if it went well.
+ */
+message: string,
+/**
+ * What to do next.
+ */
+hint?: string,
+/**
+ * How long it took.
+ */
+tookMs: number,
+/**
+ * What the tool printed, or the statements that were run; the end of it, if it was much.
+ */
+log: string,
+/**
+ * Where it failed, if that is known.
+ */
+failure?: MigrationsFailure, };
+
+/**
+ * What a step tried.
+ */
+export type MigrationsStepKind = "files" | "apply" | "again" | "down" | "cost" | "command";
+
+/**
+ * A branch is to be taken back to before its migrations were applied last.
+ */
+export type MigrationsUndoParams = {
+/**
+ * Any path inside the worktree.
+ */
+folder: string,
+/**
+ * Name of the branch; absent means the worktree's.
+ */
+branch?: string,
+/**
+ * Name of the snapshot; absent means the newest that was taken before migrations.
+ */
+snapshot?: string, };
+
+/**
+ * A branch was taken back.
+ */
+export type MigrationsUndone = {
+/**
+ * Name of the branch.
+ */
+branch: string,
+/**
+ * What it is again.
+ */
+snapshot: MigrationsSnapshot,
+/**
+ * The command that brings back what it was before this.
+ */
+redo: string, };
+
+/**
+ * A variable of the environment that a tool is started with.
+ */
+export type MigrationsVariable = {
+/**
+ * Name.
+ */
+name: string,
+/**
+ * Value.
+ */
+value: string, };
+
+/**
  * Something that a person should know about a worktree.
  */
 export type Note = {
@@ -585,7 +1612,7 @@ hint?: string, };
 /**
  * Subjects of [`Note`]s.
  */
-export type NoteKind = "detached" | "ask" | "noBranch" | "otherCommits" | "config" | "portTaken" | "binding" | "compute";
+export type NoteKind = "detached" | "ask" | "noBranch" | "otherCommits" | "config" | "portTaken" | "binding" | "compute" | "disk";
 
 /**
  * Parameters or result of methods that have none: an empty object.
@@ -673,6 +1700,10 @@ postgres: string,
  */
 schema: SchemaStatus,
 /**
+ * Grows whenever `offshoot/migrations/status` has something else to tell; absent while it has nothing.
+ */
+migrations?: number,
+/**
  * Long work that was asked for here, in this window or in another one.
  */
 jobs: Array<Job>, };
@@ -680,7 +1711,7 @@ jobs: Array<Job>, };
 /**
  * Situations that a client acts on by itself.
  */
-export type Reason = "copiedRepository" | "cancelled" | "unknownMethod" | "stopping" | "stopped";
+export type Reason = "copiedRepository" | "cancelled" | "unknownMethod" | "stopping" | "stopped" | "missingTool" | "noMigrations";
 
 /**
  * A failure as a person reads it: what happened, and what to do next.

@@ -92,6 +92,9 @@ pub struct ProjectStatus {
     pub postgres: String,
     /// What the worktree's branch does to the schema.
     pub schema: SchemaStatus,
+    /// Grows whenever `offshoot/migrations/status` has something else to tell; absent while it has nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migrations: Option<u64>,
     /// Long work that was asked for here, in this window or in another one.
     pub jobs: Vec<Job>,
 }
@@ -389,6 +392,17 @@ pub struct LogFilesParams {
 #[serde(rename_all = "camelCase")]
 pub struct Diagnostics {
     /// Markdown.
+    pub text: String,
+}
+
+/// What a program printed whose request has this token. All of it, in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
+#[serde(rename_all = "camelCase")]
+pub struct EditorOutput {
+    /// The `workDoneToken` of the request.
+    pub token: String,
+    /// What it printed since the message before.
     pub text: String,
 }
 

@@ -64,6 +64,10 @@ pub enum Reason {
     Stopping,
     /// Somebody stopped the engine; it starts again when something is asked of it.
     Stopped,
+    /// A migration tool is not installed.
+    MissingTool,
+    /// There are no migrations of any tool that is known.
+    NoMigrations,
 }
 
 impl RpcError {

@@ -15,6 +15,7 @@ pub mod explorer;
 pub mod frame;
 pub mod measure;
 pub mod method;
+pub mod migrations;
 pub mod snapshot;
 pub mod types;
 #[cfg(test)]

@@ -6,6 +6,7 @@ use crate::disk as d;
 use crate::editor as e;
 use crate::explorer as x;
 use crate::measure as ms;
+use crate::migrations as g;
 use crate::snapshot as s;
 use crate::types as t;
 
@@ -133,6 +134,20 @@ methods! {
     DiskGetUsage = "disk/usage" (t::Nothing) -> d::DiskUsage;
     /// Removes for good what is in the trash.
     DiskPurge = "disk/purge" (d::PurgeParams) -> d::PurgeResult;
+    /// The migrations of a worktree and what they have done to branches. Wakes the branches whose histories are not known.
+    MigrationsGetStatus = "migrations/status" (g::MigrationsStatusParams) -> g::MigrationsStatus;
+    /// Runs pending migrations with the tool's own command, or takes the newest one back. Long; tells what the tool prints.
+    MigrationsApply = "migrations/apply" (g::MigrationsApplyParams) -> g::MigrationsApplied;
+    /// Takes a branch back to before its migrations were applied last.
+    MigrationsUndo = "migrations/undo" (g::MigrationsUndoParams) -> g::MigrationsUndone;
+    /// Tries pending migrations on a throwaway. Long.
+    MigrationsCheck = "migrations/check" (g::MigrationsCheckParams) -> g::MigrationsReport;
+    /// Whether a branch has the schema that the files make. Long.
+    MigrationsGetDrift = "migrations/drift" (g::MigrationsDriftParams) -> g::MigrationsDrift;
+    /// Tries merges in both orders on throwaways. Long.
+    MigrationsRehearse = "migrations/rehearse" (g::MigrationsRehearseParams) -> g::MigrationsRehearsal;
+    /// Writes a new migration from a difference. Long.
+    MigrationsCreate = "migrations/new" (g::MigrationsNewParams) -> g::MigrationsNew;
     /// From now on the engine sends `offshoot/changed`.
     Subscribe = "subscribe" (t::Nothing) -> t::Nothing;
 }
@@ -187,6 +202,20 @@ methods! {
     EditorGetSummary = "offshoot/schema/summary" (x::EditorSummaryParams) -> x::SchemaSummary;
     /// The schemas that a summary is made of.
     EditorGetFacts = "offshoot/schema/facts" (x::EditorSummaryParams) -> x::ComparedFacts;
+    /// The migrations of a worktree and what they have done to branches. Wakes the branches whose histories are not known.
+    EditorMigrationsGetStatus = "offshoot/migrations/status" (g::MigrationsStatusParams) -> g::MigrationsStatus;
+    /// Runs pending migrations with the tool's own command, or takes the newest one back. Long; tells what the tool prints.
+    EditorMigrationsApply = "offshoot/migrations/apply" (g::MigrationsApplyParams) -> g::MigrationsApplied;
+    /// Takes a branch back to before its migrations were applied last.
+    EditorMigrationsUndo = "offshoot/migrations/undo" (g::MigrationsUndoParams) -> g::MigrationsUndone;
+    /// Tries pending migrations on a throwaway. Long.
+    EditorMigrationsCheck = "offshoot/migrations/check" (g::MigrationsCheckParams) -> g::MigrationsReport;
+    /// Whether a branch has the schema that the files make. Long.
+    EditorMigrationsGetDrift = "offshoot/migrations/drift" (g::MigrationsDriftParams) -> g::MigrationsDrift;
+    /// Tries merges in both orders on throwaways. Long.
+    EditorMigrationsRehearse = "offshoot/migrations/rehearse" (g::MigrationsRehearseParams) -> g::MigrationsRehearsal;
+    /// Writes a new migration from a difference. Long.
+    EditorMigrationsCreate = "offshoot/migrations/new" (g::MigrationsNewParams) -> g::MigrationsNew;
     /// Log files that can be shown.
     EditorGetLogFiles = "offshoot/logFiles" (e::LogFilesParams) -> e::LogFiles;
     /// Text that helps whoever reads a report.
@@ -202,6 +231,8 @@ notifications! {
     EDITOR_NOTIFICATIONS:
     /// All that there is to draw; from the server.
     EditorStatusNotification = "offshoot/status" (e::EditorStatus);
+    /// What a program prints that a request runs; from the server.
+    EditorOutputNotification = "offshoot/output" (e::EditorOutput);
     /// The workspace became trusted; from the editor.
     EditorTrustNotification = "offshoot/trust" (e::TrustParams);
 }

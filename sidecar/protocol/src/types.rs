@@ -241,6 +241,8 @@ pub enum NoteKind {
     Binding,
     /// The branch's Postgres failed.
     Compute,
+    /// The store has nearly or fully used its room, or its disk is nearly full.
+    Disk,
 }
 
 /// A database branch.
@@ -601,6 +603,9 @@ pub struct Progress {
     /// Steps in all, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
+    /// What a program printed meanwhile; none of it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
 }
 
 /// Notification `$/cancelRequest`: the client no longer wants the answer.
@@ -634,4 +639,6 @@ pub enum Subject {
     Compute,
     /// The schema of a branch. Looked at only while somebody subscribes, after statements that came through an endpoint.
     Schema,
+    /// Migrations were applied to a branch, or taken back.
+    Migrations,
 }

@@ -9,6 +9,7 @@ use ts_rs::{Config, TS, TypeVisitor};
 
 use crate::editor as e;
 use crate::explorer as x;
+use crate::migrations as g;
 use crate::method::{EDITOR_METHODS, EDITOR_NOTIFICATIONS, MethodRow};
 
 const HEADER: &str =
@@ -65,6 +66,7 @@ fn types() -> String {
         e::EditorUrl,
         e::EditorUndoParams,
         e::FolderParams,
+        e::EditorOutput,
         e::LogFiles,
         e::LogFilesParams,
         e::Diagnostics,
@@ -76,6 +78,20 @@ fn types() -> String {
         x::EditorSummaryParams,
         x::SchemaSummary,
         x::ComparedFacts,
+        g::MigrationsStatusParams,
+        g::MigrationsStatus,
+        g::MigrationsApplyParams,
+        g::MigrationsApplied,
+        g::MigrationsUndoParams,
+        g::MigrationsUndone,
+        g::MigrationsCheckParams,
+        g::MigrationsReport,
+        g::MigrationsDriftParams,
+        g::MigrationsDrift,
+        g::MigrationsRehearseParams,
+        g::MigrationsRehearsal,
+        g::MigrationsNewParams,
+        g::MigrationsNew,
         crate::types::Nothing,
         crate::types::UndoResult,
         crate::types::Definition,

@@ -7,8 +7,10 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgGroup, Args as Group, Parser, Subcommand, ValueEnum};
 
 mod branch;
+mod migrations;
 mod snapshot;
 pub(super) use branch::BranchCommand;
+pub(super) use migrations::{ApplyArgs, CheckArgs, MigrationsCommand, RehearseArgs, StatusArgs};
 pub(super) use snapshot::SnapshotCommand;
 
 const STYLES: Styles = Styles::styled()
@@ -145,6 +147,16 @@ EXAMPLES:
     Schema {
         #[command(subcommand)]
         command: SchemaCommand,
+    },
+    /// Show what migrations have done to which branch, apply them, try them out.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot migrations status
+    offshoot migrations apply
+    offshoot migrations check --against main")]
+    Migrations {
+        #[command(subcommand)]
+        command: MigrationsCommand,
     },
     /// Run a program with DATABASE_URL and the PG* variables set.
     #[command(after_help = "\

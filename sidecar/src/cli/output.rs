@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::plain::{plain, plain_coloured};
+pub(super) use crate::size::show as bytes;
 use crate::failure::{Failure, Result};
 
 /// How to print: for people or for programs, with colours or without.
@@ -97,36 +98,4 @@ impl Output {
 
 fn paint(colour: bool, code: &str, text: &str) -> String {
     if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
-}
-
-/// Bytes as people read them.
-pub(super) fn bytes(count: u64) -> String {
-    const UNITS: [&str; 5] = ["KB", "MB", "GB", "TB", "PB"];
-    if count < 1000 {
-        return format!("{count} B");
-    }
-    let mut value = count as f64;
-    let mut unit = "B";
-    for next in UNITS {
-        if value < 999.5 {
-            break;
-        }
-        (value, unit) = (value / 1000.0, next);
-    }
-    if value < 9.95 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::bytes;
-
-    #[test]
-    fn bytes_have_two_or_three_digits() {
-        let shown: Vec<_> =
-            [0, 999, 1000, 1234, 9_949, 9_950, 99_600, 999_600, 1_500_000_000].map(bytes).to_vec();
-        assert_eq!(
-            shown,
-            ["0 B", "999 B", "1.0 KB", "1.2 KB", "9.9 KB", "10 KB", "100 KB", "1.0 MB", "1.5 GB"]
-        );
-    }
 }

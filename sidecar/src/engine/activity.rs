@@ -22,6 +22,8 @@ const TICK: Duration = Duration::from_millis(50);
 pub(super) struct Activity {
     told: Arc<Notify>,
     pulses: Mutex<HashMap<BranchId, Arc<Pulse>>>,
+    /// How often somebody has taken note of beats.
+    taken: Mutex<HashMap<BranchId, u64>>,
 }
 
 impl Activity {
@@ -39,7 +41,17 @@ impl Activity {
 
     /// Takes the beats of `id`: whether statements have ended since the last time.
     pub(super) fn take(&self, id: BranchId) -> bool {
+        // Counted first: nobody may see it neither beaten nor counted.
+        if self.has_beaten(id) {
+            *self.taken.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_default() += 1;
+        }
         self.pulses().get(&id).is_some_and(|pulse| pulse.take())
+    }
+
+    /// A number that is another one after statements have ended in `id`; `None` while some have of which nobody has taken note.
+    pub(super) fn beats(&self, id: BranchId) -> Option<u64> {
+        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner).get(&id).copied();
+        (!self.has_beaten(id)).then_some(taken.unwrap_or(0))
     }
 
     /// Whether statements have ended in `id` of which nobody has taken note.
@@ -50,6 +62,7 @@ impl Activity {
     /// Forgets a branch that is gone.
     pub(super) fn forget(&self, id: BranchId) {
         self.pulses().remove(&id);
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 
     fn beaten(&self) -> Vec<BranchId> {

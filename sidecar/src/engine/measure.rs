@@ -89,7 +89,13 @@ fn read_plan(path: &Path) -> Result<Plan> {
 }
 
 /// Runs the plan where nothing is lost by it. Blocks.
-fn run(engine: &Engine, socket: &Path, plan: &Plan, settings: &[&str], call: &Call) -> Result<Measured> {
+pub(super) fn run(
+    engine: &Engine,
+    socket: &Path,
+    plan: &Plan,
+    settings: &[&str],
+    call: &Call,
+) -> Result<Measured> {
     let session = Session::open(engine, socket, settings)?;
     let total = plan.steps().count() as u64;
     let mut run = Run { session, measured: Measured::default(), done: 0, total, call };

@@ -115,9 +115,19 @@ pub(super) struct Call {
 impl Call {
     /// Reports how far the work is. Dropped if the client does not read.
     pub(super) fn progress(&self, message: &str, done: u64, total: Option<u64>) {
-        let progress = Progress { id: self.id, message: message.to_owned(), done, total };
+        let progress = Progress { id: self.id, message: message.to_owned(), done, total, output: None };
         if let Ok(message) = Message::notification::<ProgressNotification>(&progress) {
             let _ = self.out.try_send(message);
+        }
+    }
+
+    /// Passes on what a program printed, while `what` is being done. Waits for a client that is slow to read.
+    pub(super) async fn output(&self, what: &str, text: &str) {
+        let output = Some(text.to_owned());
+        let progress = Progress { id: self.id, message: what.to_owned(), done: 0, total: None, output };
+        if let Ok(message) = Message::notification::<ProgressNotification>(&progress) {
+            // A client that is gone wants none of it.
+            let _ = self.out.send(message).await;
         }
     }
 
@@ -290,7 +300,8 @@ async fn forward(mut changes: broadcast::Receiver<Subject>, out: mpsc::Sender<Me
     }
 }
 
-const ALL: [Subject; 4] = [Subject::Branches, Subject::Worktrees, Subject::Compute, Subject::Schema];
+const ALL: [Subject; 5] =
+    [Subject::Branches, Subject::Worktrees, Subject::Compute, Subject::Schema, Subject::Migrations];
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

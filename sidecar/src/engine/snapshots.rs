@@ -7,7 +7,7 @@ use offshoot_protocol::types::{FactsFile, Nothing};
 use offshoot_storage::{BranchId, SnapshotKind};
 
 use super::server::Call;
-use super::{Engine, branches, fork};
+use super::{Engine, branches, fork, room};
 use crate::failure::{Failure, Result};
 use crate::{names, timestamp};
 
@@ -31,6 +31,7 @@ pub(super) async fn create(engine: &Arc<Engine>, params: SnapshotParams) -> Resu
     let taken = engine
         .blocking(move |engine| {
             let _turn = turn;
+            room::admit(engine)?;
             Ok(engine.store.create_snapshot(id, &name)?)
         })
         .await?;

@@ -11,7 +11,7 @@ use postgres::{Client, Config, NoTls};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::server::Call;
-use super::{Engine, stopping};
+use super::{Engine, room, stopping};
 use crate::failure::{Failure, Result, chain};
 
 /// How many there are at a time; each has a Postgres. Who comes later waits.
@@ -54,6 +54,7 @@ impl Throwaway {
                     if engine.is_stopping() {
                         return Err(stopping());
                     }
+                    room::admit(engine)?;
                     let id = engine.store.create_throwaway(parent)?;
                     // From here on it is removed if anything fails, also if nobody waits for this any more.
                     Self { engine: Arc::clone(engine), id, is_gone: false, _place: place }

@@ -11,7 +11,7 @@ use offshoot_protocol::types::{
 
 use super::binding::git_failure;
 use super::book::SeatKey;
-use super::{Engine, branches, ports};
+use super::{Engine, branches, ports, room};
 use crate::failure::{Failure, Result};
 
 /// The seat of the worktree that holds `path`; made if it is new.
@@ -54,6 +54,7 @@ pub(super) async fn status(engine: &Arc<Engine>, params: WorktreeParams) -> Resu
             hint: Some("The next connection starts it again.".into()),
         });
     }
+    notes.extend(engine.blocking(|engine| Ok(room::note(engine))).await?);
     let asked = view.missing.filter(|missing| missing.asked);
     let ask = asked.map(|missing| Ask { name: missing.name, parent: missing.parent_name });
     let git = match view.head {
@@ -87,8 +88,13 @@ pub(super) async fn url(engine: &Arc<Engine>, params: WorktreeUrlParams) -> Resu
 
 /// The address of a port, with the name of the branch left empty.
 pub(super) fn address(engine: &Engine, port: u16) -> UrlResult {
+    address_of(engine, port, None)
+}
+
+/// As [`address`], of another database than the store's.
+pub(super) fn address_of(engine: &Engine, port: u16, database: Option<&str>) -> UrlResult {
     let info = engine.store.info();
-    let (user, database) = (info.user.clone(), info.database.clone());
+    let (user, database) = (info.user.clone(), database.unwrap_or(&info.database).to_owned());
     let password = engine.store.password().to_owned();
     let url = format!(
         "postgres://{}:{}@127.0.0.1:{port}/{}",

@@ -10,7 +10,7 @@ use offshoot_storage::{Branch, BranchId, StorageError, Store};
 
 use super::decide::{Decision, Facts, Why, decide};
 use crate::config::{ConfigFile, OnCheckout};
-use crate::engine::Engine;
+use crate::engine::{Engine, room};
 use crate::engine::book::{Book, SeatKey};
 use crate::failure::{Failure, Result};
 use crate::names;
@@ -181,6 +181,7 @@ fn stay(store: &Store, at: BranchId, why: Why, never: bool) -> Result<Place> {
 fn create(engine: &Engine, name: &str, parent: BranchId, facts: &Live<'_>) -> Result<Place> {
     names::check(name)?;
     let store = &*engine.store;
+    room::admit(engine)?;
     let turn = engine.computes.turn_blocking(parent);
     let begun = Instant::now();
     let made = store.create_branch(name, parent);

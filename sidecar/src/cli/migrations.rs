@@ -1,0 +1,24 @@
+//! `offshoot migrations …`.
+
+mod apply;
+mod call;
+mod check;
+mod status;
+mod text;
+
+use super::args::MigrationsCommand;
+use super::output::Output;
+use crate::failure::Result;
+
+pub(super) fn run(command: MigrationsCommand, output: Output) -> Result<u8> {
+    match command {
+        MigrationsCommand::Status(arguments) => status::run(&arguments, output),
+        MigrationsCommand::Apply(arguments) => apply::apply(&arguments, output),
+        MigrationsCommand::Down { tool, no_snapshot } => apply::down(tool, no_snapshot, output),
+        MigrationsCommand::Undo { branch, snapshot } => apply::undo(branch, snapshot, output),
+        MigrationsCommand::Check(arguments) => check::check(&arguments, output),
+        MigrationsCommand::Drift { branch, tool } => check::drift(branch, tool, output),
+        MigrationsCommand::Rehearse(arguments) => check::rehearse(arguments, output),
+        MigrationsCommand::New { name, tool, from, empty } => check::new(name, tool, from, empty, output),
+    }
+}

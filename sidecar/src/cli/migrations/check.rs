@@ -1,0 +1,181 @@
+//! `offshoot migrations check`, `drift`, `rehearse` and `new`.
+
+use std::fs;
+use std::path::Path;
+
+use offshoot_protocol::method::{MigrationsCheck, MigrationsCreate, MigrationsGetDrift, MigrationsRehearse};
+use offshoot_protocol::migrations::{
+    MigrationSeverity, MigrationsCheckParams, MigrationsDriftParams, MigrationsNewParams, MigrationsOutcome,
+    MigrationsPair, MigrationsRehearseParams, MigrationsReport,
+};
+
+use super::{call, text};
+use crate::cli::args::{CheckArgs, RehearseArgs};
+use crate::cli::connect::Session;
+use crate::cli::output::Output;
+use crate::cli::{NEGATIVE, OK};
+use crate::failure::{Failure, Result};
+
+pub(super) fn check(args: &CheckArgs, output: Output) -> Result<u8> {
+    let mut session = Session::open(output)?;
+    let params = MigrationsCheckParams {
+        folder: session.path(),
+        against: args.against.clone(),
+        tool: args.tool.clone(),
+        environment: call::environment(),
+    };
+    let quiet = output.json || args.markdown;
+    let report = call::long::<MigrationsCheck>(&mut session, &params, quiet)?;
+    if let Some(file) = &args.report {
+        write(file, &report)?;
+    }
+    if output.json {
+        output.value(&report)?;
+    } else if args.markdown {
+        output.line(&report.markdown);
+    } else {
+        print(&report, output);
+    }
+    Ok(if report.passed { OK } else { NEGATIVE })
+}
+
+fn write(file: &Path, report: &MigrationsReport) -> Result<()> {
+    let is_json = file.extension().is_some_and(|extension| extension == "json");
+    let text = if is_json {
+        serde_json::to_string_pretty(report).map_err(|e| Failure::internal(e.to_string()))? + "\n"
+    } else {
+        report.markdown.clone()
+    };
+    fs::write(file, text).map_err(|e| Failure::io(format!("write {}", file.display()), &e))
+}
+
+fn print(report: &MigrationsReport, output: Output) {
+    let against = output.strong(&report.against);
+    if report.steps.is_empty() {
+        output.line(format!("Nothing is pending on {against}: there is nothing to check."));
+        return;
+    }
+    output.line(format!("Checked on a throwaway of {against}, in {:.1} s:", report.took_ms as f64 / 1000.0));
+    report.steps.iter().for_each(|step| output.line(text::step(step, output)));
+    if !report.changes.is_empty() {
+        output.line("What they do to the schema:");
+        text::changes(&report.changes, output).iter().for_each(|line| output.line(line));
+    }
+    let failed = report.steps.iter().filter(|step| step.outcome == MigrationsOutcome::Failed).count();
+    output.line(match failed {
+        0 => output.good("The check passed. The throwaway is gone."),
+        _ => {
+            output.bad(&format!("The check failed: {}. The throwaway is gone.", text::count(failed, "step")))
+        }
+    });
+    for step in report.steps.iter().filter(|step| step.outcome == MigrationsOutcome::Failed) {
+        let lines: Vec<_> = step.log.trim_end().lines().collect();
+        for line in &lines[lines.len().saturating_sub(12)..] {
+            output.line(output.faint(&format!("    {line}")));
+        }
+    }
+}
+
+pub(super) fn drift(branch: Option<String>, tool: Option<String>, output: Output) -> Result<u8> {
+    let mut session = Session::open(output)?;
+    let params =
+        MigrationsDriftParams { folder: session.path(), branch, tool, environment: call::environment() };
+    let drift = call::long::<MigrationsGetDrift>(&mut session, &params, output.json)?;
+    if output.json {
+        output.value(&drift)?;
+    } else {
+        let branch = output.strong(&drift.branch);
+        for step in drift.steps.iter().filter(|step| step.outcome != MigrationsOutcome::Passed) {
+            output.line(text::step(step, output));
+        }
+        if !drift.passed {
+            output.line(format!(
+                "The migrations of {branch} could not be replayed: nothing is known of its drift."
+            ));
+        } else if drift.drifted {
+            output.line(format!(
+                "{branch} has another schema than its {} make:",
+                text::count(drift.replayed as usize, "migration")
+            ));
+            text::changes(&drift.changes, output).iter().for_each(|line| output.line(line));
+            output.line(
+                output.faint("`offshoot migrations new NAME` writes a migration of what it has besides."),
+            );
+        } else {
+            output.line(format!(
+                "{branch} has the schema that its {} make.",
+                text::count(drift.replayed as usize, "migration")
+            ));
+        }
+    }
+    Ok(if drift.passed && !drift.drifted { OK } else { NEGATIVE })
+}
+
+pub(super) fn rehearse(args: RehearseArgs, output: Output) -> Result<u8> {
+    let mut session = Session::open(output)?;
+    let params = MigrationsRehearseParams {
+        folder: session.path(),
+        with: args.with,
+        base: args.base,
+        tool: args.tool,
+        environment: call::environment(),
+    };
+    let rehearsal = call::long::<MigrationsRehearse>(&mut session, &params, output.json)?;
+    if output.json {
+        output.value(&rehearsal)?;
+    } else {
+        let (mine, base) = (output.strong(&rehearsal.mine), output.strong(&rehearsal.base));
+        if rehearsal.pairs.is_empty() {
+            output.line(format!("There is no other git branch that is not merged into {base}."));
+        } else {
+            output.line(format!(
+                "Rehearsed merging {mine} into {base} before and after {}, in {:.1} s:",
+                text::count(rehearsal.pairs.len(), "branch").replace("branchs", "branches"),
+                rehearsal.took_ms as f64 / 1000.0
+            ));
+        }
+        rehearsal.pairs.iter().for_each(|pair| one_pair(pair, output));
+        for note in &rehearsal.notes {
+            output.line(output.faint(&format!("note: {note}")));
+        }
+    }
+    Ok(if rehearsal.passed { OK } else { NEGATIVE })
+}
+
+fn one_pair(pair: &MigrationsPair, output: Output) {
+    let word = match pair.outcome {
+        MigrationsOutcome::Passed => output.good("passed "),
+        MigrationsOutcome::Failed => output.bad("failed "),
+        MigrationsOutcome::Skipped => output.warn("skipped"),
+    };
+    output.line(format!("  {word}  {}: {}", output.strong(&pair.other), pair.message));
+    let told = pair.findings.iter().filter(|found| found.severity != MigrationSeverity::Note);
+    told.for_each(|found| output.line(text::diagnostic(found, output)));
+    text::changes(&pair.differs, output).iter().for_each(|line| output.line(format!("    {line}")));
+}
+
+pub(super) fn new(
+    name: String,
+    tool: Option<String>,
+    from: Option<String>,
+    empty: bool,
+    output: Output,
+) -> Result<u8> {
+    let mut session = Session::open(output)?;
+    let params = MigrationsNewParams { folder: session.path(), name, tool, from, empty };
+    let made = call::long::<MigrationsCreate>(&mut session, &params, output.json)?;
+    if output.json {
+        output.value(&made)?;
+    } else {
+        made.files.iter().for_each(|path| output.line(format!("Wrote {}.", output.strong(path))));
+        for note in &made.notes {
+            output.line(format!("  {} {note}", output.warn("!")));
+        }
+        if !empty {
+            output.line(output.faint(
+                "The branch has all this already: `offshoot migrations check` tries it on the parent.",
+            ));
+        }
+    }
+    Ok(OK)
+}

@@ -1,0 +1,129 @@
+//! `offshoot migrations status`.
+
+use offshoot_protocol::method::MigrationsGetStatus;
+use offshoot_protocol::migrations::{
+    MigrationBranch, MigrationNext, MigrationProject, MigrationStanding, MigrationState, MigrationsStatus,
+    MigrationsStatusParams,
+};
+
+use super::text;
+use crate::cli::args::StatusArgs;
+use crate::cli::connect::Session;
+use crate::cli::output::Output;
+use crate::failure::Result;
+
+/// Applied files that are listed without being asked for.
+const LATEST: usize = 3;
+
+pub(super) fn run(args: &StatusArgs, output: Output) -> Result<u8> {
+    let mut session = Session::open(output)?;
+    let params = MigrationsStatusParams {
+        folder: session.path(),
+        branches: args.branch.clone(),
+        all: args.all,
+        tool: args.tool.clone(),
+        commit: args.commit.clone(),
+        known_only: args.known,
+        brief: args.all && !args.verbose,
+    };
+    let status = session.call::<MigrationsGetStatus>(&params)?;
+    if output.json {
+        output.value(&status)?;
+    } else {
+        print(&status, args.verbose, output);
+    }
+    let all = || status.projects.iter().flat_map(|project| &project.branches);
+    let behind = all().any(|branch| branch.standing != MigrationStanding::UpToDate);
+    Ok(if args.exit_code && behind { crate::cli::NEGATIVE } else { crate::cli::OK })
+}
+
+/// For people.
+pub(super) fn print(status: &MigrationsStatus, verbose: bool, output: Output) {
+    if status.projects.is_empty() {
+        output.line("There are no migrations here: no tool's files or configuration were found.");
+        output.line(output.faint("docs/migrations.md has how each of the 25 tools is recognised."));
+    }
+    for diagnostic in &status.diagnostics {
+        output.line(text::diagnostic(diagnostic, output));
+    }
+    for (at, project) in status.projects.iter().enumerate() {
+        if at > 0 {
+            output.line("");
+        }
+        one(status, project, verbose, output);
+    }
+}
+
+fn one(status: &MigrationsStatus, project: &MigrationProject, verbose: bool, output: Output) {
+    let folders = project.folders.join(", ");
+    let files = project.files.len();
+    let of = status.commit.as_ref().map(|commit| format!(" of {commit}")).unwrap_or_default();
+    output.line(format!(
+        "{}  {}",
+        output.strong(&format!("{}{of}", project.name)),
+        output.faint(&format!("{folders}, {}", text::count(files, "migration")))
+    ));
+    for diagnostic in &project.diagnostics {
+        output.line(text::diagnostic(diagnostic, output));
+    }
+    if files == 0 {
+        output.line("  There is no migration yet.");
+    }
+    for branch in &project.branches {
+        branch_lines(project, branch, verbose, output);
+    }
+    if project.branches.is_empty() {
+        output.line("  This worktree has no database branch: `offshoot status` tells why.");
+    }
+}
+
+fn branch_lines(project: &MigrationProject, branch: &MigrationBranch, verbose: bool, output: Output) {
+    let name = output.strong(&branch.branch);
+    if let Some(why) = &branch.unread {
+        output.line(format!("  {name}: {} {why}", output.warn("unknown:")));
+        return;
+    }
+    let standing = match branch.standing {
+        MigrationStanding::UpToDate => output.good("up to date"),
+        MigrationStanding::Behind => output.warn(&format!("behind by {}", branch.pending)),
+        MigrationStanding::Diverged => output.bad("diverged"),
+        MigrationStanding::Unknown => output.warn("unknown"),
+    };
+    output.line(format!("  {name}: {standing}, {} applied", branch.applied));
+    let is_plain = |state: MigrationState| matches!(state, MigrationState::Applied | MigrationState::Ignored);
+    let (plain, open): (Vec<_>, Vec<_>) = branch.entries.iter().partition(|entry| is_plain(entry.state));
+    for entry in open {
+        let (state, painted) = text::state(entry.state, output);
+        let what = match (entry.file.and_then(|at| project.files.get(at as usize)), &entry.row) {
+            (Some(file), _) => file.path.clone(),
+            (None, Some(row)) => format!("{row} (no file)"),
+            (None, None) => continue,
+        };
+        let next = match (entry.state, entry.next) {
+            (MigrationState::OutOfOrder, MigrationNext::Runs) => ", runs next",
+            (_, MigrationNext::Refuses) => ", the tool will refuse",
+            (MigrationState::OutOfOrder, MigrationNext::Skips) => ", the tool will pass it over in silence",
+            _ => "",
+        };
+        let pad = " ".repeat(13_usize.saturating_sub(state.len()));
+        output.line(format!("    {painted}{pad}{what}{}", output.faint(next)));
+    }
+    let shown = if verbose { plain.len() } else { plain.len().min(LATEST) };
+    for entry in plain.iter().rev().take(shown) {
+        let Some(file) = entry.file.and_then(|at| project.files.get(at as usize)) else { continue };
+        let (state, _) = text::state(entry.state, output);
+        let pad = " ".repeat(13_usize.saturating_sub(state.len()));
+        let at = entry.at.as_deref().map(|at| format!("  {at}")).unwrap_or_default();
+        output.line(output.faint(&format!("    {state}{pad}{}{at}", file.path)));
+    }
+    if plain.len() > shown {
+        output.line(output.faint(&format!("    … and {} older (-v)", plain.len() - shown)));
+    }
+    for diagnostic in &branch.diagnostics {
+        output.line(text::diagnostic(diagnostic, output));
+    }
+    if branch.pending > 0 && project.commands.apply.is_some() {
+        output
+            .line(output.faint("    `offshoot migrations apply` applies what is pending, after a snapshot."));
+    }
+}

@@ -1,0 +1,398 @@
+//! `migrations/check`: pending migrations tried on a throwaway, and taken back.
+
+mod cost;
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use offshoot_migrations::{Direction, Down, Project, Scan, Severity};
+use offshoot_protocol::migrations::{
+    MigrationsCheckParams, MigrationsOutcome, MigrationsReport, MigrationsStep, MigrationsStepKind,
+};
+use offshoot_schema::Facts;
+use offshoot_storage::BranchId;
+
+use super::apply::step_of;
+use super::files::id_of;
+use super::stage::{self, Stage};
+use super::status::{self, Place};
+use super::trial::{items, try_items};
+use super::{report, tool};
+use crate::engine::Engine;
+use crate::engine::server::Call;
+use crate::failure::{Failure, Result};
+
+/// `migrations/check`.
+pub(in crate::engine) async fn check(
+    engine: &Arc<Engine>,
+    params: MigrationsCheckParams,
+    call: &Call,
+) -> Result<MigrationsReport> {
+    let begun = Instant::now();
+    let place = status::place(engine, &params.folder).await?;
+    let scan = place.scan(engine).await?;
+    let places = stage::places(&scan, params.tool.as_deref())?;
+    let (id, against) = target(engine, &place, params.against.as_deref()).await?;
+    let mut report = MigrationsReport {
+        worktree: place.root.to_string_lossy().into_owned(),
+        against,
+        passed: true,
+        steps: places.iter().filter_map(|at| files(&scan.projects[*at])).collect(),
+        ran: Vec::new(),
+        changes: Vec::new(),
+        sql: String::new(),
+        measured: None,
+        took_ms: 0,
+        markdown: String::new(),
+    };
+    if report.steps.iter().all(|step| step.outcome != MigrationsOutcome::Failed) {
+        let stage = Stage::of(engine, id, "making a throwaway copy of the branch", call).await?;
+        let job = Job { engine, place: &place, scan: &scan, params: &params, call, stage: &stage };
+        let outcome = Box::pin(job.run(&places, &mut report)).await;
+        call.progress("removing the throwaway", 0, None);
+        let removed = stage.remove().await;
+        outcome?;
+        removed?;
+        Box::pin(cost::cost(engine, &place, &scan, &places, id, call, &mut report)).await?;
+    }
+    report.passed = report.steps.iter().all(|step| step.outcome != MigrationsOutcome::Failed);
+    report.took_ms = begun.elapsed().as_millis() as u64;
+    report.markdown = report::markdown(&report);
+    Ok(report)
+}
+
+/// The branch that migrations are tried against: the named one, else the parent of the worktree's, else the root.
+async fn target(engine: &Arc<Engine>, place: &Place, named: Option<&str>) -> Result<(BranchId, String)> {
+    if named.is_some() {
+        return place.meant(engine, named).await;
+    }
+    let own = place.branch.as_ref().ok().map(|(id, _)| *id);
+    engine
+        .blocking(move |engine| {
+            let parent = match own {
+                Some(id) => engine.store.branch(id)?.parent,
+                None => None,
+            };
+            let id = parent.unwrap_or(engine.store.info().root_branch);
+            Ok((id, engine.store.branch(id)?.name))
+        })
+        .await
+}
+
+/// What is wrong with the files, if anything is.
+fn files(project: &Project) -> Option<MigrationsStep> {
+    let wrong: Vec<_> = project.diagnostics.iter().filter(|one| one.severity != Severity::Note).collect();
+    let first = wrong.iter().find(|one| one.severity == Severity::Error).or(wrong.first())?;
+    let is_bad = first.severity == Severity::Error;
+    Some(MigrationsStep {
+        kind: MigrationsStepKind::Files,
+        project: Some(id_of(project)),
+        title: format!("the files of {}", id_of(project)),
+        outcome: if is_bad { MigrationsOutcome::Failed } else { MigrationsOutcome::Passed },
+        message: first.to_string(),
+        hint: Some(first.hint.clone()).filter(|hint| !hint.is_empty()),
+        took_ms: 0,
+        log: wrong.iter().map(|one| format!("{one}\n")).collect(),
+        failure: None,
+    })
+}
+
+/// One throwaway, on which everything is tried in turn.
+struct Job<'j> {
+    engine: &'j Arc<Engine>,
+    place: &'j Place,
+    scan: &'j Arc<Scan>,
+    params: &'j MigrationsCheckParams,
+    call: &'j Call,
+    stage: &'j Stage,
+}
+
+impl Job<'_> {
+    fn root(&self) -> &Path {
+        &self.place.root
+    }
+
+    async fn pending(&self, at: usize, against: &str) -> Result<Vec<usize>> {
+        let project = &self.scan.projects[at];
+        let status = self.stage.status(self.engine, self.scan, at).await?;
+        let mut waiting = stage::pending(project, &status, None)?;
+        stage::without_merged(self.root(), against, project, &mut waiting);
+        Ok(waiting)
+    }
+
+    async fn facts(&self) -> Result<Facts> {
+        let facts = self.stage.facts(self.engine).await?;
+        Ok(stage::without_histories(&facts, self.scan.projects.iter()))
+    }
+
+    async fn run(&self, places: &[usize], report: &mut MigrationsReport) -> Result<()> {
+        let before = self.facts().await?;
+        let mut tried = Vec::new();
+        for &at in places {
+            let waiting = self.pending(at, &report.against).await?;
+            if waiting.is_empty() {
+                continue;
+            }
+            let by_tool = Box::pin(self.up(at, &waiting, report)).await?;
+            let Some(by_tool) = by_tool else { return self.compare(&before, report).await };
+            tried.push((at, waiting, by_tool));
+        }
+        self.compare(&before, report).await?;
+        for (at, _, by_tool) in &tried {
+            self.again(*at, *by_tool, report).await?;
+        }
+        self.command(report).await?;
+        for (at, waiting, by_tool) in tried.iter().rev() {
+            Box::pin(self.down(*at, waiting, *by_tool, report)).await?;
+        }
+        if !tried.is_empty()
+            && report.steps.iter().any(|step| {
+                step.kind == MigrationsStepKind::Down && step.outcome == MigrationsOutcome::Passed
+            })
+        {
+            self.is_as_before(&before, report).await?;
+        }
+        Ok(())
+    }
+
+    async fn compare(&self, before: &Facts, report: &mut MigrationsReport) -> Result<()> {
+        (report.changes, report.sql) = stage::difference(before, &self.facts().await?);
+        Ok(())
+    }
+
+    /// Applies what is pending. Returns whether the tool did it; `None` if it failed.
+    async fn up(&self, at: usize, waiting: &[usize], report: &mut MigrationsReport) -> Result<Option<bool>> {
+        let project = &self.scan.projects[at];
+        let title = format!("applies cleanly: {} of {}", count(waiting.len()), id_of(project));
+        self.call.progress(&title, 0, None);
+        let address = self.stage.address(self.engine).await?;
+        let words = &project.commands.apply;
+        let ready = if words.is_empty() {
+            Err(Failure::user(format!("{} have no command", project.tool.name())))
+        } else {
+            tool::prepare(self.root(), project, words, &address.url, &self.params.environment)
+        };
+        let sql = items(self.root(), project, waiting, Direction::Up);
+        let paths = || waiting.iter().map(|place| project.migrations[*place].path.clone());
+        let (mut step, by_tool) = match (ready, sql) {
+            (Ok(ready), _) => {
+                let done = Box::pin(tool::run(ready, &title, self.call)).await?;
+                let mut step = step_of(MigrationsStepKind::Apply, project, title, &done);
+                let left = self.pending(at, &report.against).await?;
+                if step.outcome == MigrationsOutcome::Passed && !left.is_empty() {
+                    step.outcome = MigrationsOutcome::Failed;
+                    let first = &project.migrations[left[0]].path;
+                    step.message = format!(
+                        "the tool ended well, and {} are still pending, such as {first}",
+                        count(left.len())
+                    );
+                }
+                report.ran.extend(
+                    paths().zip(waiting).filter(|(_, place)| !left.contains(place)).map(|(path, _)| path),
+                );
+                (step, true)
+            }
+            (Err(why), Ok(items)) => {
+                let begun = Instant::now();
+                let tried = try_items(self.engine, self.stage, items, false, self.call).await?;
+                report.ran.extend(tried.ran);
+                let failed = tried.failure.is_some();
+                let step = MigrationsStep {
+                    kind: MigrationsStepKind::Apply,
+                    project: Some(id_of(project)),
+                    title,
+                    outcome: if failed { MigrationsOutcome::Failed } else { MigrationsOutcome::Passed },
+                    message: format!("run by Offshoot itself, as {why}"),
+                    hint: None,
+                    took_ms: begun.elapsed().as_millis() as u64,
+                    log: tried.log,
+                    failure: tried.failure,
+                };
+                (step, false)
+            }
+            (Err(why), Err(_)) => return Err(why),
+        };
+        let passed = step.outcome == MigrationsOutcome::Passed;
+        if !passed {
+            step.hint.get_or_insert_with(|| {
+                "Correct the migration and check again; nothing was changed by this.".to_owned()
+            });
+        }
+        report.steps.push(step);
+        Ok(passed.then_some(by_tool))
+    }
+
+    /// A second run must change nothing.
+    async fn again(&self, at: usize, by_tool: bool, report: &mut MigrationsReport) -> Result<()> {
+        let project = &self.scan.projects[at];
+        let title = format!("a second run of {} changes nothing", id_of(project));
+        if !by_tool {
+            let why = "only the tool can tell, and it did not run".to_owned();
+            report.steps.push(skipped(MigrationsStepKind::Again, project, title, why));
+            return Ok(());
+        }
+        self.call.progress(&title, 0, None);
+        let before = self.facts().await?;
+        let address = self.stage.address(self.engine).await?;
+        let words = &project.commands.apply;
+        let ready = tool::prepare(self.root(), project, words, &address.url, &self.params.environment)?;
+        let done = Box::pin(tool::run(ready, &title, self.call)).await?;
+        let mut step = step_of(MigrationsStepKind::Again, project, title, &done);
+        let (changes, sql) = stage::difference(&before, &self.facts().await?);
+        if step.outcome == MigrationsOutcome::Passed && !changes.is_empty() {
+            step.outcome = MigrationsOutcome::Failed;
+            step.message = format!("it changed {} objects of the schema", changes.len());
+            step.log.push_str(&sql);
+        }
+        report.steps.push(step);
+        Ok(())
+    }
+
+    /// The command of the repository's own.
+    async fn command(&self, report: &mut MigrationsReport) -> Result<()> {
+        let Some(command) = &self.place.check_command else { return Ok(()) };
+        let title = format!("`{command}`");
+        self.call.progress(&title, 0, None);
+        let address = self.stage.address(self.engine).await?;
+        let ready = tool::shell(self.root(), command, &address.url, &self.params.environment);
+        let done = Box::pin(tool::run(ready, &title, self.call)).await?;
+        let passed = done.status == Some(0);
+        report.steps.push(MigrationsStep {
+            kind: MigrationsStepKind::Command,
+            project: None,
+            title,
+            outcome: if passed { MigrationsOutcome::Passed } else { MigrationsOutcome::Failed },
+            message: match done.status {
+                Some(0) => String::new(),
+                Some(status) => format!("it ended with exit status {status}"),
+                None => "it was ended by a signal".to_owned(),
+            },
+            hint: None,
+            took_ms: done.took.as_millis() as u64,
+            log: done.log,
+            failure: None,
+        });
+        Ok(())
+    }
+
+    /// Takes back what was applied.
+    async fn down(
+        &self,
+        at: usize,
+        waiting: &[usize],
+        by_tool: bool,
+        report: &mut MigrationsReport,
+    ) -> Result<()> {
+        let project = &self.scan.projects[at];
+        let kind = MigrationsStepKind::Down;
+        let title = format!("{} of {} taken back", count(waiting.len()), id_of(project));
+        let without = waiting.iter().find(|place| project.migrations[**place].down == Down::None);
+        if let Some(place) = without {
+            let why = format!("{} does not say how it is taken back", project.migrations[*place].path);
+            report.steps.push(skipped(kind, project, title, why));
+            return Ok(());
+        }
+        self.call.progress(&title, 0, None);
+        if by_tool && project.commands.down.is_empty() {
+            let why = format!("{} cannot take migrations back", project.tool.name());
+            report.steps.push(skipped(kind, project, title, why));
+            return Ok(());
+        }
+        if !by_tool {
+            let reversed: Vec<usize> = waiting.iter().rev().copied().collect();
+            let step = match items(self.root(), project, &reversed, Direction::Down) {
+                Err(why) => skipped(kind, project, title, why),
+                Ok(items) => {
+                    let begun = Instant::now();
+                    let tried = try_items(self.engine, self.stage, items, false, self.call).await?;
+                    let mut step = skipped(kind, project, title, String::new());
+                    let failed = tried.failure.is_some();
+                    step.outcome = if failed { MigrationsOutcome::Failed } else { MigrationsOutcome::Passed };
+                    (step.failure, step.log) = (tried.failure, tried.log);
+                    step.took_ms = begun.elapsed().as_millis() as u64;
+                    step
+                }
+            };
+            report.steps.push(step);
+            return Ok(());
+        }
+        let address = self.stage.address(self.engine).await?;
+        let mut whole: Option<MigrationsStep> = None;
+        // A tool takes back one at a time, or all of one run.
+        let mut left = self.pending(at, &report.against).await?.len();
+        for _ in waiting {
+            let words = &project.commands.down;
+            let ready = tool::prepare(self.root(), project, words, &address.url, &self.params.environment)?;
+            let done = Box::pin(tool::run(ready, &title, self.call)).await?;
+            let mut step = step_of(kind, project, title.clone(), &done);
+            let now = self.pending(at, &report.against).await?.len();
+            if step.outcome == MigrationsOutcome::Passed && now == left {
+                step.outcome = MigrationsOutcome::Failed;
+                step.message = "the tool ended well, and took nothing back".to_owned();
+            }
+            if let Some(before) = whole.take() {
+                step.log = format!("{}{}", before.log, step.log);
+                step.took_ms += before.took_ms;
+            }
+            let go_on = step.outcome == MigrationsOutcome::Passed && now < waiting.len();
+            left = now;
+            whole = Some(step);
+            if !go_on {
+                break;
+            }
+        }
+        report.steps.extend(whole);
+        Ok(())
+    }
+
+    /// After all was taken back, the schema must be what it was.
+    async fn is_as_before(&self, before: &Facts, report: &mut MigrationsReport) -> Result<()> {
+        let all_back = report
+            .steps
+            .iter()
+            .filter(|step| step.kind == MigrationsStepKind::Down)
+            .all(|step| step.outcome == MigrationsOutcome::Passed);
+        if !all_back {
+            return Ok(());
+        }
+        let (changes, sql) = stage::difference(before, &self.facts().await?);
+        if let Some(step) = report.steps.iter_mut().rfind(|step| step.kind == MigrationsStepKind::Down)
+            && !changes.is_empty()
+        {
+            let objects: Vec<_> = changes
+                .iter()
+                .take(5)
+                .map(|change| format!("{} {}", change.object.kind, change.object.name))
+                .collect();
+            step.outcome = MigrationsOutcome::Failed;
+            step.message = format!("the schema is not what it was before: {}", objects.join(", "));
+            step.hint = Some(
+                "Have the way back undo all that the migration does; the log has the difference as SQL."
+                    .to_owned(),
+            );
+            let _ = write!(step.log, "\n-- what is there now and was not before\n{sql}");
+        }
+        Ok(())
+    }
+}
+
+/// A step that was not tried.
+fn skipped(kind: MigrationsStepKind, project: &Project, title: String, why: String) -> MigrationsStep {
+    MigrationsStep {
+        kind,
+        project: Some(id_of(project)),
+        title,
+        outcome: MigrationsOutcome::Skipped,
+        message: why,
+        hint: None,
+        took_ms: 0,
+        log: String::new(),
+        failure: None,
+    }
+}
+
+fn count(number: usize) -> String {
+    format!("{number} migration{}", if number == 1 { "" } else { "s" })
+}

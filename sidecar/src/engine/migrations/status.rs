@@ -1,0 +1,305 @@
+//! `migrations/status`: files and histories brought together.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use offshoot_migrations::{BranchStatus, Observed, Project, Scan, Scanner, State, Subject};
+use offshoot_protocol::migrations::{
+    MigrationBranch, MigrationProject, MigrationState, MigrationsOnCheckout, MigrationsSnapshot,
+    MigrationsStatus, MigrationsStatusParams,
+};
+use offshoot_storage::{BranchId, SnapshotKind};
+use tokio::task::JoinSet;
+
+use super::files::{self, Git, id_of};
+use super::{history, wire};
+use crate::config::ConfigFile;
+use crate::engine::server::Call;
+use crate::engine::{Engine, branches, worktrees};
+use crate::failure::{Failure, Result};
+
+/// How snapshots are called that are taken before migrations are applied.
+pub(super) const SNAPSHOT: &str = "before-migrations-";
+/// Under which name a branch's notes hold what was seen when migrations ran.
+const SEEN: &str = "migrations-seen";
+/// Entries from which on the length of an answer is looked at, and how long it may be.
+const MANY: usize = 2_000;
+const ANSWER_BYTES: usize = 900_000;
+/// Branches looked at at the same time.
+const AT_ONCE: usize = 6;
+
+/// A worktree as it is now.
+pub(super) struct Place {
+    pub(super) root: PathBuf,
+    /// The database branch that it leads to.
+    pub(super) branch: Result<(BranchId, String)>,
+    pub(super) on_checkout: MigrationsOnCheckout,
+    pub(super) check_command: Option<String>,
+}
+
+/// The worktree that holds `folder`.
+pub(super) async fn place(engine: &Arc<Engine>, folder: &str) -> Result<Place> {
+    let key = worktrees::seat(engine, folder).await?;
+    // A checkout that could not be followed is told as the branch's absence.
+    let _ = engine.binding.settle(&key).await;
+    let view = engine.binding.view(&key).await?;
+    let root = view.path.clone();
+    let branch = view.branch;
+    engine
+        .blocking(move |engine| {
+            let branch = branch.and_then(|id| Ok((id, engine.store.branch(id)?.name)));
+            let file = ConfigFile::open(&root);
+            let config = file.config();
+            let (on_checkout, check_command) =
+                (config.migrations_on_checkout, config.migrations_check.clone());
+            Ok(Place { root, branch, on_checkout, check_command })
+        })
+        .await
+}
+
+impl Place {
+    /// The branch that is meant: the named one, else the worktree's.
+    pub(super) async fn meant(
+        &self,
+        engine: &Arc<Engine>,
+        named: Option<&str>,
+    ) -> Result<(BranchId, String)> {
+        match named {
+            Some(name) => Ok((branches::named(engine, name).await?, name.to_owned())),
+            None => self.branch.clone().map_err(|failure| {
+                Failure::user(format!("this worktree has no database branch: {failure}"))
+                    .hint("Name one with `--branch`, or see `offshoot status`.")
+            }),
+        }
+    }
+
+    /// The files of the worktree.
+    pub(super) async fn scan(&self, engine: &Arc<Engine>) -> Result<Arc<Scan>> {
+        let root = self.root.clone();
+        engine.blocking(move |engine| engine.migrations.trees.scan(&root)).await
+    }
+}
+
+/// `migrations/status`.
+pub(in crate::engine) async fn status(
+    engine: &Arc<Engine>,
+    params: MigrationsStatusParams,
+    call: &Call,
+) -> Result<MigrationsStatus> {
+    let place = place(engine, &params.folder).await?;
+    let scan = match params.commit.clone() {
+        None => place.scan(engine).await?,
+        Some(commit) => {
+            let root = place.root.clone();
+            let read = engine.blocking(move |_| {
+                let git = Git { folder: root, objects: None };
+                let tree = git.tree(&git.commit(&commit)?)?;
+                files::scanned(&mut Scanner::default(), &tree)
+            });
+            read.await?
+        }
+    };
+    let mut meant: Vec<(BranchId, String)> = Vec::new();
+    if params.all {
+        let all = engine.blocking(|engine| Ok(engine.store.branches()?)).await?;
+        meant.extend(all.into_iter().map(|branch| (branch.id, branch.name)));
+    } else if params.branches.is_empty() {
+        meant.extend(place.branch.clone().ok());
+    } else {
+        for name in &params.branches {
+            meant.push((branches::named(engine, name).await?, name.clone()));
+        }
+    }
+    if let Ok(own) = &place.branch {
+        meant.sort_by_key(|(id, _)| *id != own.0);
+    }
+    call.or_cancelled(of(engine, &place, &scan, meant, &params)).await
+}
+
+/// The status of these branches.
+async fn of(
+    engine: &Arc<Engine>,
+    place: &Place,
+    scan: &Arc<Scan>,
+    meant: Vec<(BranchId, String)>,
+    params: &MigrationsStatusParams,
+) -> Result<MigrationsStatus> {
+    let tool = params.tool.as_deref();
+    let mut projects: Vec<MigrationProject> =
+        files::chosen(scan, tool)?.into_iter().map(wire::project).collect();
+    let own = place.branch.as_ref().ok().map(|(id, _)| *id);
+    let from_commit = params.commit.is_some();
+    let mut waiting = meant.into_iter().enumerate();
+    let mut under_way = JoinSet::new();
+    let mut found: BTreeMap<usize, Vec<MigrationBranch>> = BTreeMap::new();
+    loop {
+        while under_way.len() < AT_ONCE
+            && let Some((at, (id, name))) = waiting.next()
+        {
+            let (engine, scan, tool) = (Arc::clone(engine), Arc::clone(scan), params.tool.clone());
+            let (may_wake, brief) = (!params.known_only, params.brief && own != Some(id));
+            let notes_down = own == Some(id) && !from_commit;
+            under_way.spawn(async move {
+                (at, one(&engine, &scan, tool.as_deref(), (id, name), may_wake, brief, notes_down).await)
+            });
+        }
+        match under_way.join_next().await {
+            None => break,
+            Some(Ok((at, branches))) => drop(found.insert(at, branches?)),
+            Some(Err(panic)) => {
+                return Err(Failure::internal(format!("a task of the engine failed: {panic}")));
+            }
+        }
+    }
+    for branches in found.into_values() {
+        for (project, branch) in projects.iter_mut().zip(branches) {
+            project.branches.push(branch);
+        }
+    }
+    let status = MigrationsStatus {
+        worktree: place.root.to_string_lossy().into_owned(),
+        branch: place.branch.as_ref().ok().map(|(_, name)| name.clone()),
+        commit: params.commit.clone(),
+        projects,
+        diagnostics: scan.diagnostics.iter().map(wire::diagnostic).collect(),
+        on_checkout: place.on_checkout,
+    };
+    engine.blocking(move |_| fitting(status)).await
+}
+
+/// Leaves out what is plainly applied, of other branches first, where an answer would be too long for one message.
+fn fitting(mut status: MigrationsStatus) -> Result<MigrationsStatus> {
+    let size = |status: &MigrationsStatus| serde_json::to_vec(status).map_or(usize::MAX, |text| text.len());
+    let many = |status: &MigrationsStatus| {
+        status.projects.iter().any(|project| project.files.len() * (1 + project.branches.len()) > MANY)
+    };
+    let own = status.branch.clone();
+    for with_own in [false, true] {
+        if !many(&status) || size(&status) <= ANSWER_BYTES {
+            return Ok(status);
+        }
+        for branch in status.projects.iter_mut().flat_map(|project| &mut project.branches) {
+            if with_own || Some(&branch.branch) != own.as_ref() {
+                let is_plain = |state| matches!(state, MigrationState::Applied | MigrationState::Ignored);
+                branch.entries.retain(|entry| entry.file.is_none() || !is_plain(entry.state));
+            }
+        }
+    }
+    if size(&status) <= ANSWER_BYTES {
+        return Ok(status);
+    }
+    Err(Failure::user("there are too many migrations for one answer")
+        .hint("Ask for one tool with `--tool`, or for fewer branches."))
+}
+
+/// All projects on one branch.
+async fn one(
+    engine: &Arc<Engine>,
+    scan: &Arc<Scan>,
+    tool: Option<&str>,
+    (id, name): (BranchId, String),
+    may_wake: bool,
+    brief: bool,
+    notes_down: bool,
+) -> Result<Vec<MigrationBranch>> {
+    let histories = history::read(engine, id, &files::chosen(scan, tool)?, may_wake).await;
+    let (scan, tool) = (Arc::clone(scan), tool.map(str::to_owned));
+    engine
+        .blocking(move |engine| {
+            let projects = files::chosen(&scan, tool.as_deref())?;
+            let undo = undo_of(engine, id, &name)?;
+            let mut branches = Vec::new();
+            for (at, project) in projects.into_iter().enumerate() {
+                let mut branch = match &histories {
+                    Ok(histories) => {
+                        let observed = observed(engine, id, project)?;
+                        let status = project.status(&histories[at], &observed.0);
+                        if notes_down {
+                            note(engine, id, project, &status, &observed.1)?;
+                        }
+                        wire::branch(&name, &status, brief)
+                    }
+                    Err(why) => wire::unread(&name, why.clone()),
+                };
+                branch.undo.clone_from(&undo);
+                branches.push(branch);
+            }
+            Ok(branches)
+        })
+        .await
+}
+
+/// Keys and blobs that were seen when migrations ran, of tools that keep no checksums.
+type Seen = BTreeMap<String, String>;
+
+/// Those of all projects, by id.
+fn seen(engine: &Engine, id: BranchId) -> Result<BTreeMap<String, Seen>> {
+    let text = engine.store.note(id, SEEN)?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+}
+
+fn set_seen(engine: &Engine, id: BranchId, all: &BTreeMap<String, Seen>) -> Result<()> {
+    let text = serde_json::to_string(all).map_err(|e| Failure::internal(e.to_string()))?;
+    Ok(engine.store.set_note(id, SEEN, &text)?)
+}
+
+/// What was seen on the branch; the first time, on its parent.
+fn observed(engine: &Engine, id: BranchId, project: &Project) -> Result<(Observed, Seen)> {
+    let mut all = seen(engine, id)?.remove(&id_of(project));
+    if all.is_none()
+        && let Some(parent) = engine.store.branch(id)?.parent
+    {
+        all = seen(engine, parent)?.remove(&id_of(project));
+    }
+    let all = all.unwrap_or_default();
+    let mut observed = Observed::default();
+    for (key, blob) in &all {
+        observed.note(key.clone(), blob.clone());
+    }
+    Ok((observed, all))
+}
+
+/// Takes down what the files are that were applied since the last look.
+fn note(
+    engine: &Engine,
+    id: BranchId,
+    project: &Project,
+    status: &BranchStatus,
+    before: &Seen,
+) -> Result<()> {
+    let mut now = Seen::new();
+    for entry in &status.entries {
+        if let (Subject::File(place), State::Applied | State::Changed) = (&entry.subject, entry.state) {
+            let file = &project.migrations[*place];
+            // One that is half written now was not when it ran.
+            if file.checksums.is_empty() && !file.blob.is_empty() {
+                let blob = before.get(&file.key).or((!file.broken).then_some(&file.blob));
+                now.extend(blob.map(|blob| (file.key.clone(), blob.clone())));
+            }
+        }
+    }
+    let mut all = seen(engine, id)?;
+    if all.get(&id_of(project)) != Some(&now) {
+        all.insert(id_of(project), now);
+        set_seen(engine, id, &all)?;
+    }
+    Ok(())
+}
+
+/// The newest snapshot that was taken before migrations.
+pub(super) fn undo_of(engine: &Engine, id: BranchId, name: &str) -> Result<Option<MigrationsSnapshot>> {
+    let all = engine.store.snapshots(id)?;
+    let ours =
+        all.into_iter().filter(|one| one.kind == SnapshotKind::Named && one.name.starts_with(SNAPSHOT));
+    Ok(ours.last().map(|snapshot| {
+        let at = snapshot.created_at.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        MigrationsSnapshot { branch: name.to_owned(), name: snapshot.name, created_at: at.as_secs() }
+    }))
+}
+
+/// Gives a branch that takes another one's place what was seen there.
+pub(super) fn carry_over(engine: &Engine, from: BranchId, to: BranchId) -> Result<()> {
+    set_seen(engine, to, &seen(engine, from)?)
+}

@@ -1,0 +1,382 @@
+//! Running a tool's own command.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use offshoot_endpoint::{Connecting, Endpoint, EndpointOptions, Pulse, Target, Upstream};
+use offshoot_migrations::{Project, Tool};
+use offshoot_protocol::error::Reason;
+use offshoot_protocol::migrations::MigrationsVariable;
+use offshoot_protocol::types::UrlResult;
+use offshoot_storage::BranchId;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::sync::Notify;
+
+use crate::engine::server::Call;
+use crate::engine::{Engine, worktrees};
+use crate::failure::{Failure, Result, chain};
+
+/// How long a tool may take to end after it was told to.
+const END_PATIENCE: Duration = Duration::from_secs(3);
+/// What is kept of its output: the end of it.
+const LOG_BYTES: usize = 96 * 1024;
+/// Variables that would lead libpq elsewhere, or make it demand what a loopback connection does not have.
+const IN_THE_WAY: &[&str] = &[
+    "PGSERVICE",
+    "PGSERVICEFILE",
+    "PGPASSFILE",
+    "PGHOSTADDR",
+    "PGSSLNEGOTIATION",
+    "PGREQUIRESSL",
+    "PGREQUIREAUTH",
+    "PGCHANNELBINDING",
+    "PGGSSENCMODE",
+    "PGTARGETSESSIONATTRS",
+];
+/// Folders in which a project keeps programs of its own.
+const PROGRAMS: [&str; 4] = ["node_modules/.bin", ".venv/bin", "venv/bin", "vendor/bin"];
+
+/// An address of a Postgres for as long as this lives.
+pub(super) struct Address {
+    pub(super) url: UrlResult,
+    _endpoint: Endpoint,
+}
+
+struct Fixed {
+    key: u64,
+    socket: PathBuf,
+    pulse: Arc<Pulse>,
+}
+
+impl Upstream for Fixed {
+    fn connect(&self) -> Connecting<'_> {
+        let target = Target {
+            key: self.key,
+            socket: self.socket.clone(),
+            guard: Box::new(()),
+            pulse: Arc::clone(&self.pulse),
+        };
+        Box::pin(async move { Ok(target) })
+    }
+}
+
+impl Address {
+    /// An address of a throwaway, whose Postgres listens at `socket`.
+    pub(super) async fn of_socket(
+        engine: &Engine,
+        id: u64,
+        socket: &Path,
+        database: Option<&str>,
+    ) -> Result<Self> {
+        let pulse = Arc::new(Pulse::new(Arc::new(Notify::new())));
+        let upstream = Fixed { key: id, socket: socket.to_owned(), pulse };
+        Self::open(engine, Arc::new(upstream), database).await
+    }
+
+    /// An address of a branch, whatever is checked out.
+    pub(super) async fn of_branch(engine: &Arc<Engine>, id: BranchId) -> Result<Self> {
+        let target = Arc::new(std::sync::atomic::AtomicU64::new(id.0));
+        let upstream = crate::engine::upstream::BranchUpstream::new(Arc::clone(engine), target);
+        Self::open(engine, Arc::new(upstream), None).await
+    }
+
+    async fn open(engine: &Engine, upstream: Arc<dyn Upstream>, database: Option<&str>) -> Result<Self> {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let endpoint = Endpoint::bind(any, upstream, EndpointOptions::default()).await;
+        let endpoint = endpoint.map_err(|e| Failure::engine(chain(&e)))?;
+        let url = worktrees::address_of(engine, endpoint.port(), database);
+        Ok(Self { url, _endpoint: endpoint })
+    }
+}
+
+/// What a tool did.
+#[derive(Debug)]
+pub(super) struct Done {
+    /// Its exit status; none if a signal ended it.
+    pub(super) status: Option<i32>,
+    /// What it printed, or the end of that.
+    pub(super) log: String,
+    pub(super) took: Duration,
+}
+
+/// A command ready to run.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    program: PathBuf,
+    words: Vec<String>,
+    folder: PathBuf,
+    environment: BTreeMap<String, String>,
+    secret: String,
+}
+
+/// Looks for the program that a command starts with, and fills the address in.
+///
+/// # Errors
+/// With [`Reason::MissingTool`] if it is not installed.
+pub(super) fn prepare(
+    root: &Path,
+    project: &Project,
+    words: &[String],
+    address: &UrlResult,
+    environment: &[MigrationsVariable],
+) -> Result<Prepared> {
+    let folder = root.join(&project.commands.folder);
+    let mut variables = environment_of(root, &folder, address, environment);
+    let is_go = matches!(
+        project.tool,
+        Tool::Dbmate | Tool::Goose | Tool::GolangMigrate | Tool::Tern | Tool::Atlas | Tool::Supabase
+    );
+    let fill = |text: &str| filled(text, address, is_go);
+    for (name, value) in &project.commands.env {
+        variables.insert(name.clone(), fill(value));
+    }
+    let words: Vec<String> = words.iter().map(|word| fill(word)).collect();
+    let Some((name, rest)) = words.split_first() else {
+        return Err(Failure::user(format!("{} has no command for this", project.tool.name())));
+    };
+    let path = variables.get("PATH").cloned().unwrap_or_default();
+    let program = find(name, &path, &folder).ok_or_else(|| missing(project.tool, name))?;
+    // `npx` and its likes would say that they found nothing in words of their own.
+    if let ["--no-install" | "exec", tool, ..] = rest.iter().map(String::as_str).collect::<Vec<_>>()[..]
+        && ["npx", "pnpm"].contains(&name.as_str())
+        && find(tool, &path, &folder).is_none()
+    {
+        return Err(missing(project.tool, tool));
+    }
+    let secret = address.password.clone();
+    Ok(Prepared { program, words: rest.to_vec(), folder, environment: variables, secret })
+}
+
+/// A command of the repository's own, for a shell.
+pub(super) fn shell(
+    root: &Path,
+    command: &str,
+    address: &UrlResult,
+    environment: &[MigrationsVariable],
+) -> Prepared {
+    Prepared {
+        program: "/bin/sh".into(),
+        words: vec!["-c".to_owned(), command.to_owned()],
+        folder: root.to_owned(),
+        environment: environment_of(root, root, address, environment),
+        secret: address.password.clone(),
+    }
+}
+
+fn environment_of(
+    root: &Path,
+    folder: &Path,
+    address: &UrlResult,
+    given: &[MigrationsVariable],
+) -> BTreeMap<String, String> {
+    let mut all: BTreeMap<_, _> =
+        given.iter().map(|variable| (variable.name.clone(), variable.value.clone())).collect();
+    all.retain(|name, _| !IN_THE_WAY.contains(&name.as_str()));
+    let mut paths = Vec::new();
+    let mut at = Some(folder);
+    while let Some(here) = at.filter(|here| here.starts_with(root)) {
+        paths.extend(PROGRAMS.iter().map(|programs| here.join(programs)).filter(|path| path.is_dir()));
+        at = here.parent();
+    }
+    let inherited = all.get("PATH").cloned().unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".to_owned());
+    let own: String = paths.iter().map(|path| format!("{}:", path.display())).collect();
+    all.insert("PATH".to_owned(), format!("{own}{inherited}"));
+    for (name, value) in [
+        ("DATABASE_URL", &address.url),
+        ("PGHOST", &address.host),
+        ("PGPORT", &address.port.to_string()),
+        ("PGUSER", &address.user),
+        ("PGPASSWORD", &address.password),
+        ("PGDATABASE", &address.database),
+        // Some drivers would insist on TLS, which a loopback connection does not have.
+        ("PGSSLMODE", &"disable".to_owned()),
+    ] {
+        all.insert(name.to_owned(), value.clone());
+    }
+    all
+}
+
+fn filled(text: &str, address: &UrlResult, is_go: bool) -> String {
+    let jdbc = format!("jdbc:postgresql://{}:{}/{}", address.host, address.port, address.database);
+    // The drivers of Go take what a URL does not say for TLS.
+    let url = format!("{}?sslmode=disable", address.url);
+    let url = if is_go { &url } else { &address.url };
+    // The URL last: a password may hold braces.
+    text.replace("{jdbc_url}", &jdbc)
+        .replace("{host}", &address.host)
+        .replace("{port}", &address.port.to_string())
+        .replace("{user}", &address.user)
+        .replace("{database}", &address.database)
+        .replace("{password}", &address.password)
+        .replace("{url}", url)
+}
+
+fn find(name: &str, path: &str, folder: &Path) -> Option<PathBuf> {
+    use std::os::unix::fs::PermissionsExt;
+    let runs = |path: &PathBuf| {
+        std::fs::metadata(path).is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0)
+    };
+    if name.contains('/') {
+        return Some(folder.join(name)).filter(runs);
+    }
+    path.split(':').filter(|part| !part.is_empty()).map(|part| folder.join(part).join(name)).find(runs)
+}
+
+fn missing(tool: Tool, program: &str) -> Failure {
+    let how = match tool {
+        Tool::Flyway => "Install Flyway from its maker, or the package `flyway` of your system",
+        Tool::Liquibase => "Install Liquibase from its maker, or the package `liquibase` of your system",
+        Tool::Alembic => {
+            "`pip install alembic` in the project's environment, and activate it or call it .venv"
+        }
+        Tool::Django => {
+            "Install Python and the project's requirements, and activate its environment or call it .venv"
+        }
+        Tool::Rails => "Install Ruby, and run `bundle install`",
+        Tool::Sqlx => "`cargo install sqlx-cli --no-default-features --features postgres`",
+        Tool::Diesel => "`cargo install diesel_cli --no-default-features --features postgres`",
+        Tool::Refinery => "`cargo install refinery_cli --no-default-features --features postgresql`",
+        Tool::SeaOrm => "`cargo install sea-orm-cli`",
+        Tool::Goose => "`go install github.com/pressly/goose/v3/cmd/goose@latest`",
+        Tool::GolangMigrate => "Install the package `golang-migrate` of your system",
+        Tool::Dbmate => "`npm install --save-dev dbmate`, or the package `dbmate` of your system",
+        Tool::Tern => "`go install github.com/jackc/tern/v2@latest`",
+        Tool::Atlas => "Install Atlas from its maker",
+        Tool::Sqitch => "Install the package `sqitch` of your system, with DBD::Pg",
+        Tool::EfCore => "`dotnet tool install --global dotnet-ef`",
+        Tool::Supabase => "`npm install --save-dev supabase`",
+        _ => "Run `npm install` in the project's folder, or what your package manager calls it",
+    };
+    Failure::configuration(format!("{} is not installed: there is no program `{program}`", tool.name()))
+        .reason(Reason::MissingTool)
+        .hint(format!("{how}; or put its folder on PATH."))
+}
+
+/// Runs a command and tells what it prints. If nobody wants it any more, it and all that it started are ended.
+pub(super) async fn run(prepared: Prepared, what: &str, call: &Call) -> Result<Done> {
+    let begun = Instant::now();
+    let mut command = tokio::process::Command::new(&prepared.program);
+    command
+        .args(&prepared.words)
+        .current_dir(&prepared.folder)
+        .env_clear()
+        .envs(&prepared.environment)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0);
+    let child = command.spawn();
+    let mut child = child
+        .map_err(|e| Failure::configuration(format!("cannot run {}: {e}", prepared.program.display())))?;
+    let group = Group(child.id());
+    let mut log = Log { text: String::new(), secret: prepared.secret, what: what.to_owned(), cut: false };
+    let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
+    let work = Box::pin(async {
+        let (mut out_buffer, mut err_buffer) = (vec![0; 8192], vec![0; 8192]);
+        while out.is_some() || err.is_some() {
+            tokio::select! {
+                read = read_from(&mut out, &mut out_buffer) => {
+                    match read { Some(length) => log.add(&out_buffer[..length], call).await, None => out = None }
+                }
+                read = read_from(&mut err, &mut err_buffer) => {
+                    match read { Some(length) => log.add(&err_buffer[..length], call).await, None => err = None }
+                }
+            }
+        }
+        child.wait().await.map_err(|e| Failure::io("wait for the tool", &e))
+    });
+    let status = call.while_wanted(work).await;
+    match status {
+        Ok(status) => {
+            group.is_over();
+            Ok(Done { status: status.code(), log: log.finish(), took: begun.elapsed() })
+        }
+        Err(failure) => {
+            group.end();
+            if tokio::time::timeout(END_PATIENCE, child.wait()).await.is_err() {
+                group.kill();
+                let _ = child.wait().await;
+            }
+            group.is_over();
+            Err(failure)
+        }
+    }
+}
+
+/// Waits on a stream that is open; for ever on one that is not.
+async fn read_from(stream: &mut Option<impl AsyncRead + Unpin>, buffer: &mut [u8]) -> Option<usize> {
+    match stream {
+        Some(open) => open.read(buffer).await.ok().filter(|length| *length > 0),
+        None => std::future::pending().await,
+    }
+}
+
+struct Log {
+    text: String,
+    secret: String,
+    what: String,
+    cut: bool,
+}
+
+impl Log {
+    async fn add(&mut self, bytes: &[u8], call: &Call) {
+        let mut text = String::from_utf8_lossy(bytes).into_owned();
+        if self.secret.len() >= 8 {
+            text = text.replace(&self.secret, "***");
+        }
+        call.output(&self.what, &text).await;
+        self.text.push_str(&text);
+        if self.text.len() > 2 * LOG_BYTES {
+            self.shorten();
+        }
+    }
+
+    fn shorten(&mut self) {
+        let mut from = self.text.len().saturating_sub(LOG_BYTES);
+        while !self.text.is_char_boundary(from) {
+            from += 1;
+        }
+        if from > 0 {
+            self.text.drain(..from);
+            self.cut = true;
+        }
+    }
+
+    fn finish(mut self) -> String {
+        self.shorten();
+        if self.cut { format!("… the beginning is left out\n{}", self.text) } else { self.text }
+    }
+}
+
+/// The processes of a tool. Those that live when this is dropped are killed.
+struct Group(Option<u32>);
+
+impl Group {
+    fn signal(&self, signal: libc::c_int) {
+        if let Some(pid) = self.0 {
+            crate::sys::signal_group(pid, signal);
+        }
+    }
+
+    fn end(&self) {
+        self.signal(libc::SIGTERM);
+    }
+
+    fn kill(&self) {
+        self.signal(libc::SIGKILL);
+    }
+
+    fn is_over(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

@@ -1,0 +1,90 @@
+//! `migrations/undo`: back to the snapshot that was taken before migrations were applied.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use offshoot_protocol::migrations::{MigrationsSnapshot, MigrationsUndoParams, MigrationsUndone};
+use offshoot_protocol::snapshot::SnapshotParams;
+use offshoot_protocol::types::Subject;
+
+use super::status::{self, SNAPSHOT};
+use crate::engine::book::Book;
+use crate::engine::server::Call;
+use crate::engine::{Engine, branches, snapshots};
+use crate::failure::{Failure, Result};
+use crate::timestamp;
+
+/// How long transactions may go on when a branch is taken back.
+const UNDO_GRACE: Duration = Duration::from_secs(1);
+
+/// `migrations/undo`.
+pub(in crate::engine) async fn undo(
+    engine: &Arc<Engine>,
+    params: MigrationsUndoParams,
+    call: &Call,
+) -> Result<MigrationsUndone> {
+    let place = status::place(engine, &params.folder).await?;
+    let (id, name) = place.meant(engine, params.branch.as_deref()).await?;
+    let _structure = engine.structure.lock().await;
+    branches::unguarded(engine, id, &name).await?;
+    let (asked, of) = (params.snapshot.clone(), name.clone());
+    let found = engine.blocking(move |engine| {
+        let wanted = match asked {
+            Some(snapshot) => Some(snapshot),
+            None => status::undo_of(engine, id, &of)?.map(|snapshot| snapshot.name),
+        };
+        let all = engine.store.snapshots(id)?;
+        Ok(wanted.and_then(|wanted| all.into_iter().find(|one| one.name == wanted)))
+    });
+    let Some(snapshot) = found.await? else {
+        return Err(match params.snapshot {
+            Some(wanted) => Failure::user(format!("there is no snapshot `{wanted}` of {name}")),
+            None => Failure::user(format!("no migrations were applied to `{name}` that could be undone")),
+        }
+        .hint("`offshoot snapshot list` shows the snapshots; `offshoot migrations apply` takes one."));
+    };
+    if id == engine.store.info().root_branch {
+        let text = format!(
+            "`{name}` is the root branch, on which every other one rests: it cannot be taken back in place"
+        );
+        return Err(Failure::user(text).hint(format!(
+            "`offshoot branch create NAME --from {name}@{}` makes a branch of what it was.",
+            snapshot.name
+        )));
+    }
+    let turn = engine.computes.turn(id).await;
+    call.progress("closing connections", 0, Some(2));
+    call.or_cancelled(engine.binding.drain(id, UNDO_GRACE)).await?;
+    call.progress("going back", 1, Some(2));
+    let taken = snapshot.clone();
+    let new = engine
+        .blocking(move |engine| {
+            let seen = engine.store.branch(id)?;
+            let branch = engine.store.restore_branch(id, taken.id)?;
+            Book(&engine.store).set_expiry(branch.id, Book(&engine.store).expiry(id)?)?;
+            status::carry_over(engine, id, branch.id)?;
+            engine.forget(id);
+            tracing::info!(branch = %seen.name, old = id.0, id = branch.id.0, "undid migrations");
+            Ok(branch.id)
+        })
+        .await?;
+    engine.generation.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
+    engine.binding.replaced(id, Some(new)).await?;
+    drop(turn);
+    engine.branches_changed();
+    engine.changed(Subject::Migrations);
+    // It is what the branch is now; the next undo goes further back.
+    let (branch, kept) = (name.clone(), snapshot.name.clone());
+    if kept.starts_with(SNAPSHOT) {
+        let _ = snapshots::delete(engine, SnapshotParams { branch, name: kept }).await;
+    }
+    Ok(MigrationsUndone {
+        redo: format!("offshoot undo {name}"),
+        snapshot: MigrationsSnapshot {
+            branch: name.clone(),
+            name: snapshot.name,
+            created_at: timestamp::seconds(snapshot.created_at),
+        },
+        branch: name,
+    })
+}
