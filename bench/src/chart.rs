@@ -39,9 +39,9 @@ const COLOURS: [(&str, &str); 9] = [
     ("#57606a", "#a3adb8"),
 ];
 
-/// The whole file around `body`.
-fn picture(title: &str, height: f64, body: &str) -> String {
-    let title = escaped(title);
+/// The whole file around `body`. `remark` stands in small letters at the end.
+fn picture(title: &str, remark: &str, height: f64, body: &str) -> String {
+    let (title, remark) = (escaped(title), escaped(remark));
     let mut light = String::new();
     let mut dark = String::new();
     for (index, (on_light, on_dark)) in COLOURS.iter().enumerate() {
@@ -52,7 +52,7 @@ fn picture(title: &str, height: f64, body: &str) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" viewBox=\"0 0 {WIDTH} {height}\" \
          role=\"img\" aria-label=\"{title}\">\n<title>{title}</title>\n<style>\n\
          text{{font:13px system-ui,'Segoe UI',Helvetica,Arial,sans-serif;fill:#1f2328}}\
-         .title{{font-size:16px;font-weight:600}}.soft{{fill:#59636e}}.page{{fill:#ffffff;stroke:#d1d9e0}}\
+         .title{{font-size:16px;font-weight:600}}.small{{font-size:11px}}.soft{{fill:#59636e}}.page{{fill:#ffffff;stroke:#d1d9e0}}\
          .grid{{stroke:#d1d9e0}}.axis{{stroke:#59636e}}.ours{{font-weight:600}}\
          .line{{fill:none;stroke:var(--c);stroke-width:2}}.bold{{stroke-width:3.5}}.mark{{fill:var(--c);stroke:var(--c)}}\
          .spread{{stroke:var(--c);stroke-width:1.5}}.label{{fill:var(--c)}}.lead{{stroke:var(--c);stroke-width:1;opacity:.6}}\
@@ -61,9 +61,12 @@ fn picture(title: &str, height: f64, body: &str) -> String {
          @media (prefers-color-scheme:dark){{text{{fill:#e6edf3}}.soft{{fill:#9198a1}}.page{{fill:#0d1117;stroke:#3d444d}}\
          .grid{{stroke:#30363d}}.axis{{stroke:#9198a1}}.target{{stroke:#ff8b82}}.told{{fill:#ff8b82}}{dark}}}\n</style>\n\
          <rect class=\"page\" x=\".5\" y=\".5\" width=\"{}\" height=\"{}\" rx=\"8\"/>\n\
-         <text class=\"title\" x=\"24\" y=\"32\">{title}</text>\n{body}</svg>\n",
+         <text class=\"title\" x=\"24\" y=\"32\">{title}</text>\n{body}\
+         <text class=\"soft small\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{remark}</text>\n</svg>\n",
         WIDTH - 1.0,
         height - 1.0,
+        WIDTH - 20.0,
+        height - 12.0,
     )
 }
 

@@ -40,9 +40,14 @@ fn add(path: &Path, seen: &mut HashSet<(u64, u64)>) -> std::io::Result<u64> {
 
 /// Writes every file below `path` to the disk and lets it go from memory, as far as nobody has it mapped.
 pub(crate) fn forget(path: &Path) -> Result<()> {
-    for entry in fs::read_dir(path).with_context(|| format!("list {}", path.display()))? {
+    let entries = match fs::read_dir(path) {
+        // The engine removes layers that it has merged.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        other => other.with_context(|| format!("list {}", path.display()))?,
+    };
+    for entry in entries {
         let entry = entry?;
-        if entry.file_type()?.is_dir() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             forget(&entry.path())?;
         } else if let Ok(file) = File::open(entry.path()) {
             file.sync_all().with_context(|| format!("sync {}", entry.path().display()))?;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::sample::Sample;
 
 /// Beyond this share of the processors, others disturb what is measured.
-const QUIET: f64 = 0.15;
+pub(crate) const QUIET: f64 = 0.15;
 
 /// What a figure counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,6 +2,8 @@ import * as vscode from 'vscode';
 import { registerCheckout } from './checkout/checkout.js';
 import { registerCommands } from './commands/commands.js';
 import { registerDocuments } from './documents/documents.js';
+import { MigrationsBook } from './migrations/book.js';
+import { registerMigrations } from './migrations/migrations.js';
 import { registerScm } from './scm/scm.js';
 import { Server } from './server/server.js';
 import { registerStatusBar } from './status/statusBar.js';
@@ -10,6 +12,7 @@ import type { Surroundings } from './surroundings.js';
 import { registerTerminal } from './terminal/terminal.js';
 import { registerBranchesView } from './views/branches/branchesView.js';
 import { registerContextKeys } from './views/contextKeys.js';
+import { registerMigrationsView } from './views/migrations/migrationsView.js';
 import { registerSchemaView } from './views/schema/schemaView.js';
 import { registerWalkthrough } from './walkthrough/walkthrough.js';
 
@@ -23,16 +26,20 @@ export function activate(context: vscode.ExtensionContext): void {
   const log = vscode.window.createOutputChannel('Offshoot', { log: true });
   const server = new Server(context, log);
   running = server;
-  const around: Surroundings = { context, server, log };
+  const migrations = new MigrationsBook(server);
+  const around: Surroundings = { context, server, log, migrations };
   context.subscriptions.push(
     log,
     server,
+    migrations,
     registerContextKeys(around),
     registerCommands(around),
     registerBranchesView(around),
     registerDocuments(around),
     registerSummary(around),
     registerSchemaView(around),
+    registerMigrationsView(around),
+    registerMigrations(around),
     registerCheckout(around),
     registerWalkthrough(around),
   );

@@ -1,4 +1,5 @@
 import type * as vscode from 'vscode';
+import type { MigrationsBook } from './migrations/book.js';
 import type { Server } from './server/server.js';
 
 /** What every surface gets: the extension's own context, the server and the client's log. */
@@ -6,4 +7,6 @@ export interface Surroundings {
   readonly context: vscode.ExtensionContext;
   readonly server: Server;
   readonly log: vscode.LogOutputChannel;
+  /** What is known of migrations. */
+  readonly migrations: MigrationsBook;
 }

@@ -18,7 +18,7 @@ const TOP: f64 = 62.0;
 const ROW: f64 = 44.0;
 
 /// Draws `bars` along an axis named `x` that begins at zero, with a line at `target`.
-pub(crate) fn bars(title: &str, x: &str, bars: &[Bar], target: Option<f64>) -> String {
+pub(crate) fn bars(title: &str, remark: &str, x: &str, bars: &[Bar], target: Option<f64>) -> String {
     let bottom = TOP + ROW * bars.len() as f64;
     let axis = Axis::from_zero(bars.iter().map(|bar| bar.spot.most).chain(target), LEFT, RIGHT);
     let mut body = String::new();
@@ -70,7 +70,7 @@ pub(crate) fn bars(title: &str, x: &str, bars: &[Bar], target: Option<f64>) -> S
         bottom + 40.0,
         escaped(x)
     );
-    picture(title, bottom + 58.0, &body)
+    picture(title, remark, bottom + 74.0, &body)
 }
 
 #[cfg(test)]
@@ -80,10 +80,21 @@ mod tests {
     #[test]
     fn each_bar_has_its_name_and_its_value() {
         let spot = Spot { x: 0.0, y: 43.5, least: 36.9, most: 64.6 };
-        let drawn =
-            bars("t", "time, ms", &[Bar { name: "10 bare checkpoints".to_owned(), spot }], Some(50.0));
-        for text in ["10 bare checkpoints", ">43.5 ms<", "target 50", "time, ms", "prefers-color-scheme:dark"]
-        {
+        let drawn = bars(
+            "t",
+            "on a busy machine",
+            "time, ms",
+            &[Bar { name: "10 bare checkpoints".to_owned(), spot }],
+            Some(50.0),
+        );
+        for text in [
+            "10 bare checkpoints",
+            ">43.5 ms<",
+            "target 50",
+            "time, ms",
+            "on a busy machine",
+            "prefers-color-scheme:dark",
+        ] {
             assert!(drawn.contains(text), "{drawn}");
         }
     }

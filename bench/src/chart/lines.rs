@@ -19,6 +19,8 @@ pub(crate) struct Line {
 #[derive(Clone, Debug)]
 pub(crate) struct LineChart<'a> {
     pub(crate) title: &'a str,
+    /// What is to be known of all of it.
+    pub(crate) remark: &'a str,
     /// What the axes count, with their units.
     pub(crate) x: &'a str,
     pub(crate) y: &'a str,
@@ -65,7 +67,7 @@ impl LineChart<'_> {
                 escaped(&line.name),
             );
         }
-        picture(self.title, HEIGHT, &body)
+        picture(self.title, self.remark, HEIGHT, &body)
     }
 
     fn frame(&self, x: &Axis, y: &Axis) -> String {
@@ -180,7 +182,7 @@ mod tests {
             reference,
         };
         let lines = vec![line("Offshoot, ext4", false), line("the pages", true)];
-        let drawn = LineChart { title: "t", x: "size, MB", y: "time, ms", lines }.draw();
+        let drawn = LineChart { title: "t", remark: "", x: "size, MB", y: "time, ms", lines }.draw();
         for text in
             ["Offshoot, ext4: 12.5<", ">the pages<", "size, MB", "time, ms", "line bold", "line reference"]
         {

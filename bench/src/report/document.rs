@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{Report, Run};
 use crate::args::Measure;
 use crate::chart::{Bar, Line, LineChart, Spot, bars};
-use crate::figure::{Chart, Figure};
+use crate::figure::{Chart, Figure, QUIET};
 use crate::how::HOW;
 
 /// All of it.
@@ -151,10 +151,12 @@ fn draw(drawing: &Drawing, figures: &[Figure]) -> Option<String> {
         .filter(|figure| figure.point.as_ref().is_some_and(|point| point.chart == drawing.chart))
         .find_map(|figure| figure.at_most);
     let title = drawing.title;
+    let remark = remark(drawing, figures);
+    let remark = remark.as_str();
     Some(match drawing.chart {
         Chart::Creation => {
             let lines = by_series(&spots);
-            LineChart { title, x: "size of the database, MB", y: "time, ms", lines }.draw()
+            LineChart { title, remark, x: "size of the database, MB", y: "time, ms", lines }.draw()
         }
         Chart::Changed => {
             let mut lines = by_series(&spots);
@@ -165,16 +167,27 @@ fn draw(drawing: &Drawing, figures: &[Figure]) -> Option<String> {
             };
             lines.push(Line { name: "2.5 × those pages".to_owned(), spots: ends(2.5), reference: true });
             lines.push(Line { name: "those pages".to_owned(), spots: ends(1.0), reference: true });
-            LineChart { title, x: "changed pages, MB", y: "disk without WAL, MB", lines }.draw()
+            LineChart { title, remark, x: "changed pages, MB", y: "disk without WAL, MB", lines }.draw()
         }
         Chart::Wake | Chart::Stall => {
             let mut all: Vec<(f64, Bar)> =
                 spots.into_iter().map(|(name, spot)| (spot.x, Bar { name: name.to_owned(), spot })).collect();
             all.sort_by(|(a, _), (b, _)| a.total_cmp(b));
             let all: Vec<Bar> = all.into_iter().map(|(_, bar)| bar).collect();
-            bars(title, "time, ms", &all, target)
+            bars(title, remark, "time, ms", &all, target)
         }
     })
+}
+
+/// How busy the machine was with other things, if it was.
+fn remark(drawing: &Drawing, figures: &[Figure]) -> String {
+    let of_chart = figures.iter().filter(|figure| spot(drawing, figure).is_some());
+    let busy = of_chart.map(|figure| figure.busy).fold(0.0, f64::max);
+    if busy > QUIET {
+        format!("a busy machine: others used up to {:.0} % of the processors", busy * 100.0)
+    } else {
+        String::new()
+    }
 }
 
 fn spot<'f>(drawing: &Drawing, figure: &'f Figure) -> Option<(&'f str, Spot)> {

@@ -1,4 +1,6 @@
 import * as vscode from 'vscode';
+import { MigrationResource } from '../migrations/resource.js';
+import { openRows, type MigrationRow } from '../migrations/rows.js';
 import type { ReadyFolder } from '../model.js';
 import { changesOf } from './change.js';
 import { Groups } from './groups.js';
@@ -12,6 +14,8 @@ export class DatabaseControl implements vscode.Disposable {
   private readonly alone: boolean;
   private readonly control: vscode.SourceControl;
   private readonly groups: Groups;
+  private readonly migrations: vscode.SourceControlResourceGroup;
+  private changes = 0;
   private drawn: string | undefined;
   private lineage: string | undefined;
 
@@ -22,8 +26,8 @@ export class DatabaseControl implements vscode.Disposable {
     this.control = vscode.scm.createSourceControl('offshoot', vscode.l10n.t('Database:'), alone ? undefined : rootUri(ready));
     this.control.inputBox.visible = false;
     this.groups = new Groups(this.control);
-    const migrations = this.control.createResourceGroup('migrations', vscode.l10n.t('Migrations'));
-    migrations.hideWhenEmpty = true;
+    this.migrations = this.control.createResourceGroup('migrations', vscode.l10n.t('Migrations'));
+    this.migrations.hideWhenEmpty = true;
   }
 
   /** Whether this is the control that a folder has: its root cannot be changed. */
@@ -42,11 +46,22 @@ export class DatabaseControl implements vscode.Disposable {
     this.drawn = drawn;
     const [changes] = changesOf({ version: '', folders: [ready.folder] });
     this.groups.show(schema, changes?.changes ?? []);
-    this.control.count = changes?.changes.filter(({ group }) => group !== 'both').length ?? 0;
+    this.changes = changes?.changes.filter(({ group }) => group !== 'both').length ?? 0;
+    this.count();
+  }
+
+  /** Draws those migrations that need a person. */
+  showMigrations(rows: readonly MigrationRow[]): void {
+    this.migrations.resourceStates = openRows(rows).filter(({ entry }) => entry.state !== 'unknown').map((row) => new MigrationResource(row));
+    this.count();
   }
 
   dispose(): void {
     this.control.dispose();
+  }
+
+  private count(): void {
+    this.control.count = this.changes + this.migrations.resourceStates.length;
   }
 
   private showLineage({ folder, project }: ReadyFolder): void {

@@ -1,5 +1,7 @@
 import * as vscode from 'vscode';
 import { detach } from '../detach.js';
+import type { MigrationsBook } from '../migrations/book.js';
+import { allRows } from '../migrations/rows.js';
 import { readyFolders } from '../model.js';
 import type { EditorStatus } from '../protocol/types.js';
 import type { Surroundings } from '../surroundings.js';
@@ -10,8 +12,8 @@ import { worktreeFolders } from './labels.js';
 
 /** Shows in the source control view what each folder's branch does to the schema. */
 export function registerScm(around: Surroundings): vscode.Disposable {
-  const { server } = around;
-  const controls = new Controls();
+  const { server, migrations } = around;
+  const controls = new Controls(migrations);
   const decorations = new ChangeDecorations(around);
   const listening: vscode.Disposable[] = [];
   const closed = new vscode.CancellationTokenSource();
@@ -21,6 +23,8 @@ export function registerScm(around: Surroundings): vscode.Disposable {
       controls.show(server.status);
       listening.push(server.onDidChangeStatus((status) => {
         controls.show(status);
+      }), migrations.onDidChange(() => {
+        controls.show(server.status);
       }));
     }
   };
@@ -37,6 +41,11 @@ export function registerScm(around: Surroundings): vscode.Disposable {
 
 class Controls implements vscode.Disposable {
   private readonly byFolder = new Map<string, DatabaseControl>();
+  private readonly migrations: MigrationsBook;
+
+  constructor(migrations: MigrationsBook) {
+    this.migrations = migrations;
+  }
 
   show(status: EditorStatus | undefined): void {
     const ready = worktreeFolders(readyFolders(status));
@@ -53,6 +62,10 @@ class Controls implements vscode.Disposable {
       control.show(folder);
       this.byFolder.set(uri, control);
       former?.dispose();
+    }
+    for (const folder of ready) {
+      const known = this.migrations.of(folder);
+      this.byFolder.get(folder.folder.uri)?.showMigrations(known === undefined ? [] : allRows(known));
     }
     for (const [uri, control] of this.byFolder) {
       // An engine that is being restarted is no reason to take the view away.

@@ -5,6 +5,7 @@ interface WireDiagnostic {
   readonly range: { readonly start: WirePosition; readonly end: WirePosition };
   readonly severity?: number;
   readonly code?: string | number;
+  readonly codeDescription?: { readonly href: string };
   readonly source?: string;
   readonly message: string;
 }
@@ -21,7 +22,7 @@ const SEVERITIES = [
   vscode.DiagnosticSeverity.Hint,
 ];
 
-/** Shows the server every open `offshoot.toml`, and the person what the server finds wrong in them. */
+/** Shows the server every open `offshoot.toml`, and the person what the server finds wrong in them and in migrations. */
 export class ConfigFileSync implements vscode.Disposable {
   private readonly connection: Connection;
   private readonly diagnostics = vscode.languages.createDiagnosticCollection('offshoot');
@@ -83,7 +84,7 @@ function toDiagnostic(wire: WireDiagnostic): vscode.Diagnostic {
   const diagnostic = new vscode.Diagnostic(range, wire.message, severity);
   diagnostic.source = wire.source ?? 'offshoot';
   if (wire.code !== undefined) {
-    diagnostic.code = wire.code;
+    diagnostic.code = wire.codeDescription === undefined ? wire.code : { value: wire.code, target: vscode.Uri.parse(wire.codeDescription.href) };
   }
   return diagnostic;
 }

@@ -1,23 +1,27 @@
 import * as vscode from 'vscode';
 import { detach } from '../detach.js';
-import { ServerRequests, statusNotification } from '../protocol/methods.js';
-import type { EditorStatus } from '../protocol/types.js';
+import { outputNotification, ServerRequests, statusNotification } from '../protocol/methods.js';
+import type { EditorOutput, EditorStatus } from '../protocol/types.js';
 import { findServer, ServerMissing } from './binary.js';
 import type { Connection } from './connection.js';
 import { sayThatItCrashed } from './crashNotice.js';
 import { ServerUnavailable } from './errors.js';
 import { runWithProgress } from './progress.js';
 import { RESTART_DELAYS_MS, type ServerState, STABLE_AFTER_MS, whyUnavailable } from './state.js';
+import { followWindow, wireFolder } from './window.js';
 
 /** The language server: finds it, starts it, starts it again when it breaks down, and carries requests to it. */
 export class Server implements vscode.Disposable {
   readonly requests: ServerRequests;
   readonly onDidChangeState: vscode.Event<ServerState>;
   readonly onDidChangeStatus: vscode.Event<EditorStatus>;
+  /** What programs print that requests run. */
+  readonly onDidOutput: vscode.Event<EditorOutput>;
   private readonly context: vscode.ExtensionContext;
   private readonly log: vscode.LogOutputChannel;
   private readonly stateEmitter = new vscode.EventEmitter<ServerState>();
   private readonly statusEmitter = new vscode.EventEmitter<EditorStatus>();
+  private readonly outputEmitter = new vscode.EventEmitter<EditorOutput>();
   private readonly subscriptions: { dispose(): unknown }[] = [];
   private currentState: ServerState = { kind: 'stopped' };
   private currentStatus: EditorStatus | undefined;
@@ -33,13 +37,22 @@ export class Server implements vscode.Disposable {
     this.log = log;
     this.onDidChangeState = this.stateEmitter.event;
     this.onDidChangeStatus = this.statusEmitter.event;
-    this.requests = new ServerRequests(async (method, params, cancel) => {
-      if (this.connection === undefined || this.currentState.kind !== 'running') {
-        const { message, hint } = whyUnavailable(this.currentState);
-        throw new ServerUnavailable(message, hint);
-      }
-      return this.connection.request(method, params, cancel);
-    });
+    this.onDidOutput = this.outputEmitter.event;
+    this.requests = new ServerRequests(async (method, params, cancel) => this.ask(method, params, cancel));
+  }
+
+  /** Sends a request of the language server protocol itself; `requests` has all others. */
+  async ask<R>(method: string, params: unknown, cancel?: vscode.CancellationToken): Promise<R> {
+    if (this.connection === undefined || this.currentState.kind !== 'running') {
+      const { message, hint } = whyUnavailable(this.currentState);
+      throw new ServerUnavailable(message, hint);
+    }
+    return this.connection.request(method, params, cancel);
+  }
+
+  /** Sends a notification; lost if the server does not run. */
+  notify(method: string, params: object): void {
+    this.connection?.notify(method, params);
   }
 
   /** What the server itself writes. Made when it is first needed: not while the editor waits for the extension. */
@@ -60,22 +73,7 @@ export class Server implements vscode.Disposable {
 
   /** Starts the server as soon as the workspace is trusted and has a folder. Called once. */
   follow(): void {
-    this.subscriptions.push(
-      vscode.workspace.onDidGrantWorkspaceTrust(() => {
-        detach(this.start());
-      }),
-      vscode.workspace.onDidChangeWorkspaceFolders((event) => {
-        this.connection?.notify('workspace/didChangeWorkspaceFolders', {
-          event: { added: event.added.map(wireFolder), removed: event.removed.map(wireFolder) },
-        });
-        detach(this.start());
-      }),
-      vscode.workspace.onDidChangeConfiguration((event) => {
-        if (event.affectsConfiguration('offshoot.server')) {
-          detach(this.restart());
-        }
-      }),
-    );
+    this.subscriptions.push(followWindow(this));
     detach(this.start());
   }
 
@@ -137,6 +135,7 @@ export class Server implements vscode.Disposable {
     this.ownLog?.dispose();
     this.stateEmitter.dispose();
     this.statusEmitter.dispose();
+    this.outputEmitter.dispose();
   }
 
   private async connect(path: string, version: string, generation: number): Promise<void> {
@@ -163,6 +162,9 @@ export class Server implements vscode.Disposable {
         this.currentStatus = status;
         this.statusEmitter.fire(status);
       }
+    });
+    connection.onNotification(outputNotification, (params) => {
+      this.outputEmitter.fire(params as EditorOutput);
     });
     followTrace(connection, this.serverLog);
     await connection.initialize(
@@ -224,8 +226,4 @@ export class Server implements vscode.Disposable {
     this.currentState = state;
     this.stateEmitter.fire(state);
   }
-}
-
-function wireFolder(folder: vscode.WorkspaceFolder): { uri: string; name: string } {
-  return { uri: folder.uri.toString(), name: folder.name };
 }

@@ -1,11 +1,12 @@
 import * as vscode from 'vscode';
 import { projects } from '../model.js';
 import { ActiveFolder } from '../views/activeFolder.js';
+import { migrationNotes } from '../migrations/notes.js';
 import type { Surroundings } from '../surroundings.js';
 import { otherText, readyText, serverText, type StatusText, TOOLTIP_COMMANDS } from './text.js';
 
 /** The item in the status bar: the database branch of the folder that one is working in. */
-export function registerStatusBar({ server }: Surroundings): vscode.Disposable {
+export function registerStatusBar({ server, migrations }: Surroundings): vscode.Disposable {
   const item = vscode.window.createStatusBarItem('offshoot.branch', vscode.StatusBarAlignment.Left, 50);
   item.name = vscode.l10n.t('Database Branch');
   const active = new ActiveFolder(server);
@@ -14,7 +15,7 @@ export function registerStatusBar({ server }: Surroundings): vscode.Disposable {
     const ready = active.ready();
     if (ready !== undefined) {
       const all = projects(server.status);
-      return readyText(ready, all.length > 1 ? all.find(({ id }) => id === ready.project.id)?.name : undefined);
+      return readyText(ready, all.length > 1 ? all.find(({ id }) => id === ready.project.id)?.name : undefined, migrationNotes(migrations.of(ready)));
     }
     const states = server.status?.folders.map(({ state }) => state) ?? [];
     const told = states.map(otherText).find((each) => each !== undefined);
@@ -38,5 +39,5 @@ export function registerStatusBar({ server }: Surroundings): vscode.Disposable {
     shown = true;
   };
   update();
-  return vscode.Disposable.from(item, active, active.onDidChange(update), server.onDidChangeStatus(update), server.onDidChangeState(update));
+  return vscode.Disposable.from(item, active, active.onDidChange(update), server.onDidChangeStatus(update), server.onDidChangeState(update), migrations.onDidChange(update));
 }

@@ -17,10 +17,18 @@ export interface StatusText {
 }
 
 /** Subjects of notes that ask for attention. A detached HEAD is an ordinary state during a rebase; other commits are a fact to know. */
-const WARNING_NOTES: readonly NoteKind[] = ['ask', 'noBranch', 'config', 'portTaken', 'binding', 'compute'];
+const WARNING_NOTES: readonly NoteKind[] = ['ask', 'noBranch', 'config', 'portTaken', 'binding', 'compute', 'disk'];
+
+/** What migrations have to say in the status bar. */
+export interface MigrationNotes {
+  /** Sentences for people. */
+  readonly lines: readonly string[];
+  /** Something went wrong. */
+  readonly warns: boolean;
+}
 
 /** The item for a folder whose engine answers. `repository` is its name where the window has several. */
-export function readyText(ready: ReadyFolder, repository?: string): StatusText {
+export function readyText(ready: ReadyFolder, repository?: string, migrations: MigrationNotes = { lines: [], warns: false }): StatusText {
   const { project } = ready;
   const { worktree } = project;
   const branch = worktree.branch;
@@ -29,7 +37,7 @@ export function readyText(ready: ReadyFolder, repository?: string): StatusText {
   const job = project.jobs.find((each) => each.branch === branch?.name) ?? project.jobs[0];
   const busy = job !== undefined || branch?.state === 'waking' || branch?.state === 'stopping';
   const failed = branch?.state === 'failed';
-  const warns = apart || branch === undefined || worktree.ask !== undefined || worktree.notes.some(({ kind }) => WARNING_NOTES.includes(kind));
+  const warns = migrations.warns || apart || branch === undefined || worktree.ask !== undefined || worktree.notes.some(({ kind }) => WARNING_NOTES.includes(kind));
   const state = job?.title ?? (branch === undefined ? undefined : computeWord(branch.state));
   const suffix = busy || failed || branch?.state === 'asleep' ? state : undefined;
   const told = job?.title ?? [name, suffix].filter((part) => part !== undefined).join(' · ');
@@ -37,13 +45,14 @@ export function readyText(ready: ReadyFolder, repository?: string): StatusText {
   return {
     text: `${icon} ${withoutIcons(repository === undefined ? told : `${repository}: ${told}`)}`,
     alarm: failed ? 'error' : warns ? 'warning' : 'none',
-    tooltip: tooltip(ready),
+    tooltip: tooltip(ready, migrations),
     spoken: [
       l10n.t('Database branch {0}', name),
       repository === undefined ? undefined : l10n.t('repository {0}', repository),
       state,
       apart ? l10n.t('git has {0} checked out', gitHeadName(project)) : undefined,
       ...worktree.notes.map((note) => note.text),
+      ...migrations.lines,
     ]
       .filter((part) => part !== undefined)
       .join(', '),
@@ -89,7 +98,7 @@ export function commandLink(title: string, command: string, argument: unknown): 
   return `[${escapeMarkdown(title)}](command:${command}?${encodeURIComponent(JSON.stringify([argument]))})`;
 }
 
-function tooltip({ folder, project }: ReadyFolder): string {
+function tooltip({ folder, project }: ReadyFolder, migrations: MigrationNotes): string {
   const { worktree, schema } = project;
   const branch = worktree.branch;
   const lines: string[] = [];
@@ -108,6 +117,9 @@ function tooltip({ folder, project }: ReadyFolder): string {
   }
   for (const note of worktree.notes) {
     lines.push(`$(warning) ${escapeMarkdown(note.text)}${note.hint === undefined ? '' : ` ${escapeMarkdown(note.hint)}`}`);
+  }
+  for (const line of migrations.lines) {
+    lines.push(`$(list-ordered) ${escapeMarkdown(line)}`);
   }
   for (const job of project.jobs) {
     lines.push(`$(loading~spin) ${escapeMarkdown(job.title)}`);

@@ -494,6 +494,15 @@ mod tests {
     }
 
     #[test]
+    fn what_migrations_ask_for_is_read() {
+        let config = parse("[migrations]\non_checkout = 'apply'\ncheck_command = ' npm test '").unwrap();
+        assert_eq!(config.migrations_on_checkout, MigrationsOnCheckout::Apply);
+        assert_eq!(config.migrations_check.as_deref(), Some("npm test"));
+        assert!(fault("[migrations]\non_checkout = 'create'").starts_with("line 2: `migrations.on_checkout` is"));
+        assert!(fault("[migrations]\ncheck = 'x'").contains("unknown key `migrations.check`"));
+    }
+
+    #[test]
     fn the_schema_file_stays_within_the_repository() {
         let file = |text: &str| parse(text).map(|config| config.schema_file);
         assert_eq!(file("[schema]\nfile = './db/x.facts'").unwrap().as_deref(), Some("db/x.facts"));

@@ -51,6 +51,8 @@ pub(super) enum Message {
     JobEnded { key: Option<PathBuf>, id: u64, kind: Kind },
     /// A link's thread or timer.
     Link { key: PathBuf, generation: u64, report: Report },
+    /// Something else is known of migrations.
+    Migrations,
     /// All that is known, for a report.
     Describe { reply: oneshot::Sender<View> },
 }
@@ -159,7 +161,7 @@ impl Actor {
                 self.touched = true;
                 self.later(QUIET, || Message::Quiet);
             }
-            Message::Touched => (),
+            Message::Touched | Message::Migrations => (),
             Message::Quiet => {
                 self.touched = false;
                 self.look_closer();
@@ -290,14 +292,17 @@ impl Actor {
     /// Makes links, watches and the status follow from the folders.
     fn settle(&mut self) {
         let mut wanted: BTreeMap<PathBuf, (Project, BTreeSet<PathBuf>)> = BTreeMap::new();
+        let mut worktrees = BTreeSet::new();
         for folder in &self.folders {
             if let Some(Place::Project(project)) = &folder.place {
                 let (_, roots) = wanted
                     .entry(project.worktree.common_dir.clone())
                     .or_insert_with(|| (project.clone(), BTreeSet::new()));
                 roots.insert(project.worktree.path.clone());
+                worktrees.insert(project.worktree.path.clone());
             }
         }
+        self.shared.migrations.retain(&worktrees);
         // A repository that has another store now needs another link.
         self.links.retain(|key, link| {
             wanted.get(key).is_some_and(|(project, _)| project.store == link.project.store)

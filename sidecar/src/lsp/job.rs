@@ -66,7 +66,7 @@ impl Running {
 pub(super) struct Work {
     /// The folder.
     pub(super) target: Target,
-    pub(super) shared: Arc<Shared>,
+    pub(in crate::lsp) shared: Arc<Shared>,
     id: u64,
     about: About,
     dropped: Arc<AtomicBool>,
@@ -111,7 +111,12 @@ impl Work {
         let _place = Place::take(&is_cancelled)?;
         let host = Background { may_start: true, is_cancelled: &is_cancelled };
         let mut client = connect(project, &host)?;
-        let mut progress = |p: &offshoot_protocol::types::Progress| self.step(&p.message, p.done, p.total);
+        let mut progress = |p: &offshoot_protocol::types::Progress| {
+            self.step(&p.message, p.done, p.total);
+            if let (Some(token), Some(text)) = (&self.about.token, &p.output) {
+                self.shared.outbox.output(token, text);
+            }
+        };
         let watch = Watch { progress: &mut progress, cancelled: &is_cancelled };
         Ok(client.call_watched::<M>(params, CALL_PATIENCE, watch)?)
     }

@@ -13,6 +13,7 @@ use offshoot_protocol::{Client, RpcError};
 
 use super::Shared;
 use super::actor::Message;
+use super::migrations::Observed;
 use super::reading::{self, Connection, Ending, Seen};
 use super::schema::Schemas;
 use crate::failure::{Failure, Result};
@@ -156,6 +157,7 @@ impl Link {
     pub(super) fn refresh(&mut self) {
         self.nudge(true);
         self.schemas.touch();
+        self.shared.migrations.touch(&self.shared, Some(&self.wanted));
         self.read_soon();
     }
 
@@ -180,7 +182,12 @@ impl Link {
         match report {
             Report::Connected(Ok(connection)) => self.connected(*connection),
             Report::Connected(Err(failure)) => self.not_connected(failure),
+            Report::Event(Subject::Migrations) => {
+                self.shared.migrations.touch(&self.shared, Some(&self.wanted));
+            }
             Report::Event(Subject::Schema) => {
+                // They may have been a tool's.
+                self.shared.migrations.touch(&self.shared, Some(&self.wanted));
                 self.schemas.touch();
                 self.read_schemas();
             }
@@ -322,6 +329,13 @@ impl Link {
         let refused =
             |seen: &Seen| -> Vec<_> { seen.worktrees.values().filter_map(|w| w.clone().err()).collect() };
         let news = live.seen.as_ref().map(refused).unwrap_or_default() != refused(&seen);
+        for (root, worktree) in &seen.worktrees {
+            if let Ok(worktree) = worktree {
+                let store = self.project.store.clone();
+                let observed = Observed::new(store, worktree, &seen.list.branches, &live.postgres);
+                self.shared.migrations.observe(&self.shared, root, observed);
+            }
+        }
         let shown = seen.worktrees.values().flatten().filter_map(|worktree| worktree.branch.as_ref());
         self.schemas.observe(&seen.list.branches, shown);
         live.seen = Some(seen);
@@ -388,6 +402,7 @@ impl Link {
             Some(Ok(worktree)) => FolderState::Ready(Box::new(ProjectStatus {
                 id: self.key.to_string_lossy().into_owned(),
                 schema: self.schemas.status(worktree.branch.as_ref()),
+                migrations: self.shared.migrations.revision(root),
                 worktree: worktree.clone(),
                 branches: seen.list.branches.clone(),
                 undo: seen.list.undo.clone(),

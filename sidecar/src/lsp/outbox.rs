@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use offshoot_protocol::editor::EditorStatus;
-use offshoot_protocol::method::EditorStatusNotification;
+use offshoot_protocol::editor::{EditorOutput, EditorStatus};
+use offshoot_protocol::method::{EditorOutputNotification, EditorStatusNotification};
 use tokio::sync::Notify;
 use tower_lsp_server::Client;
 use tower_lsp_server::ls_types::notification::{Notification, Progress};
@@ -21,6 +21,17 @@ impl Notification for Status {
     type Params = EditorStatus;
     const METHOD: &'static str = <EditorStatusNotification as offshoot_protocol::Notification>::NAME;
 }
+
+/// Notification `offshoot/output`.
+enum Output {}
+
+impl Notification for Output {
+    type Params = EditorOutput;
+    const METHOD: &'static str = <EditorOutputNotification as offshoot_protocol::Notification>::NAME;
+}
+
+/// What a program printed and an editor has not read yet, at most, in bytes for each request; the end is kept.
+const MOST_OUTPUT: usize = 1 << 20;
 
 /// The outbox of one editor.
 #[derive(Debug, Default)]
@@ -41,6 +52,7 @@ struct Waiting {
 struct Steps {
     begin: Option<WorkDoneProgressBegin>,
     report: Option<WorkDoneProgressReport>,
+    output: String,
     end: bool,
 }
 
@@ -77,6 +89,17 @@ impl Outbox {
         self.step(token, |steps| steps.report = Some(report));
     }
 
+    /// What a program printed for it.
+    pub(super) fn output(&self, token: &str, text: &str) {
+        self.step(token, |steps| {
+            steps.output.push_str(text);
+            if steps.output.len() > MOST_OUTPUT {
+                let from = steps.output.ceil_char_boundary(steps.output.len() - MOST_OUTPUT);
+                steps.output.drain(..from);
+            }
+        });
+    }
+
     /// It is over.
     pub(super) fn end(&self, token: &str) {
         self.step(token, |steps| steps.end = true);
@@ -105,7 +128,11 @@ impl Outbox {
         loop {
             self.wake.notified().await;
             let waiting = std::mem::take(&mut *self.lock());
-            for (token, steps) in waiting.progress {
+            for (token, mut steps) in waiting.progress {
+                let text = std::mem::take(&mut steps.output);
+                if !text.is_empty() {
+                    client.send_notification::<Output>(EditorOutput { token: token.clone(), text }).await;
+                }
                 for value in steps.into_values() {
                     let token = ProgressToken::String(token.clone());
                     let value = ProgressParamsValue::WorkDone(value);

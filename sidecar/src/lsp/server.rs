@@ -8,7 +8,8 @@ use offshoot_protocol::method as m;
 use offshoot_protocol::{Method, Notification};
 use tower_lsp_server::jsonrpc::Result;
 use tower_lsp_server::ls_types::{
-    CompletionOptions, CompletionParams, CompletionResponse, DidChangeTextDocumentParams,
+    CodeActionParams, CodeActionProviderCapability, CodeActionResponse, CodeLens, CodeLensOptions,
+    CodeLensParams, CompletionOptions, CompletionParams, CompletionResponse, DidChangeTextDocumentParams,
     DidChangeWatchedFilesParams, DidChangeWorkspaceFoldersParams, DidCloseTextDocumentParams,
     DidOpenTextDocumentParams, DidSaveTextDocumentParams, Hover, HoverParams, HoverProviderCapability,
     InitializeParams, InitializeResult, InitializedParams, OneOf, ServerCapabilities, ServerInfo,
@@ -54,6 +55,13 @@ pub(super) fn service(shared: &Arc<Shared>) -> (LspService<Backend>, ClientSocke
         .custom_method(m::EditorGetParts::NAME, Backend::parts)
         .custom_method(m::EditorGetSummary::NAME, Backend::summary)
         .custom_method(m::EditorGetFacts::NAME, Backend::facts)
+        .custom_method(m::EditorMigrationsGetStatus::NAME, Backend::migrations_status)
+        .custom_method(m::EditorMigrationsApply::NAME, Backend::migrations_apply)
+        .custom_method(m::EditorMigrationsUndo::NAME, Backend::migrations_undo)
+        .custom_method(m::EditorMigrationsCheck::NAME, Backend::migrations_check)
+        .custom_method(m::EditorMigrationsGetDrift::NAME, Backend::migrations_drift)
+        .custom_method(m::EditorMigrationsRehearse::NAME, Backend::migrations_rehearse)
+        .custom_method(m::EditorMigrationsCreate::NAME, Backend::migrations_new)
         .custom_method(m::EditorGetLogFiles::NAME, Backend::log_files)
         .custom_method(m::EditorGetDiagnostics::NAME, Backend::diagnostics)
         .custom_method(m::EditorRestartEngine::NAME, Backend::restart)
@@ -118,6 +126,8 @@ impl LanguageServer for Backend {
             }),
             capabilities: ServerCapabilities {
                 text_document_sync: Some(TextDocumentSyncCapability::Options(sync)),
+                code_lens_provider: Some(CodeLensOptions { resolve_provider: Some(false) }),
+                code_action_provider: Some(CodeActionProviderCapability::Simple(true)),
                 hover_provider: Some(HoverProviderCapability::Simple(true)),
                 completion_provider: Some(CompletionOptions {
                     trigger_characters: Some(vec!["\"".to_owned(), "=".to_owned()]),
@@ -148,30 +158,46 @@ impl LanguageServer for Backend {
     }
 
     async fn did_change_watched_files(&self, _params: DidChangeWatchedFilesParams) {
+        self.shared.migrations.touch(&self.shared, None);
         self.tell(Message::Touched).await;
     }
 
     async fn did_open(&self, params: DidOpenTextDocumentParams) {
         let document = params.text_document;
+        self.shared.migrations.set(&self.shared, &document.uri, document.text.clone());
         self.shared.documents.set(document.uri, document.version, document.text);
     }
 
     async fn did_change(&self, params: DidChangeTextDocumentParams) {
         // Full sync: the last change is the whole text.
         if let Some(change) = params.content_changes.into_iter().last() {
+            self.shared.migrations.set(&self.shared, &params.text_document.uri, change.text.clone());
             self.shared.documents.set(params.text_document.uri, params.text_document.version, change.text);
         }
     }
 
-    async fn did_save(&self, _params: DidSaveTextDocumentParams) {}
+    async fn did_save(&self, _params: DidSaveTextDocumentParams) {
+        self.shared.migrations.touch(&self.shared, None);
+    }
 
     async fn did_close(&self, params: DidCloseTextDocumentParams) {
+        self.shared.migrations.close(&params.text_document.uri);
         self.shared.documents.close(&self.shared, &params.text_document.uri);
     }
 
     async fn hover(&self, params: HoverParams) -> Result<Option<Hover>> {
         let at = params.text_document_position_params;
-        Ok(self.shared.documents.hover(&at.text_document.uri, at.position))
+        let uri = &at.text_document.uri;
+        let known = self.shared.documents.hover(uri, at.position);
+        Ok(known.or_else(|| self.shared.migrations.hover(uri, at.position)))
+    }
+
+    async fn code_lens(&self, params: CodeLensParams) -> Result<Option<Vec<CodeLens>>> {
+        Ok(Some(self.shared.migrations.lenses(&params.text_document.uri)))
+    }
+
+    async fn code_action(&self, params: CodeActionParams) -> Result<Option<CodeActionResponse>> {
+        Ok(Some(self.shared.migrations.actions(&params.text_document.uri, params.range)))
     }
 
     async fn completion(&self, params: CompletionParams) -> Result<Option<CompletionResponse>> {

@@ -32,6 +32,8 @@ pub(crate) struct Editor {
     pub(crate) diagnostics: HashMap<String, Value>,
     /// Values of `$/progress`, by token.
     pub(crate) progress: HashMap<String, Vec<Value>>,
+    /// What programs printed, by token.
+    pub(crate) output: HashMap<String, String>,
 }
 
 pub(crate) fn uri(path: &Path) -> String {
@@ -78,6 +80,7 @@ impl Editor {
             statuses: 0,
             diagnostics: HashMap::new(),
             progress: HashMap::new(),
+            output: HashMap::new(),
         };
         let folders: Vec<_> = folders
             .iter()
@@ -194,6 +197,10 @@ impl Editor {
             Some("$/progress") => {
                 let token = params["token"].as_str().unwrap().to_owned();
                 self.progress.entry(token).or_default().push(params["value"].clone());
+            }
+            Some("offshoot/output") => {
+                let token = params["token"].as_str().unwrap().to_owned();
+                self.output.entry(token).or_default().push_str(params["text"].as_str().unwrap());
             }
             Some(other) => panic!("unexpected {other}"),
         }

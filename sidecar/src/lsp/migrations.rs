@@ -1,0 +1,285 @@
+//! Beside each migration file what it has done to branches: lenses, hovers, and what is wrong with it.
+//!
+//! The engine knows it. Kept here is what it said last of each worktree, and the texts of open files: those alone are linted.
+
+mod actions;
+mod book;
+mod findings;
+mod hover;
+mod lens;
+mod linting;
+mod requests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use offshoot_migrations::{DiskSource, Scanner};
+use offshoot_protocol::method::MigrationsGetStatus;
+use offshoot_protocol::migrations::{MigrationsFailure, MigrationsStatus, MigrationsStatusParams};
+use tower_lsp_server::ls_types::{CodeActionOrCommand, CodeLens, Diagnostic, Hover, Position, Range, Uri};
+
+use super::Shared;
+use super::actor::Message;
+use super::outbox::Outbox;
+use crate::failure::Result;
+use crate::session::{not_running, try_connect};
+use book::Book;
+pub(super) use book::Observed;
+use linting::Document;
+
+/// How long the engine may take to read histories: servers may have to wake.
+const STATUS_PATIENCE: Duration = Duration::from_mins(3);
+
+/// The migrations of one editor's worktrees.
+pub(super) struct Migrations {
+    outbox: Arc<Outbox>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// By root of the worktree.
+    books: BTreeMap<PathBuf, Book>,
+    /// Files that are open in the editor, by path.
+    open: BTreeMap<PathBuf, Document>,
+    published: BTreeMap<PathBuf, (Uri, Vec<Diagnostic>)>,
+}
+
+impl State {
+    /// The worktree of a file, and its path in it.
+    fn place<'a>(&self, path: &'a Path) -> Option<(&PathBuf, &'a str)> {
+        let within = |root: &PathBuf| path.strip_prefix(root).ok()?.to_str();
+        // The innermost, as worktrees may lie in each other.
+        self.books.keys().rev().find_map(|root| Some((root, within(root)?)))
+    }
+}
+
+/// The path that a URI names; worktrees are known by their canonical paths.
+fn path_of(uri: &Uri) -> Option<PathBuf> {
+    let path = uri.to_file_path().filter(|_| uri.scheme().as_str() == "file")?;
+    let folder = path.parent().and_then(|folder| fs::canonicalize(folder).ok());
+    Some(folder.zip(path.file_name()).map_or_else(|| path.to_path_buf(), |(folder, name)| folder.join(name)))
+}
+
+impl Migrations {
+    pub(super) fn new(outbox: Arc<Outbox>) -> Self {
+        Self { outbox, state: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Valid between any two statements, so a panic elsewhere does not spoil it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of how a worktree stands, and asks for its migrations if they may be others now.
+    pub(super) fn observe(&self, shared: &Arc<Shared>, root: &Path, seen: Observed) {
+        let wakes = {
+            let mut state = self.lock();
+            let book = state.books.entry(root.to_owned()).or_default();
+            book.observe(seen)
+        };
+        if let Some(wakes) = wakes {
+            self.ask(shared, root, wakes);
+        }
+    }
+
+    /// Forgets all other worktrees.
+    pub(super) fn retain(&self, roots: &BTreeSet<PathBuf>) {
+        let mut state = self.lock();
+        let gone: Vec<PathBuf> = state.books.keys().filter(|root| !roots.contains(*root)).cloned().collect();
+        for root in gone {
+            state.books.remove(&root);
+            let paths: Vec<PathBuf> =
+                state.published.keys().filter(|path| path.starts_with(&root)).cloned().collect();
+            paths.iter().for_each(|path| self.publish(&mut state, path));
+        }
+    }
+
+    /// Grows whenever something else is known of a worktree; absent while nothing is.
+    pub(super) fn revision(&self, root: &Path) -> Option<u64> {
+        self.lock().books.get(root).map(|book| book.revision).filter(|revision| *revision > 0)
+    }
+
+    /// What is known of a worktree.
+    fn known(&self, root: &Path) -> Option<Result<Arc<MigrationsStatus>>> {
+        self.lock().books.get(root)?.status.clone()
+    }
+
+    /// Files or histories may be others now: asks for the migrations of these worktrees, or of all.
+    pub(super) fn touch(&self, shared: &Arc<Shared>, roots: Option<&BTreeSet<PathBuf>>) {
+        let all: Vec<PathBuf> = self.lock().books.keys().cloned().collect();
+        for root in all.iter().filter(|root| roots.is_none_or(|roots| roots.contains(*root))) {
+            self.ask(shared, root, false);
+        }
+    }
+
+    /// Asks for the migrations of a worktree, on a thread; `wakes` its branch if need be.
+    fn ask(&self, shared: &Arc<Shared>, root: &Path, wakes: bool) {
+        {
+            let mut state = self.lock();
+            let Some(book) = state.books.get_mut(root) else { return };
+            book.wanted = Some(book.wanted.unwrap_or(false) || wakes);
+            if std::mem::replace(&mut book.reading, true) {
+                return;
+            }
+        }
+        let (shared, root) = (Arc::clone(shared), root.to_owned());
+        tokio::task::spawn_blocking(move || shared.migrations.read_until_current(&shared, &root));
+    }
+
+    fn read_until_current(&self, shared: &Arc<Shared>, root: &Path) {
+        let mut scanner = Scanner::default();
+        loop {
+            let (store, wakes) = {
+                let mut state = self.lock();
+                let Some(book) = state.books.get_mut(root) else { return };
+                let Some(wakes) = book.wanted.take().filter(|_| !shared.closing.load(Ordering::Relaxed))
+                else {
+                    book.reading = false;
+                    book.scanner = scanner;
+                    return;
+                };
+                std::mem::swap(&mut scanner, &mut book.scanner);
+                (book.store(), wakes)
+            };
+            let status = read(&store, root, wakes);
+            if let Err(failure) = &status {
+                tracing::warn!(error = %failure, "read the state of migrations");
+            }
+            let scan = scanner.scan(&DiskSource::new(root)).unwrap_or_default();
+            let is_news = {
+                let mut state = self.lock();
+                let Some(book) = state.books.get_mut(root) else { return };
+                let is_news = book.take(status, scan);
+                std::mem::swap(&mut scanner, &mut book.scanner);
+                if is_news {
+                    self.publish_all(&mut state, root);
+                }
+                is_news
+            };
+            if is_news {
+                // Fails when the server ends.
+                let _ = shared.actor.blocking_send(Message::Migrations);
+                self.lint_below(shared, root);
+            }
+        }
+    }
+
+    /// Takes note of statements that failed; those of an earlier run no longer count.
+    fn failed(&self, root: &Path, failures: Vec<MigrationsFailure>) {
+        let mut state = self.lock();
+        if let Some(book) = state.books.get_mut(root)
+            && book.failures != failures
+        {
+            book.failures = failures;
+            self.publish_all(&mut state, root);
+        }
+    }
+
+    /// Sends what is new about all files of a worktree.
+    fn publish_all(&self, state: &mut State, root: &Path) {
+        let Some(book) = state.books.get(root) else { return };
+        let mut paths: BTreeSet<PathBuf> = book.faulty().map(|path| root.join(path)).collect();
+        paths.extend(
+            state.published.keys().chain(state.open.keys()).filter(|path| path.starts_with(root)).cloned(),
+        );
+        for path in paths {
+            self.publish(state, &path);
+        }
+    }
+
+    /// Sends what is new about a file.
+    fn publish(&self, state: &mut State, path: &Path) {
+        let open = state.open.get(path);
+        let mut found = Vec::new();
+        if let Some((root, name)) = state.place(path) {
+            found = state.books.get(root).map(|book| findings::of_book(book, name)).unwrap_or_default();
+            found.extend(open.iter().flat_map(|document| document.diagnostics()));
+        }
+        let before = state.published.get(path);
+        let Some(uri) = open
+            .map(|document| document.uri.clone())
+            .or_else(|| before.map(|(uri, _)| uri.clone()))
+            .or_else(|| Uri::from_file_path(path))
+        else {
+            return;
+        };
+        let known = before.map(|(_, found)| found.as_slice()).unwrap_or_default();
+        if known != found {
+            self.outbox.diagnostics(uri.clone(), found.clone(), None);
+            if found.is_empty() {
+                state.published.remove(path);
+            } else {
+                state.published.insert(path.to_owned(), (uri, found));
+            }
+        }
+    }
+
+    /// A file was opened or changed.
+    pub(super) fn set(&self, shared: &Arc<Shared>, uri: &Uri, text: String) {
+        let Some(path) = path_of(uri) else { return };
+        {
+            let mut state = self.lock();
+            let document = state.open.entry(path.clone()).or_insert_with(|| Document::new(uri.clone()));
+            let is_change = document.set(uri, text);
+            let place = state.place(&path).map(|(root, name)| (root.clone(), name.to_owned()));
+            // Where a statement failed is not known any more.
+            if is_change && let Some((root, name)) = place {
+                if let Some(book) = state.books.get_mut(&root) {
+                    book.failures.retain(|failure| failure.path != name);
+                }
+                self.publish(&mut state, &path);
+            }
+        }
+        self.lint(shared, path);
+    }
+
+    /// A file was closed.
+    pub(super) fn close(&self, uri: &Uri) {
+        let Some(path) = path_of(uri) else { return };
+        let mut state = self.lock();
+        state.open.remove(&path);
+        self.publish(&mut state, &path);
+    }
+
+    /// Lines of action above the migrations of a file.
+    pub(super) fn lenses(&self, uri: &Uri) -> Vec<CodeLens> {
+        self.with_book(uri, |book, root, name| lens::lenses(book, root, name)).unwrap_or_default()
+    }
+
+    /// What is known of the migration at a position.
+    pub(super) fn hover(&self, uri: &Uri, at: Position) -> Option<Hover> {
+        self.with_book(uri, |book, _, name| hover::hover(book, name, at))?
+    }
+
+    /// What can be done about findings in a range.
+    pub(super) fn actions(&self, uri: &Uri, range: Range) -> Vec<CodeActionOrCommand> {
+        let Some(path) = path_of(uri) else { return Vec::new() };
+        let state = self.lock();
+        state.open.get(&path).map(|document| actions::actions(document, range)).unwrap_or_default()
+    }
+
+    fn with_book<T>(&self, uri: &Uri, work: impl FnOnce(&Book, &Path, &str) -> T) -> Option<T> {
+        let path = path_of(uri)?;
+        let state = self.lock();
+        let (root, name) = state.place(&path)?;
+        Some(work(state.books.get(root)?, root, name))
+    }
+}
+
+/// What the engine says of all branches. Only the worktree's may be woken.
+fn read(store: &Path, root: &Path, wakes: bool) -> Result<MigrationsStatus> {
+    let mut client = try_connect(store)?.ok_or_else(not_running)?;
+    let folder = root.to_string_lossy().into_owned();
+    if wakes {
+        let own = MigrationsStatusParams { folder: folder.clone(), ..MigrationsStatusParams::default() };
+        client.call::<MigrationsGetStatus>(&own, STATUS_PATIENCE)?;
+    }
+    let all =
+        MigrationsStatusParams { folder, all: true, known_only: true, brief: true, ..Default::default() };
+    Ok(client.call::<MigrationsGetStatus>(&all, STATUS_PATIENCE)?)
+}

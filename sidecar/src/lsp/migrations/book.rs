@@ -1,0 +1,168 @@
+//! What is known of the migrations of one worktree.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use offshoot_migrations::{Scan, Scanner};
+use offshoot_protocol::migrations::{
+    MigrationBranch, MigrationDiagnostic, MigrationEntry, MigrationFile, MigrationProject, MigrationState,
+    MigrationsFailure, MigrationsOnCheckout, MigrationsStatus,
+};
+use offshoot_protocol::types::{Branch, ComputeState, WorktreeStatus};
+
+use crate::failure::Result;
+
+/// What the migrations of a worktree depend on, besides files and statements.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(in crate::lsp) struct Observed {
+    store: PathBuf,
+    /// What git has checked out.
+    head: String,
+    branch: Option<(u64, u64)>,
+    is_awake: bool,
+    branches: Vec<(u64, String)>,
+    /// Name of the branch that all others come from.
+    root: Option<String>,
+    /// Major version of Postgres.
+    postgres: u32,
+}
+
+impl Observed {
+    /// How a worktree stands among these branches.
+    pub(in crate::lsp) fn new(
+        store: PathBuf,
+        worktree: &WorktreeStatus,
+        branches: &[Branch],
+        postgres: &str,
+    ) -> Self {
+        let digits = postgres.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+        Self {
+            store,
+            head: format!("{:?}", worktree.git),
+            branch: worktree.branch.as_ref().map(|branch| (branch.id, branch.created_at)),
+            is_awake: worktree.branch.as_ref().is_some_and(|branch| branch.state == ComputeState::Awake),
+            branches: branches.iter().map(|branch| (branch.id, branch.name.clone())).collect(),
+            root: branches.iter().find(|branch| branch.root).map(|branch| branch.name.clone()),
+            postgres: digits.parse().unwrap_or_default(),
+        }
+    }
+}
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Book {
+    observed: Option<Observed>,
+    pub(super) status: Option<Result<Arc<MigrationsStatus>>>,
+    /// Grows with each other status.
+    pub(super) revision: u64,
+    /// The same files, for what the wire does not carry.
+    pub(super) scan: Arc<Scan>,
+    pub(super) scanner: Scanner,
+    /// Statements that failed when they were run last.
+    pub(super) failures: Vec<MigrationsFailure>,
+    /// It is to be read; with true the branch may be woken.
+    pub(super) wanted: Option<bool>,
+    pub(super) reading: bool,
+}
+
+/// A migration in a file, and its place.
+pub(super) struct Found<'a> {
+    pub(super) project: &'a MigrationProject,
+    pub(super) index: usize,
+    pub(super) file: &'a MigrationFile,
+}
+
+impl Book {
+    /// Takes note. Returns whether to read, and whether to wake the branch for it: after a checkout, as pending migrations are then
+    /// told.
+    pub(super) fn observe(&mut self, seen: Observed) -> Option<bool> {
+        let before = self.observed.replace(seen.clone());
+        let Some(before) = before else { return Some(false) };
+        // Falling asleep changes nothing.
+        let is_same = Observed { is_awake: before.is_awake, ..seen.clone() } == before;
+        if is_same && (before.is_awake || !seen.is_awake) {
+            return None;
+        }
+        let asks = self.ready().is_some_and(|status| {
+            status.on_checkout != MigrationsOnCheckout::Nothing && !status.projects.is_empty()
+        });
+        Some(asks && (before.head != seen.head || before.branch != seen.branch))
+    }
+
+    /// Folder of the repository's store.
+    pub(super) fn store(&self) -> PathBuf {
+        self.observed.as_ref().map(|seen| seen.store.clone()).unwrap_or_default()
+    }
+
+    /// Major version of Postgres.
+    pub(super) fn postgres(&self) -> u32 {
+        self.observed.as_ref().map_or(0, |seen| seen.postgres)
+    }
+
+    /// Takes what was read. Returns whether it is something else.
+    pub(super) fn take(&mut self, status: Result<MigrationsStatus>, scan: Scan) -> bool {
+        let status = Some(status.map(Arc::new));
+        self.scan = Arc::new(scan);
+        let is_news = self.status != status;
+        if is_news {
+            self.revision += 1;
+            self.status = status;
+        }
+        is_news
+    }
+
+    /// The status, if it could be read.
+    pub(super) fn ready(&self) -> Option<&MigrationsStatus> {
+        self.status.as_ref()?.as_ref().ok().map(Arc::as_ref)
+    }
+
+    /// The migrations in a file.
+    pub(super) fn migrations_in<'a>(&'a self, path: &'a str) -> impl Iterator<Item = Found<'a>> {
+        let projects = self.ready().map(|status| status.projects.as_slice()).unwrap_or_default();
+        projects.iter().flat_map(move |project| {
+            let files = project.files.iter().enumerate().filter(move |(_, file)| file.path == path);
+            files.map(move |(index, file)| Found { project, index, file })
+        })
+    }
+
+    /// What is wrong, of whatever file, on the worktree's branch.
+    pub(super) fn diagnostics(&self) -> impl Iterator<Item = &MigrationDiagnostic> {
+        let status = self.ready();
+        let projects = status.map(|status| status.projects.as_slice()).unwrap_or_default();
+        let own = status.map(|status| status.diagnostics.as_slice()).unwrap_or_default();
+        own.iter().chain(projects.iter().flat_map(|project| {
+            let here = own_branch(project).map(|branch| branch.diagnostics.as_slice()).unwrap_or_default();
+            project.diagnostics.iter().chain(here)
+        }))
+    }
+
+    /// Files that something is wrong with.
+    pub(super) fn faulty(&self) -> impl Iterator<Item = &str> {
+        let told = self.diagnostics().map(|found| found.path.as_str()).filter(|path| !path.is_empty());
+        told.chain(self.failures.iter().map(|failure| failure.path.as_str()))
+    }
+
+    /// Whether a migration is done for everybody: on the branch that all others come from.
+    pub(super) fn is_settled(&self, project: &MigrationProject, index: usize) -> bool {
+        let root = self.observed.as_ref().and_then(|seen| seen.root.as_deref());
+        let branch = project.branches.iter().find(|branch| Some(branch.branch.as_str()) == root);
+        branch.is_some_and(|branch| {
+            let is_own = own_branch(project).is_some_and(|own| own.branch == branch.branch);
+            let done = [MigrationState::Applied, MigrationState::Baseline, MigrationState::Ignored];
+            match entry(branch, index) {
+                Some(entry) => done.contains(&entry.state),
+                None => !is_own && branch.unread.is_none(),
+            }
+        })
+    }
+}
+
+/// The worktree's branch, which comes first.
+pub(super) fn own_branch(project: &MigrationProject) -> Option<&MigrationBranch> {
+    project.branches.first()
+}
+
+/// What a migration has done to a branch.
+pub(super) fn entry(branch: &MigrationBranch, index: usize) -> Option<&MigrationEntry> {
+    branch.entries.iter().find(|entry| entry.file.is_some_and(|file| file as usize == index))
+}

@@ -1,0 +1,100 @@
+//! The line above a migration: what it has done to this branch, and what can be done with it.
+
+use std::path::Path;
+
+use offshoot_protocol::migrations::{MigrationNext, MigrationState};
+use serde_json::json;
+use tower_lsp_server::ls_types::{CodeLens, Command, Position, Range};
+
+use super::book::{Book, Found, entry, own_branch};
+
+/// The lenses of a file.
+pub(super) fn lenses(book: &Book, root: &Path, path: &str) -> Vec<CodeLens> {
+    book.migrations_in(path).flat_map(|found| of_migration(root, &found)).collect()
+}
+
+fn of_migration(root: &Path, found: &Found<'_>) -> Vec<CodeLens> {
+    let Found { project, index, file } = *found;
+    let Some(branch) = own_branch(project) else { return Vec::new() };
+    let line = file.line.saturating_sub(1);
+    let range = Range::new(Position::new(line, 0), Position::new(line, 0));
+    let argument = json!({ "worktree": root.to_string_lossy(), "project": project.id, "path": file.path });
+    let lens = |title: String, command: &str| CodeLens {
+        range,
+        command: Some(Command {
+            title,
+            command: command.to_owned(),
+            arguments: Some(vec![argument.clone()]),
+        }),
+        data: None,
+    };
+    let name = &branch.branch;
+    let Some(entry) = entry(branch, index).filter(|_| branch.unread.is_none()) else {
+        return vec![
+            lens(format!("$(question) Not known on {name}"), "offshoot.migrations.focus"),
+            lens("Read".to_owned(), "offshoot.refreshMigrations"),
+        ];
+    };
+    let (icon, words) = words(entry.state, entry.next);
+    let shows = if entry.state == MigrationState::Changed {
+        "offshoot.compareMigration"
+    } else {
+        "offshoot.migrations.focus"
+    };
+    let mut all = vec![lens(format!("$({icon}) {words} {name}"), shows)];
+    if entry.next == MigrationNext::Runs {
+        if project.commands.apply.is_some() {
+            let others = branch.pending.saturating_sub(1);
+            let here = match others {
+                0 => "Apply Here".to_owned(),
+                1 => "Apply Here, with 1 Other".to_owned(),
+                _ => format!("Apply Here, with {others} Others"),
+            };
+            all.push(lens(here, "offshoot.applyMigrations"));
+        }
+        all.push(lens("Apply on a Throwaway".to_owned(), "offshoot.tryMigration"));
+        all.push(lens("Preview Diff".to_owned(), "offshoot.previewMigration"));
+        if project.can_replay {
+            all.push(lens("Measure Locks".to_owned(), "offshoot.measureMigration"));
+        }
+    }
+    if branch.undo.is_some() && entry.state == MigrationState::Applied && is_newest(found) {
+        all.push(lens("Undo".to_owned(), "offshoot.undoMigrations"));
+    }
+    all
+}
+
+/// Whether no later migration has run.
+fn is_newest(found: &Found<'_>) -> bool {
+    let applied = own_branch(found.project).into_iter().flat_map(|branch| &branch.entries);
+    let files = applied.filter(|entry| entry.state == MigrationState::Applied).filter_map(|entry| entry.file);
+    files.max().is_some_and(|file| file as usize == found.index)
+}
+
+/// An icon, and a state in words that the name of a branch follows.
+pub(super) fn words(state: MigrationState, next: MigrationNext) -> (&'static str, &'static str) {
+    match (state, next) {
+        (MigrationState::Applied, _) => ("check", "Applied to"),
+        (MigrationState::Pending, MigrationNext::Refuses) => {
+            ("warning", "Pending, and refused by the tool, on")
+        }
+        (MigrationState::Pending, MigrationNext::Skips) => {
+            ("warning", "Pending, and passed over by the tool, on")
+        }
+        (MigrationState::Pending, _) => ("circle-outline", "Pending on"),
+        (MigrationState::Failed, _) => ("error", "Failed on"),
+        (MigrationState::OutOfOrder, MigrationNext::Refuses) => {
+            ("warning", "Older than the newest applied one, and refused by the tool, on")
+        }
+        (MigrationState::OutOfOrder, MigrationNext::Skips) => {
+            ("warning", "Older than the newest applied one, and passed over by the tool, on")
+        }
+        (MigrationState::OutOfOrder, _) => ("warning", "Older than the newest applied one on"),
+        (MigrationState::Changed, _) => ("warning", "Changed since it ran on"),
+        (MigrationState::Missing, _) => ("warning", "Without a file on"),
+        (MigrationState::UnknownRow, _) => ("question", "Not placed on"),
+        (MigrationState::Baseline, _) => ("dash", "Before the beginning of the history of"),
+        (MigrationState::Ignored, _) => ("dash", "Taken no notice of on"),
+        (MigrationState::Unknown, _) => ("question", "Not known on"),
+    }
+}

@@ -1,0 +1,159 @@
+//! What the language server says beside migration files.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests too")]
+
+#[path = "support/editor.rs"]
+mod editor;
+mod support;
+
+use std::fs;
+
+use editor::{Editor, uri};
+use serde_json::{Value, json};
+use support::TestRepo;
+
+const ONE: &str = "db/migrations/1_one.sql";
+const TWO: &str = "db/migrations/2_two.sql";
+
+/// A repository with migrations of dbmate, of which the first has run on `main`.
+fn with_migrations(two: &str) -> TestRepo {
+    let test = TestRepo::with_database();
+    fs::create_dir_all(test.repo.join("db/migrations")).unwrap();
+    let file = |up: &str| format!("-- migrate:up\n{up}\n\n-- migrate:down\nselect 1;\n");
+    fs::write(test.repo.join(ONE), file("create table t (id bigint primary key);")).unwrap();
+    fs::write(test.repo.join(TWO), file(two)).unwrap();
+    test.commit("Migrations");
+    let history = "create table schema_migrations (version varchar(128) primary key);
+        insert into schema_migrations values ('1'); create table t (id bigint primary key)";
+    test.run(&["sql", "-c", history]).ok();
+    test
+}
+
+/// Waits until the migrations have been read.
+fn read(editor: &mut Editor) {
+    editor.ready_on("main");
+    editor.state(0, "the migrations are known", |state| state["migrations"].is_u64());
+}
+
+fn titles(lenses: &Value) -> Vec<&str> {
+    lenses.as_array().unwrap().iter().map(|lens| lens["command"]["title"].as_str().unwrap()).collect()
+}
+
+fn open(editor: &mut Editor, file: &str, text: &str) {
+    let document = json!({ "uri": file, "languageId": "sql", "version": 1, "text": text });
+    editor.notify("textDocument/didOpen", json!({ "textDocument": document }));
+}
+
+#[test]
+fn a_migration_has_its_state_and_what_can_be_done_above_it() {
+    let test = with_migrations("select 2;");
+    let mut editor = Editor::open(&test, &[&test.repo]);
+    read(&mut editor);
+    let lenses = |editor: &mut Editor, path: &str| {
+        let file = json!({ "textDocument": { "uri": uri(&test.repo.join(path)) } });
+        editor.ask("textDocument/codeLens", file)
+    };
+    assert_eq!(titles(&lenses(&mut editor, ONE)), ["$(check) Applied to main"]);
+    let two = lenses(&mut editor, TWO);
+    let wanted = [
+        "$(circle-outline) Pending on main",
+        "Apply Here",
+        "Apply on a Throwaway",
+        "Preview Diff",
+        "Measure Locks",
+    ];
+    assert_eq!(titles(&two), wanted);
+    let argument = json!([{ "worktree": test.repo.to_str().unwrap(), "project": "dbmate", "path": TWO }]);
+    assert_eq!(two[1]["command"]["arguments"], argument);
+    assert_eq!(lenses(&mut editor, "offshoot.toml"), json!([]), "no migration");
+
+    let at = json!({ "textDocument": { "uri": uri(&test.repo.join(ONE)) }, "position": { "line": 0, "character": 3 } });
+    let hover = editor.ask("textDocument/hover", at);
+    let text = hover["contents"]["value"].as_str().unwrap();
+    assert!(text.starts_with("**dbmate** migration `") && text.contains("- Applied to `main`"), "{text}");
+    let below = json!({ "textDocument": { "uri": uri(&test.repo.join(ONE)) }, "position": { "line": 1, "character": 3 } });
+    assert_eq!(editor.ask("textDocument/hover", below), Value::Null);
+
+    // A statement of somebody's terminal.
+    let revision = editor.status["folders"][0]["state"]["migrations"].as_u64().unwrap();
+    test.run(&["sql", "-c", "insert into schema_migrations values ('2')"]).ok();
+    editor.notify("workspace/didChangeWatchedFiles", json!({ "changes": [] }));
+    editor.state(0, "the news", |state| state["migrations"].as_u64() > Some(revision));
+    assert_eq!(titles(&lenses(&mut editor, TWO)), ["$(check) Applied to main"]);
+}
+
+#[test]
+fn what_is_wrong_with_a_file_is_told_on_its_line_and_can_be_silenced() {
+    let two = "select 2;\nalter table t add column c int not null;";
+    let test = with_migrations(two);
+    let mut editor = Editor::open(&test, &[&test.repo]);
+    read(&mut editor);
+    let (path, file) = (test.repo.join(TWO), uri(&test.repo.join(TWO)));
+    let text = fs::read_to_string(&path).unwrap();
+    open(&mut editor, &file, &text);
+    let rules = |editor: &Editor| -> Vec<(String, u64)> {
+        let found = editor.diagnostics.get(&file).and_then(Value::as_array).cloned().unwrap_or_default();
+        let one = |found: &Value| {
+            (
+                found["code"].as_str().unwrap_or_default().to_owned(),
+                found["range"]["start"]["line"].as_u64().unwrap(),
+            )
+        };
+        found.iter().map(one).collect()
+    };
+    let has = |editor: &Editor, rule: &str, line: u64| rules(editor).contains(&(rule.to_owned(), line));
+    editor.until("the rule", |editor| has(editor, "adding-required-field", 2));
+
+    let range = json!({ "start": { "line": 2, "character": 0 }, "end": { "line": 2, "character": 40 } });
+    let actions =
+        json!({ "textDocument": { "uri": file }, "range": range, "context": { "diagnostics": [] } });
+    let actions = editor.ask("textDocument/codeAction", actions);
+    let ignore = actions
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|action| action["title"] == "Ignore adding-required-field for This Statement");
+    let edit = &ignore.unwrap()["edit"]["changes"][&file][0];
+    assert_eq!(edit["newText"], "-- offshoot:ignore adding-required-field\n");
+    assert_eq!(edit["range"]["start"], json!({ "line": 2, "character": 0 }));
+    let silenced = text.replace("alter table", "-- offshoot:ignore adding-required-field\nalter table");
+    let change =
+        json!({ "textDocument": { "uri": file, "version": 2 }, "contentChanges": [{ "text": silenced }] });
+    editor.notify("textDocument/didChange", change);
+    editor.until("silence", |editor| !rules(editor).iter().any(|(rule, _)| rule == "adding-required-field"));
+
+    // What the engine says comes with the file on the disk.
+    let twin = test.repo.join("db/migrations/2_twin.sql");
+    fs::write(&twin, "-- migrate:up\nselect 3;\n-- migrate:down\n").unwrap();
+    editor.notify("workspace/didChangeWatchedFiles", json!({ "changes": [] }));
+    let twins = [file.clone(), uri(&twin)];
+    editor.until("the two files of one version", |editor| {
+        let found = twins.iter().filter_map(|file| editor.diagnostics.get(file));
+        found.flat_map(|found| found.as_array().unwrap()).any(|found| found["code"] == "duplicateVersion")
+    });
+}
+
+#[test]
+fn a_statement_that_fails_is_told_where_it_stands_until_the_file_is_changed() {
+    let test = with_migrations("select 2;\nselect nowhere from t;");
+    let mut editor = Editor::open(&test, &[&test.repo]);
+    read(&mut editor);
+    let file = uri(&test.repo.join(TWO));
+    let text = fs::read_to_string(test.repo.join(TWO)).unwrap();
+    open(&mut editor, &file, &text);
+    let params = json!({ "folder": uri(&test.repo), "throwaway": true, "workDoneToken": "try" });
+    let applied = editor.ask("offshoot/migrations/apply", params);
+    assert_eq!((&applied["passed"], &applied["throwaway"]), (&json!(false), &json!(true)), "{applied:#}");
+    let place = |editor: &Editor| {
+        let found =
+            editor.diagnostics.get(&file)?.as_array()?.iter().find(|found| found["source"] == "Postgres")?;
+        Some(found["range"]["start"].clone())
+    };
+    editor.until("the place", |editor| place(editor) == Some(json!({ "line": 2, "character": 7 })));
+    let change = json!({ "textDocument": { "uri": file, "version": 2 }, "contentChanges": [{ "text": format!("{text}\n") }] });
+    editor.notify("textDocument/didChange", change);
+    editor.until("it is gone", |editor| place(editor).is_none());
+    editor.until("the end is told", |editor| {
+        editor.progress.get("try").and_then(|steps| steps.last()).is_some_and(|last| last["kind"] == "end")
+    });
+}
