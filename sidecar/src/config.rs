@@ -103,8 +103,10 @@ pub(crate) const TEMPLATE: &str = r#"# Offshoot: a database branch for every git
 # The SQL file or the folder of SQL files whose lines `-- offshoot:rename table public.old -> new` confirm renames.
 # renames = "db/migrations"
 
-# What the store may have on the disk, and what it leaves free there; the file of the main work tree counts.
+# Room for the store; the file of the main work tree counts.
 # [storage]
+# What it may have on the disk. From 90 % on it is told; at the limit nothing more is made.
 # max_bytes = "20GB"
+# What it leaves free on its disk.
 # min_free_bytes = "1GB"
 "#;

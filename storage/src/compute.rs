@@ -19,7 +19,7 @@ const START_PATIENCE: Duration = Duration::from_mins(10);
 const STOP_PATIENCE: Duration = Duration::from_mins(1);
 /// WAL since its last checkpoint that a quiet branch keeps.
 const QUIET_REPLAY_BYTES: u64 = 64 << 10;
-/// How long a checkpoint before a fork may take; then the child replays more.
+/// How long a checkpoint that nobody waits for may take.
 const CHECKPOINT_PATIENCE: Duration = Duration::from_secs(15);
 
 /// The server of a branch, if it runs.
@@ -148,7 +148,7 @@ impl Store {
             if !quiet || mark.replay <= QUIET_REPLAY_BYTES {
                 continue;
             }
-            if let Err(error) = checkpoint(&self.shared, &socket) {
+            if let Err(error) = checkpoint(&self.shared, &socket, CHECKPOINT_PATIENCE) {
                 tracing::warn!(branch = %id, %error, "no checkpoint while the branch is quiet");
             }
         }
@@ -254,7 +254,7 @@ fn put_away(shared: &Shared, id: BranchId, cell: &Cell, compute: &mut Compute) {
 
 /// Writes a checkpoint in a running branch. It saves a child some replay and may fail for many reasons: no connection
 /// is free, a role or a database was changed, the disk is slow.
-pub(crate) fn checkpoint(shared: &Shared, socket: &Path) -> Result<(), StorageError> {
+pub(crate) fn checkpoint(shared: &Shared, socket: &Path, patience: Duration) -> Result<(), StorageError> {
     let failed = |error: postgres::Error| StorageError::Statement {
         context: "write a checkpoint",
         message: describe(&error),
@@ -262,7 +262,14 @@ pub(crate) fn checkpoint(shared: &Shared, socket: &Path) -> Result<(), StorageEr
     let mut last = None;
     for database in [shared.info.database.as_str(), "postgres", "template1"] {
         match connect(shared, socket, database) {
-            Ok(mut client) => return client.batch_execute("CHECKPOINT").map_err(failed),
+            Ok(mut client) => {
+                let limit = format!("SET statement_timeout = {}", patience.as_millis());
+                // A statement's time is limited by what was set before it.
+                return client
+                    .batch_execute(&limit)
+                    .and_then(|()| client.batch_execute("CHECKPOINT"))
+                    .map_err(failed);
+            }
             Err(error) => last = Some(error),
         }
     }

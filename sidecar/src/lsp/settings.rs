@@ -87,6 +87,30 @@ pub(super) const SETTINGS: &[Setting] = &[
         values: &[],
         rest: " = \"db/migrations\"",
     },
+    Setting {
+        table: "",
+        key: "storage",
+        about: "Room for the store; the file of the main work tree counts.",
+        default: "",
+        values: &[],
+        rest: ".max_bytes = \"20GB\"",
+    },
+    Setting {
+        table: "storage",
+        key: "max_bytes",
+        about: "What it may have on the disk. From 90 % on it is told; at the limit nothing more is made.",
+        default: "",
+        values: &[],
+        rest: " = \"20GB\"",
+    },
+    Setting {
+        table: "storage",
+        key: "min_free_bytes",
+        about: "What it leaves free on its disk.",
+        default: "",
+        values: &[],
+        rest: " = \"1GB\"",
+    },
 ];
 
 /// The key at `word`, where the cursor is in `table`.
