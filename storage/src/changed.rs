@@ -1,12 +1,13 @@
-//! Which pages two branches do not share: those in the layers that only one of them reads.
+//! Which pages two branches do not share. With page layers: those in the layers that only one of them reads.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use offshoot_pages::control::StackLayer;
 use offshoot_pages::map::{Map, UNLINKED, WHITEOUT};
 use offshoot_pages::{PAGE_SIZE, SEGMENT_PAGES};
 
@@ -36,13 +37,14 @@ impl ChangedBlocks {
         self.files.contains_key(&file)
     }
 
-    fn add(&mut self, file: u32, blocks: Blocks) {
+    pub(crate) fn add(&mut self, file: u32, blocks: Blocks) {
         if !blocks.is_empty() {
             self.files.entry(file).or_default().push(blocks);
         }
     }
 
-    fn tidy(&mut self) {
+    /// Puts the blocks in order; called once all are added.
+    pub(crate) fn tidy(&mut self) {
         for list in self.files.values_mut() {
             list.sort_by_key(|blocks| blocks.start);
             let mut merged: Vec<Blocks> = Vec::with_capacity(list.len());
@@ -60,7 +62,7 @@ impl ChangedBlocks {
 impl Store {
     /// The blocks of the main forks of database `database` (its OID) that may differ between two branches.
     ///
-    /// Takes time in the number of files that the layers of only one of them touch, not in the size of the data. It sees
+    /// Takes time in the number of files that may differ, not in the size of the data. It sees
     /// what has been written to the files: a running Postgres holds changes back until its next checkpoint. Blocks that are
     /// written meanwhile may be missing.
     ///
@@ -75,26 +77,31 @@ impl Store {
         let shared = &self.shared;
         // No layer is merged or removed meanwhile.
         let _turn = locked(&shared.merging);
-        let (one, other) = (self.stack_of(one)?, self.stack_of(other)?);
-        let shared_layers = one.iter().rev().zip(other.iter().rev()).take_while(|(a, b)| a == b).count();
-        let mut changed = ChangedBlocks::default();
-        for stack in [one, other] {
-            let own = stack.len() - shared_layers;
-            for (depth, layer) in stack[..own].iter().enumerate() {
-                let folder = shared.paths.layer(*layer).join("base").join(database.to_string());
-                collect(&folder, depth == 0, &mut changed)?;
-            }
-        }
-        changed.tidy();
-        Ok(changed)
+        shared.live_row(one)?;
+        shared.live_row(other)?;
+        shared.driver.changed_blocks(one, other, database)
     }
+}
 
-    /// The layers that a branch reads, top first.
-    fn stack_of(&self, id: BranchId) -> Result<Vec<LayerId>, StorageError> {
-        self.shared.live_row(id)?;
-        let stack = self.shared.metadata.stack(id)?;
-        Ok(stack.iter().map(|layer| LayerId(layer.id)).collect())
+/// What two stacks, each top first, do not share, in folders of layers that `folder` names.
+pub(crate) fn between_stacks(
+    one: &[StackLayer],
+    other: &[StackLayer],
+    database: u32,
+    folder: impl Fn(LayerId) -> PathBuf,
+) -> Result<ChangedBlocks, StorageError> {
+    let both = one.iter().rev().zip(other.iter().rev());
+    let shared_layers = both.take_while(|(a, b)| a.id == b.id).count();
+    let mut changed = ChangedBlocks::default();
+    for stack in [one, other] {
+        let own = stack.len() - shared_layers;
+        for (depth, layer) in stack[..own].iter().enumerate() {
+            let folder = folder(LayerId(layer.id)).join("base").join(database.to_string());
+            collect(&folder, depth == 0, &mut changed)?;
+        }
     }
+    changed.tidy();
+    Ok(changed)
 }
 
 /// Adds what the layer's `folder` changes. `in_use`: a Postgres may be making files in it.
@@ -149,7 +156,7 @@ fn blocks_of(map: Map) -> Vec<Blocks> {
 }
 
 /// The file number and the segment of a file of a main fork.
-fn main_fork(name: &OsStr) -> Option<(u32, u64)> {
+pub(crate) fn main_fork(name: &OsStr) -> Option<(u32, u64)> {
     let name = name.to_str()?;
     let (file, segment) = name.split_once('.').unwrap_or((name, "0"));
     Some((file.parse().ok()?, segment.parse().ok()?))

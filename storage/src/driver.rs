@@ -10,7 +10,7 @@ use rusqlite::Transaction;
 use crate::error::StorageError;
 use crate::merge::Merged;
 use crate::usage::Usage;
-use crate::{BranchId, BranchSize};
+use crate::{BranchId, BranchSize, ChangedBlocks};
 
 /// A way of keeping the data of branches apart, and of making one from another.
 ///
@@ -22,7 +22,7 @@ pub(crate) trait Driver: Send + Sync {
     /// Gets `branch` ready for a Postgres; what it returns holds until [`Driver::close`].
     fn open(&self, branch: BranchId) -> Result<Opened, StorageError>;
 
-    /// Checks that the Postgres that was started for `branch` reads and writes through the driver.
+    /// Checks that the Postgres that was started for `branch` reads and writes as the driver relies on.
     fn check_active(&self, branch: BranchId, postmaster: u32) -> Result<(), StorageError>;
 
     /// Gives up what [`Driver::open`] made; the branch's Postgres has ended.
@@ -37,12 +37,12 @@ pub(crate) trait Driver: Send + Sync {
     /// The checksum of the control file of `branch`, which sleeps.
     fn control(&self, branch: BranchId) -> Result<u32, StorageError>;
 
-    /// Copies the small files of `branch` for `copy`. The branch sleeps, and nothing was written to it since it was made. If it
-    /// fails, nothing of `copy` is left.
+    /// Takes what must be taken of `branch` for `copy` before its Postgres starts. The branch sleeps, and nothing was written to
+    /// it since it was made. If it fails, nothing of `copy` is left.
     fn copy(&self, branch: BranchId, copy: BranchId) -> Result<(), StorageError>;
 
-    /// Gives `copy` the layers that `branch` had when [`Driver::copy`] was called, and an empty one on top; its Postgres may run
-    /// by now. The stack is committed together with what `also` writes. If it fails, nothing of `copy` is left.
+    /// Makes `copy` what `branch` was when [`Driver::copy`] was called; the branch's Postgres may run by now. It is committed
+    /// together with what `also` writes. If it fails, nothing of `copy` is left.
     fn keep(
         &self,
         branch: BranchId,
@@ -59,8 +59,17 @@ pub(crate) trait Driver: Send + Sync {
     /// Removes everything that no branch in the metadata reads any more.
     fn reclaim(&self) -> Result<(), StorageError>;
 
-    /// Makes deep stacks shorter; copies about `budget_bytes` of pages and goes on at the next call.
+    /// Makes deep stacks shorter, where there are any; copies about `budget_bytes` of pages and goes on at the next call.
     fn merge(&self, budget_bytes: u64, max_depth: usize) -> Result<Merged, StorageError>;
+
+    /// The blocks of the main forks of `database` that may differ between two branches; what it leaves out is the same in both,
+    /// as far as it was written to the files. No merge runs meanwhile.
+    fn changed_blocks(
+        &self,
+        one: BranchId,
+        other: BranchId,
+        database: u32,
+    ) -> Result<ChangedBlocks, StorageError>;
 
     /// Measures everything on disk, by who reads it.
     fn usage(&self) -> Result<Usage, StorageError>;
@@ -86,4 +95,32 @@ pub(crate) struct Fork {
     pub(crate) lsn: Lsn,
     /// The checksum of the child's control file.
     pub(crate) control: u32,
+}
+
+/// A way of keeping branches apart; each store has one, from its making on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DriverKind {
+    /// Layers of pages that a library puts under Postgres. On any Linux file system.
+    #[default]
+    Layers,
+    /// An ordinary data directory for each branch, whose files the file system clones.
+    Clone,
+}
+
+impl DriverKind {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Layers, Self::Clone];
+
+    /// Its name in the settings and in a store's metadata.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Layers => "layers",
+            Self::Clone => "clone",
+        }
+    }
+
+    /// The one with this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
 }

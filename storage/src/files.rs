@@ -73,6 +73,28 @@ pub(crate) fn sync_tree(path: &Path) -> io::Result<()> {
     sync_folder(path)
 }
 
+/// Makes a new file that only its owner can read; it is not on the disk yet.
+pub(crate) fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(content)
+}
+
+/// Waits until everything on the file system of `path` is on its disk; elsewhere than on Linux, everything below `path`.
+pub(crate) fn sync_file_system(path: &Path) -> Result<(), StorageError> {
+    #[cfg(target_os = "linux")]
+    {
+        let folder = File::open(path).context("open", path)?;
+        // SAFETY: our own descriptor; no memory is touched.
+        if unsafe { libc::syncfs(std::os::fd::AsRawFd::as_raw_fd(&folder)) } == 0 {
+            return Ok(());
+        }
+        Err(StorageError::io("sync", path, io::Error::last_os_error()))
+    }
+    #[cfg(not(target_os = "linux"))]
+    sync_tree(path).context("sync", path)
+}
+
 /// Removes a folder and all in it; that it is not there is fine.
 pub(crate) fn remove_tree(path: &Path) -> Result<(), StorageError> {
     match fs::remove_dir_all(path) {
@@ -81,6 +103,19 @@ pub(crate) fn remove_tree(path: &Path) -> Result<(), StorageError> {
         }
         _ => Ok(()),
     }
+}
+
+/// Removes the entries of `folder` that are not to be kept.
+pub(crate) fn remove_others(folder: &Path, keep: &dyn Fn(&str) -> bool) -> Result<(), StorageError> {
+    for entry in fs::read_dir(folder).context("list", folder)? {
+        let entry = entry.context("list", folder)?;
+        if !entry.file_name().to_str().is_some_and(keep) {
+            tracing::info!(path = %entry.path().display(), "removed: no branch reads it");
+            remove_tree(&entry.path())?;
+            crash_point!(PurgeOneRemoved);
+        }
+    }
+    Ok(())
 }
 
 /// Bytes that the files below `path` take on the disk; what other folders share by hard links is left out.

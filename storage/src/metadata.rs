@@ -18,9 +18,10 @@ use crate::error::StorageError;
 use crate::snapshots::SnapshotKind;
 use crate::{BranchId, LayerId};
 pub(crate) use changes::{
-    adopt_snapshots, forget_branch, forget_ownerless, forget_trashed, insert_branch, lose_branch, pop_layer,
-    push_layer, replace_layers, snapshot_ids, write_stack,
+    adopt_snapshots, forget_branch, forget_trashed, insert_branch, pop_layer, push_layer, replace_layers,
+    snapshot_ids, write_stack,
 };
+use changes::{forget_ownerless, lose_branch};
 pub(crate) use format::FORMAT;
 
 /// A row of the table of branches.
@@ -116,6 +117,18 @@ impl Metadata {
                 Ok(metadata)
             }
         }
+    }
+
+    /// Removes the branches that were made in another boot than `boot` and may not be on the disk, as if they had never been.
+    pub(crate) fn lose_unsettled(&self, boot: &str) -> Result<(), StorageError> {
+        // The newest first: what it replaced may be lost as well.
+        for branch in self.branches()?.iter().rev() {
+            if branch.unsettled_boot.as_ref().is_some_and(|made_in| made_in != boot) {
+                tracing::warn!(branch = branch.name, "made just before the machine went down; it is gone");
+                self.transaction(|transaction| lose_branch(transaction, branch.id))?;
+            }
+        }
+        self.transaction(forget_ownerless)
     }
 
     /// A number that changes with every change of the metadata.

@@ -28,13 +28,13 @@ use rusqlite::Transaction;
 
 use crate::driver::{Driver, Fork, Opened};
 use crate::error::{Context as _, StorageError};
-use crate::files::{give, make_private, remove_tree, sync_folder, sync_tree};
+use crate::files::{give, make_private, remove_others, remove_tree, sync_folder, sync_tree};
 use crate::image::{Image, make_skeleton, read_control};
 use crate::merge::{Merged, Merging};
 use crate::metadata::{self, Metadata};
 use crate::paths::{BranchPaths, Paths};
 use crate::usage::{self, Usage};
-use crate::{BranchId, BranchSize, LayerId, boot, layers};
+use crate::{BranchId, BranchSize, ChangedBlocks, LayerId, boot, changed, layers};
 
 /// How long a fork waits for a process in the middle of a write.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -98,11 +98,6 @@ impl PageLayers {
             frozen_bytes: Mutex::default(),
             sleeping_bytes: Mutex::default(),
         })
-    }
-
-    /// The boot that the engine runs in.
-    pub(crate) fn boot(&self) -> &str {
-        &self.boot
     }
 
     pub(crate) fn make_layer(&self) -> Result<LayerId, StorageError> {
@@ -223,15 +218,7 @@ impl PageLayers {
 
 impl Driver for PageLayers {
     fn recover(&self) -> Result<(), StorageError> {
-        // The newest first: what it replaced may be lost as well.
-        for branch in self.metadata.branches()?.iter().rev() {
-            let lost = branch.unsettled_boot.as_ref().is_some_and(|boot| *boot != self.boot);
-            if lost {
-                tracing::warn!(branch = branch.name, "made just before the machine went down; it is gone");
-                self.metadata.transaction(|transaction| metadata::lose_branch(transaction, branch.id))?;
-            }
-        }
-        self.metadata.transaction(metadata::forget_ownerless)?;
+        self.metadata.lose_unsettled(&self.boot)?;
         for layer in self.metadata.layers_of_other_boots(&self.boot)? {
             layers::rebuild(&self.paths.layer(layer))?;
             self.metadata.set_layer_boot(layer, Some(&self.boot))?;
@@ -371,6 +358,16 @@ impl Driver for PageLayers {
         Ok(())
     }
 
+    fn changed_blocks(
+        &self,
+        one: BranchId,
+        other: BranchId,
+        database: u32,
+    ) -> Result<ChangedBlocks, StorageError> {
+        let (one, other) = (self.metadata.stack(one)?, self.metadata.stack(other)?);
+        changed::between_stacks(&one, &other, database, |layer| self.paths.layer(layer))
+    }
+
     fn usage(&self) -> Result<Usage, StorageError> {
         usage::measure(&self.paths, &self.metadata)
     }
@@ -386,19 +383,6 @@ impl Driver for PageLayers {
 
 fn stalled_error(branch: BranchId, stalled: control::Stalled) -> StorageError {
     StorageError::Stalled { branch: branch.to_string(), pid: stalled.pid, seconds: PATIENCE.as_secs() }
-}
-
-/// Removes the entries of `folder` that are not to be kept.
-fn remove_others(folder: &std::path::Path, keep: &dyn Fn(&str) -> bool) -> Result<(), StorageError> {
-    for entry in fs::read_dir(folder).context("list", folder)? {
-        let entry = entry.context("list", folder)?;
-        if !entry.file_name().to_str().is_some_and(keep) {
-            tracing::info!(path = %entry.path().display(), "removed: no branch reads it");
-            remove_tree(&entry.path())?;
-            crash_point!(PurgeOneRemoved);
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
