@@ -1,8 +1,7 @@
 //! Making a store: a cluster, its data, and the base layer that all branches read.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -17,14 +16,16 @@ use offshoot_postgres::{Installation, Progress, elf};
 use offshoot_pages::process::ProcessId;
 
 use crate::branches::{check_name, now_ms};
+use crate::clones::make_data_folder;
 use crate::compute::new_password;
 use crate::error::{Context as _, StorageError};
 use crate::files::{
-    disk_usage, give, make_branch_folder, make_private, remove_tree, set_mode, sync_folder, write_private,
+    disk_usage, give, make_branch_folder, make_private, remove_tree, set_mode, sync_file_system, sync_folder,
+    write_private,
 };
 use crate::metadata::{self, BranchRow, Metadata};
 use crate::paths::{BranchPaths, Paths};
-use crate::{BranchId, LayerId, layers};
+use crate::{BranchId, DriverKind, LayerId, choose_driver, layers};
 
 /// The role that owns a store; dumps name it more often than any other.
 const USER: &str = "postgres";
@@ -96,8 +97,10 @@ pub struct CreateStore {
     pub tools: Option<ClientTools>,
     /// Whom to run Postgres as, when this process is root.
     pub account: Option<Account>,
-    /// The library that puts layers under Postgres.
+    /// The library that puts layers under Postgres; clones do without.
     pub interposer: PathBuf,
+    /// How to keep branches apart; see [`choose_driver`].
+    pub driver: DriverKind,
 }
 
 /// What [`create_store`] did.
@@ -122,6 +125,7 @@ pub fn create_store(request: &CreateStore, progress: &dyn Progress) -> Result<Cr
     }
     let parent = request.dir.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(parent).context("create the folder", parent)?;
+    choose_driver(Some(request.driver), parent)?;
     let building = Building::begin(&request.dir, request.account.as_ref())?;
     let report = build(request, &building.0, progress)?;
     if progress.is_cancelled() {
@@ -180,10 +184,13 @@ fn remove_abandoned(dir: &Path, name: &str, account: Option<&Account>) {
 }
 
 fn build(request: &CreateStore, dir: &Path, progress: &dyn Progress) -> Result<CreateReport, StorageError> {
-    let paths = Paths::new(dir, &request.runtime_dir);
-    let interposer = install_interposer(&request.interposer, &paths.libraries())?;
-    check_postgres(&request.installation, &interposer)?;
-    for folder in [paths.branches(), paths.layers()] {
+    let paths = Paths::new(dir, &request.runtime_dir).with_driver(request.driver);
+    let has_layers = request.driver == DriverKind::Layers;
+    if has_layers {
+        let interposer = install_interposer(&request.interposer, &paths.libraries())?;
+        check_postgres(&request.installation, &interposer)?;
+    }
+    for folder in [paths.branches()].into_iter().chain(has_layers.then(|| paths.layers())) {
         make_private(&folder, None)?;
         // As above: the branches and layers themselves are private.
         set_mode(&folder, 0o711)?;
@@ -191,7 +198,10 @@ fn build(request: &CreateStore, dir: &Path, progress: &dyn Progress) -> Result<C
     let password = new_password().context("make a password for", dir)?;
     let branch = paths.branch(ROOT);
     make_branch_folder(&branch, request.account.as_ref())?;
-    make_private(&branch.data(), request.account.as_ref())?;
+    match request.driver {
+        DriverKind::Layers => make_private(&branch.data(), request.account.as_ref())?,
+        DriverKind::Clone => make_data_folder(&branch.data(), request.account.as_ref())?,
+    }
     init_cluster(
         &InitCluster {
             installation: &request.installation,
@@ -208,8 +218,21 @@ fn build(request: &CreateStore, dir: &Path, progress: &dyn Progress) -> Result<C
         drop_comments(&branch.data().join(name))?;
     }
     let load = load_data(request, &branch, &password, progress)?;
-    let layer = LayerId::random().context("name a layer in", dir)?;
-    let top = LayerId::random().context("name a layer in", dir)?;
+    let stack = if has_layers { Some(make_layers(request, &paths, &branch, progress)?) } else { None };
+    write_private(&paths.secret(), format!("{password}\n").as_bytes()).context("write", &paths.secret())?;
+    write_metadata(request, &paths, stack)?;
+    Ok(CreateReport { bytes: disk_usage(dir), load })
+}
+
+/// Moves the relation files of the new cluster into a base layer. Returns it, and an empty one to put on top.
+fn make_layers(
+    request: &CreateStore,
+    paths: &Paths,
+    branch: &BranchPaths,
+    progress: &dyn Progress,
+) -> Result<(LayerId, LayerId), StorageError> {
+    let layer = LayerId::random().context("name a layer in", paths.store())?;
+    let top = LayerId::random().context("name a layer in", paths.store())?;
     for id in [layer, top] {
         make_private(&paths.layer(id), request.account.as_ref())?;
     }
@@ -220,9 +243,7 @@ fn build(request: &CreateStore, dir: &Path, progress: &dyn Progress) -> Result<C
     let control = branch.data().join("global/pg_control");
     fs::rename(&control, branch.control_file()).context("move", &control)?;
     give(&branch.control_file(), account)?;
-    write_private(&paths.secret(), format!("{password}\n").as_bytes()).context("write", &paths.secret())?;
-    write_metadata(request, &paths, layer, top)?;
-    Ok(CreateReport { bytes: disk_usage(dir), load })
+    Ok((layer, top))
 }
 
 /// Takes the comments out of a configuration file: every branch has a copy of it.
@@ -339,17 +360,19 @@ fn connect(spec: &ServerSpec, database: &str, password: &str) -> Result<postgres
 fn write_metadata(
     request: &CreateStore,
     paths: &Paths,
-    layer: LayerId,
-    top: LayerId,
+    stack: Option<(LayerId, LayerId)>,
 ) -> Result<(), StorageError> {
     let metadata = Metadata::create(&paths.metadata())?;
     let owner_only = fs::Permissions::from_mode(0o600);
     fs::set_permissions(paths.metadata(), owner_only).context("protect", &paths.metadata())?;
     let boot = crate::boot::id().context("read the boot id of", Path::new("the kernel"))?;
-    let base = offshoot_pages::control::StackLayer { id: layer.0, durable: true };
     metadata.transaction(|transaction| {
-        transaction.execute("INSERT INTO layers (id, volatile_boot) VALUES (?1, NULL)", [layer.0 as i64])?;
-        metadata::write_stack(transaction, ROOT, top, &[base], &boot)?;
+        if let Some((layer, top)) = stack {
+            let base = offshoot_pages::control::StackLayer { id: layer.0, durable: true };
+            transaction
+                .execute("INSERT INTO layers (id, volatile_boot) VALUES (?1, NULL)", [layer.0 as i64])?;
+            metadata::write_stack(transaction, ROOT, top, &[base], &boot)?;
+        }
         metadata::insert_branch(
             transaction,
             &BranchRow {
@@ -372,6 +395,7 @@ fn write_metadata(
     for (key, value) in [
         ("database", request.database.as_str()),
         ("user", USER),
+        ("driver", request.driver.as_str()),
         ("root_branch", &ROOT.to_string()),
         ("postgres_bin_dir", &bin_dir),
         ("postgres_version", &request.installation.version.to_string()),
@@ -424,14 +448,4 @@ pub(crate) fn check_postgres(installation: &Installation, interposer: &Path) -> 
     let covered = elf::exports(interposer).map_err(refused)?;
     let covered: Vec<&str> = covered.iter().map(String::as_str).collect();
     elf::check_imports(&installation.postgres(), &covered).map_err(refused)
-}
-
-/// Waits until everything on the file system of `path` is on its disk.
-fn sync_file_system(path: &Path) -> Result<(), StorageError> {
-    let folder = File::open(path).context("open", path)?;
-    // SAFETY: our own descriptor; no memory is touched.
-    if unsafe { libc::syncfs(folder.as_raw_fd()) } == 0 {
-        return Ok(());
-    }
-    Err(StorageError::io("sync", path, io::Error::last_os_error()))
 }

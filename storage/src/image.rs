@@ -21,10 +21,10 @@ use crate::error::{Context as _, StorageError};
 use crate::files::{give, make_branch_folder, make_private};
 use crate::paths::BranchPaths;
 use wal::WalCopy;
-pub(crate) use wal::{WalMark, read_control, wal_mark};
+pub(crate) use wal::{WalMark, begins_live, read_control, wal_mark};
 
 /// Folders whose content a starting Postgres makes anew, or that must not be shared.
-const EMPTY_FOLDERS: [&str; 8] = [
+pub(crate) const EMPTY_FOLDERS: [&str; 8] = [
     "pg_dynshmem",
     "pg_notify",
     "pg_replslot",
@@ -58,7 +58,7 @@ const SKELETON: [&str; 20] = [
     "pg_xact",
 ];
 /// Files that belong to the running server.
-const OMITTED_FILES: [&str; 3] = ["postmaster.pid", "postmaster.opts", "pg_internal.init"];
+pub(crate) const OMITTED_FILES: [&str; 3] = ["postmaster.pid", "postmaster.opts", "pg_internal.init"];
 /// A file changed this shortly before it was looked at may change again within the clock's tick.
 const CLOCK_TICK_NS: i64 = 20_000_000;
 
@@ -266,11 +266,16 @@ pub(crate) fn make_skeleton(data: &Path, account: Option<&Account>) -> Result<()
     Ok(())
 }
 
-fn is_omitted(name: &std::ffi::OsStr, has_relations: bool) -> bool {
+/// Whether a file is none of an image's. `has_relations`: it lies where relation files do.
+pub(crate) fn is_omitted(name: &std::ffi::OsStr, has_relations: bool) -> bool {
     let bytes = name.as_encoded_bytes();
-    let temporary = bytes.first() == Some(&b't') && bytes.get(1).is_some_and(u8::is_ascii_digit);
     OMITTED_FILES.iter().any(|omitted| name == *omitted)
-        || (has_relations && (is_relation_file(bytes) || temporary))
+        || (has_relations && (is_relation_file(bytes) || is_temporary(bytes)))
+}
+
+/// Whether a file where relation files lie is a temporary table's.
+pub(crate) fn is_temporary(name: &[u8]) -> bool {
+    name.first() == Some(&b't') && name.get(1).is_some_and(u8::is_ascii_digit)
 }
 
 fn link(from: &Path, to: &Path) -> Result<(), StorageError> {

@@ -9,6 +9,7 @@ mod crash;
 mod boot;
 mod branches;
 mod changed;
+mod clones;
 mod compute;
 mod create;
 mod driver;
@@ -31,9 +32,11 @@ mod trash;
 mod usage;
 
 pub use changed::{Blocks, ChangedBlocks};
+pub use clones::{DriverChoice, choose_driver};
 #[cfg(feature = "crash-points")]
 pub use crash::{CrashPoint, Operation, act_at, die_at};
 pub use create::{CreateReport, CreateStore, Source, create_store};
+pub use driver::DriverKind;
 pub use error::{ErrorKind, StorageError};
 pub use id::{BranchId, LayerId};
 pub use merge::{MAX_DEPTH, Merged};

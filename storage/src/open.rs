@@ -15,7 +15,8 @@ use offshoot_postgres::Installation;
 use offshoot_postgres::account::Account;
 use offshoot_postgres::install::Origin;
 
-use crate::driver::Driver as _;
+use crate::clones::Clones;
+use crate::driver::{Driver, DriverKind};
 use crate::error::{Context as _, StorageError};
 use crate::files::remove_tree;
 use crate::metadata::Metadata;
@@ -23,7 +24,7 @@ use crate::page_layers::PageLayers;
 use crate::paths::Paths;
 use crate::purge::make_ballast;
 use crate::store::{OpenStore, Shared, Store, StoreInfo};
-use crate::{BranchId, create};
+use crate::{BranchId, boot, create};
 
 impl Store {
     /// Opens and locks the store, and recovers from whatever stopped the last engine.
@@ -41,14 +42,12 @@ impl Store {
         let lock = take_lock(&paths.lock())?;
         let metadata = Arc::new(Metadata::open(&paths.metadata())?);
         let info = read_info(&dir, &metadata)?;
-        let interposer = create::install_interposer(&options.interposer, &paths.libraries())?;
-        create::check_postgres(&info.postgres, &interposer)?;
+        let paths = paths.with_driver(info.driver);
+        let driver = make_driver(&options, &info, &paths, &metadata)?;
         stop_orphans(&paths, options.account.as_ref())?;
         crash_point!(OpenOrphansStopped);
         prepare_runtime(paths.runtime(), options.account.as_ref())?;
-        let driver =
-            PageLayers::new(paths.clone(), Arc::clone(&metadata), options.account.clone(), interposer)?;
-        let boot = driver.boot().to_owned();
+        let boot = boot::id().context("read the boot id of", Path::new("the kernel"))?;
         driver.recover()?;
         crash_point!(OpenRecovered);
         let password = fs::read_to_string(paths.secret()).context("read", &paths.secret())?;
@@ -58,7 +57,7 @@ impl Store {
             password: password.trim().to_owned(),
             account: options.account,
             metadata,
-            driver: Box::new(driver),
+            driver,
             boot,
             cells: Mutex::default(),
             settings: Mutex::new(options.settings),
@@ -69,6 +68,24 @@ impl Store {
         make_ballast(&shared.paths);
         let (sender, thread) = start_settler(&shared)?;
         Ok(Self { shared, settler: Mutex::new(Some(sender)), settler_thread: Mutex::new(Some(thread)), lock })
+    }
+}
+
+/// What keeps the branches of this store apart.
+fn make_driver(
+    options: &OpenStore,
+    info: &StoreInfo,
+    paths: &Paths,
+    metadata: &Arc<Metadata>,
+) -> Result<Box<dyn Driver>, StorageError> {
+    let (paths, metadata, account) = (paths.clone(), Arc::clone(metadata), options.account.clone());
+    match info.driver {
+        DriverKind::Layers => {
+            let interposer = create::install_interposer(&options.interposer, &paths.libraries())?;
+            create::check_postgres(&info.postgres, &interposer)?;
+            Ok(Box::new(PageLayers::new(paths, metadata, account, interposer)?))
+        }
+        DriverKind::Clone => Ok(Box::new(Clones::new(paths, metadata, account)?)),
     }
 }
 
@@ -133,7 +150,18 @@ fn read_info(dir: &Path, metadata: &Metadata) -> Result<StoreInfo, StorageError>
             what: format!("its property `{key}` is no number"),
         })
     };
+    let driver = match metadata.property("driver")? {
+        // From before there was a choice.
+        None => DriverKind::Layers,
+        Some(name) => DriverKind::parse(&name).ok_or_else(|| StorageError::Refused {
+            what: format!("The store {}", dir.display()),
+            why: format!(
+                "its branches are kept apart by `{name}`, which this Offshoot does not know; update Offshoot"
+            ),
+        })?,
+    };
     Ok(StoreInfo {
+        driver,
         path: dir.to_owned(),
         format: number("format")? as u32,
         database: property("database")?,

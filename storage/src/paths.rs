@@ -2,18 +2,25 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{BranchId, LayerId};
+use crate::{BranchId, DriverKind, LayerId};
 
 /// The paths of one store and its runtime folder.
 #[derive(Clone, Debug)]
 pub(crate) struct Paths {
     store: PathBuf,
     runtime: PathBuf,
+    driver: DriverKind,
 }
 
 impl Paths {
+    /// Those of a store with page layers.
     pub(crate) fn new(store: &Path, runtime: &Path) -> Self {
-        Self { store: store.to_owned(), runtime: runtime.to_owned() }
+        Self { store: store.to_owned(), runtime: runtime.to_owned(), driver: DriverKind::Layers }
+    }
+
+    /// The same folders with this driver.
+    pub(crate) fn with_driver(self, driver: DriverKind) -> Self {
+        Self { driver, ..self }
     }
 
     pub(crate) fn store(&self) -> &Path {
@@ -55,7 +62,7 @@ impl Paths {
     }
 
     pub(crate) fn branch(&self, id: BranchId) -> BranchPaths {
-        BranchPaths(self.branches().join(id.to_string()))
+        BranchPaths { folder: self.branches().join(id.to_string()), driver: self.driver }
     }
 
     /// Where the branch's Postgres puts its socket. Short: a socket's path has at most 107 bytes.
@@ -70,34 +77,40 @@ impl Paths {
 
 /// The paths of one branch.
 #[derive(Clone, Debug)]
-pub(crate) struct BranchPaths(PathBuf);
+pub(crate) struct BranchPaths {
+    folder: PathBuf,
+    driver: DriverKind,
+}
 
 impl BranchPaths {
     pub(crate) fn folder(&self) -> &Path {
-        &self.0
+        &self.folder
     }
 
-    /// Postgres's data directory, without the relation files.
+    /// Postgres's data directory; with page layers, without the relation files.
     pub(crate) fn data(&self) -> PathBuf {
-        self.0.join("pgdata")
+        self.folder.join("pgdata")
     }
 
-    /// `global/pg_control`, kept here so that a Postgres without the interposer cannot start.
+    /// `global/pg_control`. With page layers it is kept elsewhere, so that a Postgres without the interposer cannot start.
     pub(crate) fn control_file(&self) -> PathBuf {
-        self.0.join("pg_control")
+        match self.driver {
+            DriverKind::Layers => self.folder.join("pg_control"),
+            DriverKind::Clone => self.data().join("global/pg_control"),
+        }
     }
 
     /// The control block that backends and engine share while the branch is awake.
     pub(crate) fn control_block(&self) -> PathBuf {
-        self.0.join("control")
+        self.folder.join("control")
     }
 
     /// What backends lock when a relation file appears or goes.
     pub(crate) fn namespace_lock(&self) -> PathBuf {
-        self.0.join("namespace.lock")
+        self.folder.join("namespace.lock")
     }
 
     pub(crate) fn log(&self) -> PathBuf {
-        self.0.join("postgres.log")
+        self.folder.join("postgres.log")
     }
 }

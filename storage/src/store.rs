@@ -14,7 +14,7 @@ use offshoot_postgres::{Installation, Lsn};
 
 use crate::BranchId;
 use crate::compute::Compute;
-use crate::driver::Driver;
+use crate::driver::{Driver, DriverKind};
 use crate::error::StorageError;
 use crate::files::make_private;
 use crate::merge::Merged;
@@ -95,6 +95,8 @@ pub struct StoreInfo {
     pub user: String,
     /// Its first branch.
     pub root_branch: BranchId,
+    /// How its branches are kept apart.
+    pub driver: DriverKind,
     /// The Postgres that its branches run on.
     pub postgres: Installation,
     /// When it was made.

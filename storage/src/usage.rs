@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::error::StorageError;
 use crate::files::disk_usage;
-use crate::metadata::Metadata;
+use crate::metadata::{BranchRow, Metadata};
 use crate::page_layers::{PageLayers, locked};
 use crate::paths::Paths;
 use crate::store::Store;
@@ -130,6 +130,15 @@ pub(crate) fn measure(paths: &Paths, metadata: &Metadata) -> Result<Usage, Stora
     for row in &rows {
         inventory.add_folder(paths.branch(row.id).folder(), &BTreeSet::from([row.owner().0]));
     }
+    let mut shares = inventory.finish();
+    let other_bytes = rest_of_store(paths, &mut shares);
+    Ok(summarize(rows, shares, other_bytes))
+}
+
+/// Bytes of all that is neither a layer nor a branch. What nobody reads of what was looked at already is taken out of `shares`
+/// and is among them.
+pub(crate) fn rest_of_store(paths: &Paths, shares: &mut BTreeMap<BTreeSet<u64>, u64>) -> u64 {
+    let mut inventory = Inventory::default();
     let of_nobody = BTreeSet::new();
     for entry in fs::read_dir(paths.store()).into_iter().flatten().flatten() {
         let path = entry.path();
@@ -139,8 +148,16 @@ pub(crate) fn measure(paths: &Paths, metadata: &Metadata) -> Result<Usage, Stora
             inventory.add_folder(&path, &of_nobody);
         }
     }
-    let mut shares = inventory.finish();
-    let other_bytes = shares.remove(&of_nobody).unwrap_or(0);
+    let rest = inventory.finish().remove(&of_nobody).unwrap_or(0);
+    rest + shares.remove(&of_nobody).unwrap_or(0)
+}
+
+/// The usage of a store of these branches, from bytes by who reads them.
+pub(crate) fn summarize(
+    rows: Vec<BranchRow>,
+    shares: BTreeMap<BTreeSet<u64>, u64>,
+    other_bytes: u64,
+) -> Usage {
     let part = |id: u64, alone: bool| -> u64 {
         let is_part =
             |(readers, _): &(&BTreeSet<u64>, &u64)| readers.contains(&id) && (readers.len() == 1) == alone;
@@ -161,7 +178,7 @@ pub(crate) fn measure(paths: &Paths, metadata: &Metadata) -> Result<Usage, Stora
         .into_iter()
         .map(|(readers, bytes)| Share { readers: readers.into_iter().map(BranchId).collect(), bytes })
         .collect();
-    Ok(Usage { branches, shares, other_bytes })
+    Usage { branches, shares, other_bytes }
 }
 
 /// Looks at the files of some branches and their snapshots; who reads what is read once for all of them. What no branch but it

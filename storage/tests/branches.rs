@@ -153,6 +153,9 @@ fn a_second_engine_is_kept_out() {
 
 #[test]
 fn a_postgres_without_the_interposer_does_not_start_on_a_branch() {
+    if !support::has_layers() {
+        return;
+    }
     let Some(test) = TestStore::new(MAJOR) else { return };
     let mut command = std::process::Command::new(test.installation.postgres());
     command.arg("-D").arg(test.data_dir("main")).args(["-c", "listen_addresses="]);
@@ -181,6 +184,9 @@ fn a_server_that_ends_by_itself_is_noticed_and_the_next_wake_recovers() {
 
 #[test]
 fn no_relation_file_lies_in_a_data_directory() {
+    if !support::has_layers() {
+        return;
+    }
     let Some(test) = TestStore::new(MAJOR) else { return };
     test.run("main", "CREATE TABLE t AS SELECT g AS id FROM generate_series(1, 1000) g");
     test.create("feature", "main");

@@ -241,6 +241,9 @@ fn a_killed_engine_leaves_whole_branches_and_nothing_else(major: u32) {
 }
 
 fn a_power_cut_loses_nothing_that_was_acknowledged(major: u32) {
+    if !support::has_layers() {
+        return;
+    }
     let mut random = Random::new();
     let Some(mut test) = with_load_tables(TestStore::new(major)) else { return };
     test.run("main", "CREATE TABLE t AS SELECT g AS id, md5(g::text) AS v FROM generate_series(1, 5000) g");

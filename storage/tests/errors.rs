@@ -133,6 +133,9 @@ fn map_of(test: &TestStore, branch: &str, table: &str) -> PathBuf {
 
 #[test]
 fn a_truncated_page_map_is_an_error_that_names_the_file_and_the_rest_works() {
+    if !support::has_layers() {
+        return;
+    }
     let Some(test) = TestStore::new(MAJOR) else { return };
     test.run("main", "CREATE TABLE t AS SELECT g AS id FROM generate_series(1, 1000) g");
     test.run("main", "CREATE TABLE other AS TABLE t");
@@ -161,6 +164,9 @@ fn a_truncated_page_map_is_an_error_that_names_the_file_and_the_rest_works() {
 
 #[test]
 fn a_truncated_page_map_of_a_layer_that_must_be_synced_stops_the_wake_by_name() {
+    if !support::has_layers() {
+        return;
+    }
     let Some(test) = TestStore::new(MAJOR) else { return };
     test.run("main", "CREATE TABLE t AS SELECT g AS id FROM generate_series(1, 1000) g");
     let map = map_of(&test, "main", "t");
@@ -253,6 +259,9 @@ fn two_that_wake_the_same_branch_at_once_share_one_server() {
 
 #[test]
 fn a_layer_that_could_not_be_taken_back_is_the_next_one_to_be_written() {
+    if !support::has_layers() {
+        return;
+    }
     let Some(test) = TestStore::new(MAJOR) else { return };
     test.run("main", "CREATE TABLE t AS SELECT g AS id FROM generate_series(1, 1000) g");
     // As after a freeze that failed when the disk was too full to write even that down.
@@ -281,6 +290,9 @@ fn a_layer_that_could_not_be_taken_back_is_the_next_one_to_be_written() {
 }
 
 fn a_full_disk_refuses_branches_and_writes_and_loses_nothing(major: u32) {
+    if !support::has_layers() {
+        return;
+    }
     let folder = support::open_folder();
     let Some(disk) = SmallDisk::mount(folder.path(), 400) else { return };
     let Some(mut test) = TestStore::unopened_in(folder, major) else { return };

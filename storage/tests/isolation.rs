@@ -44,6 +44,9 @@ fn churn(test: &TestStore, branch: &str) {
 }
 
 fn frozen_layers_never_change(major: u32) {
+    if !support::has_layers() {
+        return;
+    }
     let Some(test) = with_data(TestStore::new(major)) else { return };
     let mut hashes = FrozenHashes::default();
     let writers = Load::start(&test.config("main", "app"), 2);

@@ -235,6 +235,9 @@ fn prepared_transactions_cross_a_branch_and_end_differently_on_each_side(major: 
 }
 
 fn a_tablespace_is_refused_and_nothing_of_it_is_left(major: u32) {
+    if !support::has_layers() {
+        return;
+    }
     let Some(test) = TestStore::quick(major) else { return };
     let location = test.folder.path().join("elsewhere");
     std::fs::create_dir(&location).unwrap();

@@ -69,6 +69,8 @@ pub struct ControlFile {
     pub checkpoint_time: i64,
     /// How far replay must get before the data are consistent; zero unless in archive recovery.
     pub min_recovery_point: Lsn,
+    /// Whether WAL may lack the content of new files (`wal_level = minimal`), as the server last ran.
+    pub wal_is_minimal: bool,
     /// Bytes of a data page.
     pub block_size: u32,
     /// Pages of one segment file of a relation.
@@ -138,6 +140,7 @@ impl ControlFile {
             timeline: field.u32(48)?,
             checkpoint_time: field.u64(104)?.cast_signed(),
             min_recovery_point: Lsn(field.u64(136)?),
+            wal_is_minimal: field.u32(172)? == 0,
             block_size: field.u32(216)?,
             blocks_per_segment: field.u32(220)?,
             wal_segment_size: field.u32(228)?,

@@ -134,7 +134,7 @@ pub(crate) fn wal_mark(branch: &BranchPaths) -> Result<WalMark, StorageError> {
 }
 
 /// Whether a segment has been begun. One that a checkpoint removed has not.
-fn begins_live(path: &Path, start: Lsn) -> Result<bool, StorageError> {
+pub(crate) fn begins_live(path: &Path, start: Lsn) -> Result<bool, StorageError> {
     let mut header = [0u8; 16];
     match File::open(path) {
         Ok(file) => Ok(file.read_exact_at(&mut header, 0).is_ok() && page_is_live(&header, start)),

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use offshoot_postgres::account::{self, Account};
 use offshoot_postgres::install::Origin;
 use offshoot_postgres::{Installation, Locator, Progress, Request, Silent};
-use offshoot_storage::{BranchId, CreateStore, OpenStore, Source, Store, create_store};
+use offshoot_storage::{BranchId, CreateStore, DriverKind, OpenStore, Source, Store, create_store};
 
 /// A store that goes with the test.
 pub struct TestStore {
@@ -48,13 +48,44 @@ fn cache() -> PathBuf {
     std::env::var_os("OFFSHOOT_TEST_CACHE").map_or_else(in_the_clone, PathBuf::from)
 }
 
+/// The driver that stores are made with: the one that `OFFSHOOT_TEST_DRIVER` names, else page layers.
+pub fn driver() -> DriverKind {
+    std::env::var("OFFSHOOT_TEST_DRIVER").map_or_else(
+        |_| DriverKind::default(),
+        |name| DriverKind::parse(&name).unwrap_or_else(|| panic!("OFFSHOOT_TEST_DRIVER={name}")),
+    )
+}
+
+/// Whether stores have layers. Says loudly when not: the test, or a part of it, is about them.
+pub fn has_layers() -> bool {
+    let has = driver() == DriverKind::Layers;
+    if !has {
+        eprintln!("SKIPPED: about page layers only");
+    }
+    has
+}
+
+/// Where stores are made: `OFFSHOOT_TEST_DISK`, else `/tmp`.
+fn disk() -> PathBuf {
+    std::env::var_os("OFFSHOOT_TEST_DISK").map_or_else(|| "/tmp".into(), PathBuf::from)
+}
+
+/// As [`disk`], in memory where that is possible and nobody names a disk.
+fn quick_disk() -> PathBuf {
+    let is_free = std::env::var_os("OFFSHOOT_TEST_DISK").is_none() && memory_disk_suits();
+    if is_free { "/dev/shm".into() } else { disk() }
+}
+
 /// An empty store to copy, made by the first test of this build that asks.
 fn template(major: u32) -> Option<PathBuf> {
     let program = fs::metadata(std::env::current_exe().unwrap()).unwrap();
     let library = fs::metadata(interposer()).unwrap();
     let key = format!("{major}-{}-{}", program.mtime(), library.mtime());
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("template-{key}"));
-    fs::create_dir_all(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    // Clones share blocks on one file system only.
+    let near = std::env::var_os("OFFSHOOT_TEST_DISK").map(|disk| PathBuf::from(disk).join("templates"));
+    let near = near.unwrap_or_else(|| env!("CARGO_TARGET_TMPDIR").into());
+    let folder = near.join(format!("template-{key}"));
+    fs::create_dir_all(&near).unwrap();
     let lock = File::create(folder.with_extension("lock")).unwrap();
     lock.lock().unwrap();
     if !folder.exists() {
@@ -67,7 +98,8 @@ fn template(major: u32) -> Option<PathBuf> {
 
 /// Copies a folder with all in it; `to` must not exist.
 pub fn copy_tree(from: &Path, to: &Path) {
-    let status = std::process::Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+    let status =
+        std::process::Command::new("cp").args(["-a", "--reflink=auto"]).arg(from).arg(to).status().unwrap();
     assert!(status.success());
 }
 
@@ -82,7 +114,7 @@ pub fn interposer() -> PathBuf {
 
 /// A folder that Postgres can reach, even when it runs as another user than the test.
 pub fn open_folder() -> tempfile::TempDir {
-    open_folder_in(Path::new("/tmp"))
+    open_folder_in(&disk())
 }
 
 fn open_folder_in(parent: &Path) -> tempfile::TempDir {
@@ -123,16 +155,14 @@ impl TestStore {
     /// As [`TestStore::new`], in memory where that is possible: for tests that write much and whose subject is not
     /// the disk. Syncing costs nothing there.
     pub fn quick(major: u32) -> Option<Self> {
-        let folder = if memory_disk_suits() { Path::new("/dev/shm") } else { Path::new("/tmp") };
-        let mut test = Self::unopened_in(open_folder_in(folder), major)?;
+        let mut test = Self::unopened_in(open_folder_in(&quick_disk()), major)?;
         test.open();
         Some(test)
     }
 
     /// A folder in memory, where that is possible, for a store that the test brings.
     pub fn quick_unopened(major: u32) -> Option<Self> {
-        let folder = if memory_disk_suits() { Path::new("/dev/shm") } else { Path::new("/tmp") };
-        Self::without_store(open_folder_in(folder), major)
+        Self::without_store(open_folder_in(&quick_disk()), major)
     }
 
     /// As [`TestStore::new`], in a folder of the test's own, and not opened yet.
@@ -199,6 +229,7 @@ impl TestStore {
             tools: None,
             account: self.account.clone(),
             interposer: interposer(),
+            driver: driver(),
         };
         create_store(&request, progress).map(|_| ())
     }
@@ -280,6 +311,11 @@ impl TestStore {
 
     pub fn data_dir(&self, name: &str) -> PathBuf {
         self.dir().join("branches").join(self.id(name).to_string()).join("pgdata")
+    }
+
+    /// Whether a branch's data directory is a subvolume of btrfs, whose number is always this one.
+    pub fn data_is_subvolume(&self, name: &str) -> bool {
+        fs::metadata(self.data_dir(name)).unwrap().ino() == 256
     }
 
     /// Kills the branch's postmaster and all its children at once, and waits until the store has noticed.
