@@ -8,6 +8,7 @@ import { closingLine, countCargoTest, countNextest, countTap, sum } from './lib/
 import { fillPostgresCache } from './lib/postgres-cache.mjs';
 import { run } from './lib/process.mjs';
 import { root, targetFolder } from './lib/repository.mjs';
+import { quickClones } from './clones.mjs';
 import { prepare } from './prepare.mjs';
 
 const cache = join(root, '.cache');
@@ -77,6 +78,12 @@ async function rustTests() {
   console.log('cargo-nextest is not installed: running cargo test instead.');
   const { code, output } = await teed('cargo', ['test', '--workspace', '--no-fail-fast', '--all-targets']);
   return judged(code, countCargoTest(output));
+}
+
+/** The driver of clones, on a file system that can: XFS on an image. */
+async function cloneTests() {
+  const results = await quickClones();
+  return sum(results.map(({ code, output, skipped }) => (skipped === undefined ? judged(code, countNextest(output)) : { ...nothing(), skipped: 1 })));
 }
 
 async function documentationTests() {
@@ -151,6 +158,7 @@ async function main() {
   const built = await part('Build: cargo build --workspace', () => gate('cargo', 'build', '--locked', '--workspace'));
   if (built) {
     await part('Rust tests', rustTests);
+    await part('Rust tests with clones', cloneTests);
     await part('Rust documentation tests', documentationTests);
   }
   await part('Extension: types and lint', () => gate('npm', 'run', '--silent', 'check:extension'));

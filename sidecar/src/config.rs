@@ -9,6 +9,7 @@ mod settings;
 use std::time::Duration;
 
 use offshoot_protocol::migrations::MigrationsOnCheckout;
+use offshoot_storage::DriverKind;
 
 pub(crate) use file::{ConfigFile, read};
 pub(crate) use parse::{ConfigError, duration, parse};
@@ -44,6 +45,8 @@ pub(crate) struct Config {
     /// The command that `offshoot migrations check` runs at its end. Nothing else runs it: whoever starts a check has the
     /// repository's migrations run, which may be programs as well.
     pub(crate) migrations_check: Option<String>,
+    /// What a new store keeps its branches apart by; chosen by `init` if absent.
+    pub(crate) storage_driver: Option<DriverKind>,
     /// The file or folder that has the schema, from the top of the repository.
     pub(crate) schema_file: Option<String>,
     /// What the project's store may have on the disk.
@@ -63,6 +66,7 @@ impl Default for Config {
             postgres: Vec::new(),
             migrations_on_checkout: MigrationsOnCheckout::default(),
             migrations_check: None,
+            storage_driver: None,
             schema_file: None,
             max_bytes: None,
             min_free_bytes: None,
@@ -109,4 +113,6 @@ pub(crate) const TEMPLATE: &str = r#"# Offshoot: a database branch for every git
 # max_bytes = "20GB"
 # What it leaves free on its disk.
 # min_free_bytes = "1GB"
+# How `offshoot init` keeps branches apart: "layers", or "clone" on a file system that can clone files (XFS, btrfs).
+# driver = "layers"
 "#;

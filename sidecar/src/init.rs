@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use offshoot_git::{Head, Worktree};
 use offshoot_postgres::{Account, ClientTools, Installation, Locator, Progress, Request as Wanted, load};
 use offshoot_protocol::error::Reason;
-use offshoot_storage::{CreateReport, CreateStore, Source, create_store};
+use offshoot_storage::{
+    CreateReport, CreateStore, DriverChoice, DriverKind, Source, choose_driver, create_store,
+};
 
 use crate::address::hide_password;
 use crate::config::{ConfigFile, FILE_NAME, TEMPLATE};
@@ -43,6 +45,8 @@ pub(crate) struct Request {
     pub(crate) database: Option<String>,
     /// The git branch that the data belongs to.
     pub(crate) root_branch: Option<String>,
+    /// How branches are kept apart.
+    pub(crate) driver: Option<DriverKind>,
 }
 
 /// Everything checked that can be checked before the work.
@@ -56,6 +60,7 @@ pub(crate) struct Prepared {
     database: String,
     interposer: PathBuf,
     store: PathBuf,
+    driver: DriverChoice,
     /// Whether the repository was a project before.
     had_id: bool,
 }
@@ -69,6 +74,8 @@ pub(crate) struct Made {
     pub(crate) wrote_config: bool,
     /// The repository with its store.
     pub(crate) project: Project,
+    /// How its branches are kept apart, and why so.
+    pub(crate) driver: DriverChoice,
 }
 
 /// Checks `request` and finds the place of the store.
@@ -81,6 +88,8 @@ pub(crate) fn prepare(worktree: Worktree, request: &Request, host: &dyn Host) ->
     let source = source(request.from.as_deref())?;
     let database = database(request, &source)?;
     let interposer = interposer()?;
+    let asked = request.driver.or(ConfigFile::open(&worktree.path).config().storage_driver);
+    let driver = choose_driver(asked, &paths.make_stores()?)?;
     let had_id = worktree.repository().project_id().is_ok_and(|id| id.is_some());
     let store = free_store(&worktree, &paths, host)?;
     Ok(Prepared {
@@ -92,6 +101,7 @@ pub(crate) fn prepare(worktree: Worktree, request: &Request, host: &dyn Host) ->
         database,
         interposer,
         store,
+        driver,
         had_id,
     })
 }
@@ -119,7 +129,8 @@ impl Prepared {
             }
         })?;
         let wrote_config = write_config(&self.worktree.path)?;
-        Ok(Made { report, wrote_config, project: Project { worktree: self.worktree, store: self.store } })
+        let project = Project { worktree: self.worktree, store: self.store };
+        Ok(Made { report, wrote_config, project, driver: self.driver })
     }
 
     fn create(&self, progress: &dyn Progress) -> Result<CreateReport> {
@@ -137,6 +148,7 @@ impl Prepared {
             tools,
             account,
             interposer: self.interposer.clone(),
+            driver: self.driver.driver,
         };
         Ok(create_store(&request, progress)?)
     }

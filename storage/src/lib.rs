@@ -40,6 +40,7 @@ pub use driver::DriverKind;
 pub use error::{ErrorKind, StorageError};
 pub use id::{BranchId, LayerId};
 pub use merge::{MAX_DEPTH, Merged};
+pub use open::driver_of;
 pub use purge::{Purged, Trashed};
 pub use snapshots::{Snapshot, SnapshotKind};
 pub use store::{Branch, BranchSize, ComputeState, OpenStore, Store, StoreInfo};

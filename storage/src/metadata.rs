@@ -96,6 +96,13 @@ impl Metadata {
         Ok(metadata)
     }
 
+    /// Opens the database of a store that another process may be using, as it is.
+    pub(crate) fn open_read_only(path: &Path) -> Result<Self, StorageError> {
+        let connection = Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        connection.busy_timeout(std::time::Duration::from_secs(10))?;
+        Ok(Self(Mutex::new(connection)))
+    }
+
     /// Opens the database of a store.
     pub(crate) fn open(path: &Path) -> Result<Self, StorageError> {
         let not_a_store = || StorageError::NotAStore { path: path.parent().unwrap_or(path).to_owned() };

@@ -150,18 +150,8 @@ fn read_info(dir: &Path, metadata: &Metadata) -> Result<StoreInfo, StorageError>
             what: format!("its property `{key}` is no number"),
         })
     };
-    let driver = match metadata.property("driver")? {
-        // From before there was a choice.
-        None => DriverKind::Layers,
-        Some(name) => DriverKind::parse(&name).ok_or_else(|| StorageError::Refused {
-            what: format!("The store {}", dir.display()),
-            why: format!(
-                "its branches are kept apart by `{name}`, which this Offshoot does not know; update Offshoot"
-            ),
-        })?,
-    };
     Ok(StoreInfo {
-        driver,
+        driver: read_driver(dir, metadata)?,
         path: dir.to_owned(),
         format: number("format")? as u32,
         database: property("database")?,
@@ -170,6 +160,31 @@ fn read_info(dir: &Path, metadata: &Metadata) -> Result<StoreInfo, StorageError>
         postgres: Installation::in_dir(Path::new(&property("postgres_bin_dir")?), Origin::BinDir)?,
         created_at: UNIX_EPOCH + Duration::from_millis(number("created_ms")?),
     })
+}
+
+fn read_driver(dir: &Path, metadata: &Metadata) -> Result<DriverKind, StorageError> {
+    let Some(name) = metadata.property("driver")? else {
+        // From before there was a choice.
+        return Ok(DriverKind::Layers);
+    };
+    DriverKind::parse(&name).ok_or_else(|| StorageError::Refused {
+        what: format!("The store {}", dir.display()),
+        why: format!(
+            "its branches are kept apart by `{name}`, which this Offshoot does not know; update Offshoot"
+        ),
+    })
+}
+
+/// The driver of the store in `dir`, which may be in use.
+///
+/// # Errors
+/// [`StorageError::NotAStore`], [`StorageError::Refused`] for a driver that is not known.
+pub fn driver_of(dir: &Path) -> Result<DriverKind, StorageError> {
+    let path = Paths::new(dir, dir).metadata();
+    if !path.is_file() {
+        return Err(StorageError::NotAStore { path: dir.to_owned() });
+    }
+    read_driver(dir, &Metadata::open_read_only(&path)?)
 }
 
 /// Stops servers that outlived an engine that was killed.

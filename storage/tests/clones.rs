@@ -7,6 +7,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use offshoot_pages::PAGE_SIZE;
 use offshoot_storage::{DriverKind, Source, StorageError, Store};
@@ -15,18 +16,28 @@ use support::{TestStore, check, load};
 
 const MAJOR: u32 = 18;
 
-/// A store of clones in its own folder, made there: on btrfs its data directory is a subvolume.
-fn made_here() -> Option<TestStore> {
-    if support::driver() != DriverKind::Clone {
+/// Whether these tests can run. Says loudly when not.
+fn has_clones() -> bool {
+    let has = support::driver() == DriverKind::Clone;
+    if !has {
         eprintln!("SKIPPED: about clones only; node scripts/clones.mjs runs it");
-        return None;
     }
-    Some(TestStore::from_source(MAJOR, Source::Empty)?.unwrap())
+    has
+}
+
+/// A store that was made in its place: on btrfs its data directory is a subvolume.
+fn made_here() -> Option<TestStore> {
+    has_clones().then(|| TestStore::from_source(MAJOR, Source::Empty)).flatten().map(Result::unwrap)
+}
+
+/// A copy of a store: plain folders everywhere.
+fn copied() -> Option<TestStore> {
+    has_clones().then(|| TestStore::new(MAJOR)).flatten()
 }
 
 #[test]
 fn a_store_remembers_its_driver_and_an_unknown_one_is_refused() {
-    let Some(mut test) = made_here() else { return };
+    let Some(mut test) = copied() else { return };
     assert_eq!(test.store().info().driver, DriverKind::Clone);
     test.close();
     let set = |name: &str| {
@@ -120,7 +131,7 @@ fn pages(data: &Path, database: &str) -> BTreeMap<(u32, u64), Vec<u8>> {
 
 #[test]
 fn blocks_that_differ_are_told_and_few_others() {
-    let Some(test) = made_here() else { return };
+    let Some(test) = copied() else { return };
     test.run(
         "main",
         "CREATE TABLE t AS SELECT g AS id, repeat('x', 500) AS v FROM generate_series(1, 20000) g",
@@ -153,4 +164,88 @@ fn blocks_that_differ_are_told_and_few_others() {
     assert!(!changed.contains(still), "{:?}", changed.of(still));
     let in_file = one.keys().filter(|place| place.0 == file && told(place)).count();
     assert!((6..60).contains(&in_file), "{in_file} blocks of {file}");
+}
+
+/// Milliseconds until a branch of main is there, and from then until its first answer. The branch sleeps again.
+fn branch_and_ask(test: &TestStore, name: &str) -> [f64; 2] {
+    let started = Instant::now();
+    test.create(name, "main");
+    let made = started.elapsed();
+    assert_eq!(test.text(name, "SELECT count(*) > 0 FROM big"), "t");
+    [made, started.elapsed() - made].map(|time| time.as_secs_f64() * 1e3)
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Not a check: both drivers on this file system, in turn. `node scripts/clones.mjs --measure`.
+#[test]
+#[ignore = "measures"]
+fn measure_both_drivers_in_turn() {
+    if !has_clones() {
+        return;
+    }
+    let kinds = [DriverKind::Layers, DriverKind::Clone];
+    let Some(stores) =
+        kinds.map(|kind| TestStore::made_with(kind, MAJOR)).into_iter().collect::<Option<Vec<_>>>()
+    else {
+        return;
+    };
+    for test in &stores {
+        load::prepare(&mut test.connect("main"));
+        test.run(
+            "main",
+            "CREATE TABLE big AS SELECT g AS id, repeat('x', 1000) FROM generate_series(1, 200000) g",
+        );
+        test.run("main", "CHECKPOINT");
+    }
+    let rounds: usize =
+        std::env::var("OFFSHOOT_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(10);
+    for under_load in [false, true] {
+        let mut times = [const { [Vec::new(), Vec::new()] }; 2];
+        for round in 0..rounds {
+            for turn in 0..2 {
+                let index = (round + turn) % 2;
+                let test = &stores[index];
+                let writers = under_load.then(|| Load::start(&test.config("main", "app"), 4));
+                writers.iter().for_each(|writers| writers.wait_for(100));
+                let [made, answered] = branch_and_ask(test, &format!("b{under_load}{round}"));
+                writers.map(Load::stop);
+                times[index][0].push(made);
+                times[index][1].push(answered);
+                test.store().sleep(test.id(&format!("b{under_load}{round}"))).unwrap();
+            }
+        }
+        for (kind, [made, answered]) in kinds.iter().zip(&mut times) {
+            let parent = if under_load { "with four clients" } else { "idle" };
+            eprintln!(
+                "{}, parent {parent}: branch {:.0} ms, to its first answer {:.0} ms more (medians of {rounds})",
+                kind.as_str(),
+                median(made),
+                median(answered)
+            );
+        }
+    }
+    let mut counts = [Vec::new(), Vec::new()];
+    for round in 0..rounds {
+        for turn in 0..2 {
+            let index = (round + turn) % 2;
+            let writers = Load::start(&stores[index].config("bfalse0", "app"), 4);
+            writers.wait_for(50);
+            let before: u64 = writers.acknowledged().iter().sum();
+            let started = Instant::now();
+            std::thread::sleep(Duration::from_secs(4));
+            let done = writers.acknowledged().iter().sum::<u64>() - before;
+            counts[index].push(done as f64 / started.elapsed().as_secs_f64());
+            writers.stop();
+        }
+    }
+    let mut ratios: Vec<f64> =
+        counts[1].iter().zip(&counts[0]).map(|(clone, layers)| clone / layers).collect();
+    for (kind, counts) in kinds.iter().zip(&mut counts) {
+        eprintln!("{}: {:.0} transactions a second in a child", kind.as_str(), median(counts));
+    }
+    eprintln!("clone against layers, median of the pairs: {:.2}", median(&mut ratios));
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgGroup, Args as Group, Parser, Subcommand, ValueEnum};
+use offshoot_storage::DriverKind;
 
 mod branch;
 mod migrations;
@@ -247,6 +248,13 @@ pub(super) struct InitArgs {
     /// The git branch that the data belongs to; the one checked out now otherwise.
     #[arg(long, value_name = "NAME")]
     pub(super) root_branch: Option<String>,
+    /// How branches are kept apart: by `layers` of pages, or as a `clone` where the file system can clone files.
+    #[arg(long, value_name = "DRIVER", value_parser = driver)]
+    pub(super) driver: Option<DriverKind>,
+}
+
+fn driver(name: &str) -> Result<DriverKind, String> {
+    DriverKind::parse(name).ok_or_else(|| "it is `layers` or `clone`".to_owned())
 }
 
 #[derive(Debug, Group)]

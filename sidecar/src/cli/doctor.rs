@@ -1,5 +1,7 @@
 //! `offshoot doctor`.
 
+mod storage;
+
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::process::Command;
@@ -65,6 +67,7 @@ pub(super) fn run(output: Output) -> Result<u8> {
             findings.push(postgres(paths));
             findings.push(runtime_dir(paths));
             findings.push(disk(paths));
+            findings.push(storage::driver(&here, paths));
             findings.extend(project(&here, paths));
         }
         Err(failure) => {

@@ -1,6 +1,6 @@
 //! `offshoot init`.
 
-use offshoot_storage::CreateReport;
+use offshoot_storage::{CreateReport, DriverKind};
 
 use super::args::InitArgs;
 use super::connect::{Session, connect};
@@ -21,6 +21,7 @@ pub(super) fn run(args: &InitArgs, output: Output) -> Result<u8> {
         bin_dir: args.bin_dir.clone(),
         database: args.database.clone(),
         root_branch: args.root_branch.clone(),
+        driver: args.driver,
     };
     let prepared = prepare(crate::project::worktree(&here)?, &request, &output)?;
     sys::catch_interrupts();
@@ -30,6 +31,9 @@ pub(super) fn run(args: &InitArgs, output: Output) -> Result<u8> {
     let made = made?;
     if !output.json {
         tell(&made.report, args, made.wrote_config, output);
+        if made.driver.driver == DriverKind::Clone {
+            output.line(format!("Branches are clones of files: {}.", made.driver.reason()));
+        }
     }
     let client = connect(&made.project, output)?;
     status::print(&mut Session { project: made.project, client }, false, output)

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use offshoot_protocol::migrations::MigrationsOnCheckout;
+use offshoot_storage::DriverKind;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -174,8 +175,18 @@ impl Source<'_> {
         match key.get_ref().as_ref() {
             "max_bytes" => config.max_bytes = Some(self.size("storage.max_bytes", value)?),
             "min_free_bytes" => config.min_free_bytes = Some(self.size("storage.min_free_bytes", value)?),
+            "driver" => {
+                let shape = "one of \"layers\" and \"clone\"";
+                let text = self.text("storage.driver", value, shape)?;
+                let driver = DriverKind::parse(text).ok_or_else(|| {
+                    let message = format!("`storage.driver` is {text:?}, not {shape}");
+                    self.error(value.span(), message, None)
+                })?;
+                config.storage_driver = Some(driver);
+            }
             other => {
-                return Err(self.unknown(key.span(), "storage.", other, &["max_bytes", "min_free_bytes"]));
+                let known = ["max_bytes", "min_free_bytes", "driver"];
+                return Err(self.unknown(key.span(), "storage.", other, &known));
             }
         }
         Ok(())

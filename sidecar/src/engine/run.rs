@@ -73,6 +73,7 @@ fn serve(options: &Options, project: &str) -> Result<()> {
         }
         Err(other) => return Err(other.into()),
     };
+    notice_driver(&store, &options.common_dir);
     let repository = adopt_repository(&store, &options.common_dir, project)?;
     let socket = runtime_dir.join("engine.sock");
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -90,10 +91,27 @@ fn serve(options: &Options, project: &str) -> Result<()> {
 
 /// The settings for Postgres that the main worktree asks for.
 fn settings_of(common_dir: &Path) -> Vec<(String, String)> {
+    main_config(common_dir).map(|file| file.config().postgres.clone()).unwrap_or_default()
+}
+
+/// The configuration of the main worktree.
+fn main_config(common_dir: &Path) -> Option<ConfigFile> {
     let worktrees =
         Repository::at(common_dir).and_then(|repository| repository.worktrees()).unwrap_or_default();
-    let Some(main) = worktrees.first() else { return Vec::new() };
-    ConfigFile::open(&main.path).config().postgres.clone()
+    worktrees.first().map(|main| ConfigFile::open(&main.path))
+}
+
+/// Tells it if the configuration asks for another driver than the store has: it goes on with its own.
+fn notice_driver(store: &Store, common_dir: &Path) {
+    let driver = store.info().driver;
+    let asked = main_config(common_dir).and_then(|file| file.config().storage_driver);
+    if let Some(asked) = asked.filter(|asked| *asked != driver) {
+        tracing::warn!(
+            driver = driver.as_str(),
+            asked = asked.as_str(),
+            "the store keeps the driver that it was made with; `offshoot doctor` tells more"
+        );
+    }
 }
 
 /// The repository that the store belongs to: the recorded one while it exists, else the one that moved here.

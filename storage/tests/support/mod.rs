@@ -27,6 +27,7 @@ pub struct TestStore {
     pub installation: Installation,
     pub account: Option<Account>,
     pub settings: Vec<(String, String)>,
+    pub driver: DriverKind,
 }
 
 /// A Postgres of this major: from the tests' cache, else an installed one. Says loudly when there is none.
@@ -173,6 +174,15 @@ impl TestStore {
         Some(test)
     }
 
+    /// An empty store with this driver, made in its place.
+    pub fn made_with(driver: DriverKind, major: u32) -> Option<Self> {
+        let mut test = Self::unopened(major)?;
+        test.driver = driver;
+        test.make(Source::Empty).unwrap();
+        test.open();
+        Some(test)
+    }
+
     /// A folder for a store on Postgres `major`, as yet without one.
     fn unopened(major: u32) -> Option<Self> {
         Self::without_store(open_folder(), major)
@@ -184,7 +194,7 @@ impl TestStore {
         let installation = installation.reachable_for(account.as_ref(), &cache().join("shared")).unwrap();
         fs::create_dir(folder.path().join("run")).unwrap();
         fs::set_permissions(folder.path().join("run"), fs::Permissions::from_mode(0o711)).unwrap();
-        Some(Self { folder, store: None, installation, account, settings: Vec::new() })
+        Some(Self { folder, store: None, installation, account, settings: Vec::new(), driver: driver() })
     }
 
     /// A store made from `source`, or why not; then nothing is left behind.
@@ -229,7 +239,7 @@ impl TestStore {
             tools: None,
             account: self.account.clone(),
             interposer: interposer(),
-            driver: driver(),
+            driver: self.driver,
         };
         create_store(&request, progress).map(|_| ())
     }
