@@ -86,7 +86,7 @@ impl Clones {
         make_branch_folder(&target, self.account.as_ref())?;
         crash_point!(CreateFolderMade);
         for _ in 0..ATTEMPTS {
-            if self.clone_at_once(&source, &target)? || self.clone_files(from, &source, &target)? {
+            if clone_at_once(&source, &target)? || self.clone_files(from, &source, &target)? {
                 let (_, control) = read_control(&target.control_file())?;
                 let lsn = Lsn(control.redo.0 + wal_mark(&target)?.replay);
                 return Ok(Fork { lsn, control: control.checksum });
@@ -120,13 +120,9 @@ impl Clones {
         }
         make_private(&target.data(), account)?;
         let mut wal = WalClones::new(source, target, &control, account)?;
-        wal.bring_up()?;
-        if !wal.is_whole() {
-            return Ok(false);
-        }
-        data::clone_data(&source.data(), &target.data(), account, || wal.bring_up())?;
-        wal.bring_up()?;
-        if !wal.is_whole() {
+        wal.hold()?;
+        data::clone_data(&source.data(), &target.data(), account, || wal.hold())?;
+        if !wal.finish()? {
             return Ok(false);
         }
         // Again: one that was made meanwhile is in the WAL, and the child would make it anew.
@@ -137,25 +133,25 @@ impl Clones {
         give(&to, account)?;
         Ok(true)
     }
+}
 
-    /// Clones the data directory as a whole, if it is a subvolume.
-    #[cfg(target_os = "linux")]
-    fn clone_at_once(&self, source: &BranchPaths, target: &BranchPaths) -> Result<bool, StorageError> {
-        if !subvolume::is_subvolume(&source.data()) {
-            return Ok(false);
-        }
-        subvolume::snapshot(&source.data(), &target.data()).context("take a snapshot of", &source.data())?;
-        refuse_links(&target.data())?;
-        crash_point!(CreateImageCopied);
-        clear(&target.data())?;
-        Ok(true)
+/// Clones the data directory as a whole, if it is a subvolume.
+#[cfg(target_os = "linux")]
+fn clone_at_once(source: &BranchPaths, target: &BranchPaths) -> Result<bool, StorageError> {
+    if !subvolume::is_subvolume(&source.data()) {
+        return Ok(false);
     }
+    subvolume::snapshot(&source.data(), &target.data()).context("take a snapshot of", &source.data())?;
+    refuse_links(&target.data())?;
+    crash_point!(CreateImageCopied);
+    clear(&target.data())?;
+    Ok(true)
+}
 
-    #[cfg(not(target_os = "linux"))]
-    #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "as on Linux")]
-    fn clone_at_once(&self, _: &BranchPaths, _: &BranchPaths) -> Result<bool, StorageError> {
-        Ok(false)
-    }
+#[cfg(not(target_os = "linux"))]
+#[allow(clippy::unnecessary_wraps, reason = "as on Linux")]
+fn clone_at_once(_: &BranchPaths, _: &BranchPaths) -> Result<bool, StorageError> {
+    Ok(false)
 }
 
 /// Makes the folder for a cluster whose branches will be clones of it.

@@ -5,6 +5,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::ScopedJoinHandle;
+use std::time::Duration;
 
 use offshoot_postgres::account::Account;
 
@@ -15,8 +17,8 @@ use crate::image::{EMPTY_FOLDERS, is_omitted, is_temporary};
 
 /// Files cloned at once: each waits for what was written to it to reach the disk.
 const THREADS: usize = 4;
-/// Files cloned between two looks at the WAL.
-const CHUNK: usize = 256;
+/// Between two looks at the WAL.
+const LOOK_INTERVAL: Duration = Duration::from_millis(2);
 
 /// What a data directory has, relative to it.
 #[derive(Default)]
@@ -28,7 +30,7 @@ struct Listing {
     others: Vec<PathBuf>,
 }
 
-/// Clones the files below `from` into the folder `to`. Calls `between` every now and then.
+/// Clones the files below `from` into the folder `to`. Calls `meanwhile` again and again.
 ///
 /// Maps of free space come first: Postgres does not log them, and one that is newer than its table may name pages that
 /// the table's clone does not have.
@@ -36,7 +38,7 @@ pub(super) fn clone_data(
     from: &Path,
     to: &Path,
     account: Option<&Account>,
-    mut between: impl FnMut() -> Result<(), StorageError>,
+    mut meanwhile: impl FnMut() -> Result<(), StorageError>,
 ) -> Result<(), StorageError> {
     let mut listing = Listing::default();
     list(from, Path::new(""), &mut listing)?;
@@ -44,10 +46,7 @@ pub(super) fn clone_data(
         make_private(&to.join(folder), account)?;
     }
     for files in [&listing.free_space, &listing.others] {
-        for chunk in files.chunks(CHUNK) {
-            clone_files(chunk, from, to, account)?;
-            between()?;
-        }
+        clone_files(files, from, to, account, &mut meanwhile)?;
     }
     Ok(())
 }
@@ -57,22 +56,33 @@ fn clone_files(
     from: &Path,
     to: &Path,
     account: Option<&Account>,
+    meanwhile: &mut impl FnMut() -> Result<(), StorageError>,
 ) -> Result<(), StorageError> {
     let next = AtomicUsize::new(0);
     let work = || -> Result<(), StorageError> {
         while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
             // One that is gone since the listing was deleted, which is in the WAL.
-            clone_file(&from.join(file), &to.join(file), account).context("clone", &from.join(file))?;
+            let cloned =
+                clone_file(&from.join(file), &to.join(file), account).context("clone", &from.join(file));
+            if cloned.is_err() {
+                // The others need not go on.
+                next.store(files.len(), Ordering::Relaxed);
+            }
+            cloned?;
         }
         Ok(())
     };
     std::thread::scope(|scope| {
-        let others: Vec<_> = (1..THREADS.min(files.len())).map(|_| scope.spawn(work)).collect();
-        let own = work();
-        others
+        let threads: Vec<_> = (0..THREADS.min(files.len())).map(|_| scope.spawn(work)).collect();
+        let mut watched = Ok(());
+        while watched.is_ok() && !threads.iter().all(ScopedJoinHandle::is_finished) {
+            watched = meanwhile();
+            std::thread::sleep(LOOK_INTERVAL);
+        }
+        let joined = threads
             .into_iter()
-            .try_fold((), |(), thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .and(own)
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        joined.fold(watched, Result::and)
     })
 }
 

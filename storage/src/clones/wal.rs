@@ -1,10 +1,13 @@
-//! The WAL of a clone: every segment from the redo point to the end, cloned.
+//! The WAL of a clone: every segment from the redo point to the end.
 //!
-//! A segment is complete when the next one had been begun before it was cloned. It is never written again then, so that it
-//! is cloned once. The one that is being written is cloned anew each time, and by the last call after all data.
+//! A checkpoint of the parent may remove segments while its data are cloned. So each is held by a hard link as soon as it is seen:
+//! Postgres, with `wal_recycle` off, never uses a file again, and what it still writes to one is written to the link as well. After all data
+//! the held ones are cloned.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use offshoot_postgres::ControlFile;
 use offshoot_postgres::account::Account;
@@ -12,23 +15,23 @@ use offshoot_postgres::wal::{SegmentName, segments_from};
 
 use super::file::clone_file;
 use crate::error::{Context as _, StorageError};
-use crate::files::make_private;
+use crate::files::{make_private, remove_tree};
 use crate::image::begins_live;
 use crate::paths::BranchPaths;
 
 /// The WAL of a clone in the making.
 pub(super) struct WalClones<'a> {
     from: PathBuf,
+    /// Where the links are, beside the child's data directory.
+    links: PathBuf,
     to: PathBuf,
     control: &'a ControlFile,
     account: Option<&'a Account>,
-    complete: BTreeSet<SegmentName>,
-    /// The segment that was being written when it was cloned.
-    last: Option<SegmentName>,
+    held: BTreeSet<SegmentName>,
 }
 
 impl<'a> WalClones<'a> {
-    /// Of `source` into `target`, from the redo point in `control` on. Nothing is cloned yet.
+    /// Of `source` into `target`, from the redo point in `control` on. Nothing is held yet.
     pub(super) fn new(
         source: &BranchPaths,
         target: &BranchPaths,
@@ -36,50 +39,68 @@ impl<'a> WalClones<'a> {
         account: Option<&'a Account>,
     ) -> Result<Self, StorageError> {
         let (from, to) = (source.data().join("pg_wal"), target.data().join("pg_wal"));
+        let links = target.folder().join("held-wal");
+        remove_tree(&links)?;
+        make_private(&links, None)?;
         make_private(&to, account)?;
-        Ok(Self { from, to, control, account, complete: BTreeSet::new(), last: None })
+        Ok(Self { from, links, to, control, account, held: BTreeSet::new() })
     }
 
-    /// Clones what was written since the last call.
-    pub(super) fn bring_up(&mut self) -> Result<(), StorageError> {
+    /// Holds the segments that were made since the last call. Cheap: to be called often.
+    pub(super) fn hold(&mut self) -> Result<(), StorageError> {
         let size = self.control.wal_segment_size;
-        // What was the last one is looked at again, or is missing.
-        self.last = None;
         let segments = segments_from(&self.from, self.control.redo, self.control.timeline, size)
             .context("list", &self.from)?;
-        for (index, segment) in segments.iter().enumerate() {
-            if self.complete.contains(segment) {
+        for segment in segments {
+            if self.held.contains(&segment) {
                 continue;
             }
-            let path = self.from.join(segment.file_name(size));
-            if !begins_live(&path, segment.start(size))? {
-                break;
+            let name = segment.file_name(size);
+            match fs::hard_link(self.from.join(&name), self.links.join(&name)) {
+                // Removed since the listing: `finish` sees the gap.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                other => {
+                    other.context("link", &self.from.join(&name))?;
+                    self.held.insert(segment);
+                }
             }
-            let next_begun = match segments.get(index + 1) {
-                Some(next) => begins_live(&self.from.join(next.file_name(size)), next.start(size))?,
-                None => false,
-            };
-            let to = self.to.join(segment.file_name(size));
-            if !clone_file(&path, &to, self.account).context("clone", &path)? {
-                // A checkpoint removed it: `is_whole` sees the gap.
-                continue;
-            }
-            if !next_begun {
-                self.last = Some(*segment);
-                break;
-            }
-            self.complete.insert(*segment);
         }
         Ok(())
     }
 
-    /// Whether nothing is missing between the redo point and what was the end at the last call. A checkpoint of the parent may
-    /// have removed a segment before it was cloned.
-    pub(super) fn is_whole(&self) -> bool {
-        let Some(last) = self.last else { return false };
+    /// Clones what is held, up to the end as it is now, and lets go. False if something is missing between the redo point
+    /// and there.
+    pub(super) fn finish(mut self) -> Result<bool, StorageError> {
+        self.hold()?;
         let size = self.control.wal_segment_size;
-        let first = SegmentName::containing(self.control.redo, self.control.timeline, size);
-        let have = self.complete.iter().chain([&last]).map(|segment| segment.number);
-        have.eq(first.number..=last.number)
+        let begun = |segment: SegmentName| begins_live(&self.link(segment), segment.start(size));
+        let mut segment = SegmentName::containing(self.control.redo, self.control.timeline, size);
+        loop {
+            if !self.held.contains(&segment) || !begun(segment)? {
+                return Ok(false);
+            }
+            let next = SegmentName { number: segment.number + 1, ..segment };
+            // Looked at before this one is cloned: if the next one was begun by then, this one is complete.
+            let is_complete = self.held.contains(&next) && begun(next)?;
+            let (from, to) = (self.link(segment), self.to.join(segment.file_name(size)));
+            if !clone_file(&from, &to, self.account).context("clone", &from)? {
+                return Ok(false);
+            }
+            if !is_complete {
+                break;
+            }
+            segment = next;
+        }
+        for later in self.held.range(SegmentName { number: segment.number + 1, ..segment }..) {
+            if begun(*later)? && later.number > segment.number + 1 {
+                return Ok(false);
+            }
+        }
+        remove_tree(&self.links)?;
+        Ok(true)
+    }
+
+    fn link(&self, segment: SegmentName) -> PathBuf {
+        Path::join(&self.links, segment.file_name(self.control.wal_segment_size))
     }
 }
