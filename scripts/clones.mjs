@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { obstacle, withImage } from './lib/image.mjs';
+import { run as runOnce } from './lib/process.mjs';
 import { root } from './lib/repository.mjs';
 
 const HELP = `Usage: node scripts/clones.mjs [--fs xfs|btrfs] [--quick | --measure]
@@ -34,9 +35,12 @@ const cargo = (args, env) =>
 /**
  * Runs tests on a new file system of each kind. Returns exit codes and what was written; `skipped` with the reason where there can be none.
  *
- * @param {{ kinds: ('xfs' | 'btrfs')[], tests: string[] }} what `tests`: further arguments of cargo nextest
+ * @param {{ kinds: ('xfs' | 'btrfs')[], programs: string[], filter?: string }} what `filter`: instead of all of `programs`, where there is
+ * cargo-nextest
  */
-export async function testClones({ kinds, tests }) {
+export async function testClones({ kinds, programs, filter = programs.map((name) => `binary(${name})`).join(' | ') }) {
+  const { code: absent } = await runOnce('cargo', ['nextest', '--version'], { allowFailure: true });
+  const tests = absent === 0 ? ['nextest', 'run', '-E', filter] : ['test', ...programs.flatMap((name) => ['--test', name])];
   const results = [];
   for (const kind of kinds) {
     const why = await obstacle(kind);
@@ -46,14 +50,14 @@ export async function testClones({ kinds, tests }) {
       continue;
     }
     const env = (disk) => ({ OFFSHOOT_TEST_DRIVER: 'clone', OFFSHOOT_TEST_DISK: disk });
-    const run = (disk) => cargo(['nextest', 'run', '-p', 'offshoot-storage', '--no-fail-fast', ...tests], env(disk));
+    const run = (disk) => cargo([...tests, '-p', 'offshoot-storage', '--no-fail-fast'], env(disk));
     results.push({ kind, ...(await withImage(kind, run)) });
   }
   return results;
 }
 
 /** What `npm test` runs. */
-export const quickClones = () => testClones({ kinds: ['xfs'], tests: ['-E', QUICK] });
+export const quickClones = () => testClones({ kinds: ['xfs'], programs: ['clones'], filter: QUICK });
 
 async function measure(kinds) {
   for (const kind of kinds) {
@@ -76,8 +80,7 @@ async function main() {
   const kinds = ['xfs', 'btrfs'].filter((kind) => (values.fs ?? kind) === kind);
   if (kinds.length === 0) throw new Error(`--fs ${values.fs}: it is xfs or btrfs`);
   if (values.measure) return measure(kinds);
-  const all = PROGRAMS.map((name) => `binary(${name})`).join(' | ');
-  const results = values.quick ? await quickClones() : await testClones({ kinds, tests: ['-E', all] });
+  const results = values.quick ? await quickClones() : await testClones({ kinds, programs: PROGRAMS });
   process.exitCode = results.some(({ code }) => code !== 0) ? 1 : 0;
 }
 

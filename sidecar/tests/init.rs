@@ -155,3 +155,27 @@ fn of_two_terminals_that_create_a_branch_one_succeeds() {
     let folders = test.store().join("branches").read_dir().unwrap().count();
     assert_eq!(folders, 2, "half-made branches are left");
 }
+
+#[test]
+fn clones_are_refused_before_anything_is_made_where_the_file_system_has_none() {
+    let test = TestRepo::new();
+    let bin_dir = support::postgres_bin_dir();
+    let init = |more: &[&str]| {
+        let plain = ["init", "--empty", "--bin-dir", bin_dir.to_str().unwrap()];
+        test.run(&[&plain, more].concat())
+    };
+    assert!(init(&["--driver", "zfs"]).fails(129).contains("`layers` or `clone`"));
+    let asked = init(&["--driver", "clone"]);
+    if asked.code == 0 {
+        // The tests' own file system can clone.
+        assert!(asked.out.contains("clones"), "{}", asked.out);
+    } else {
+        let said = asked.fails(128);
+        assert!(said.contains("cannot clone files") && said.contains("layers"), "{said}");
+        fs::write(test.repo.join("offshoot.toml"), "[storage]\ndriver = \"clone\"\n").unwrap();
+        assert!(init(&[]).fails(128).contains("cannot clone files"));
+        init(&["--driver", "layers"]).ok();
+        let said = test.run(&["doctor"]).out;
+        assert!(said.contains("page layers") && said.contains("asks for \"clone\""), "{said}");
+    }
+}

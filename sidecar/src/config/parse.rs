@@ -424,6 +424,9 @@ mod tests {
             "line 2: unknown key `postgres.setings` | Did you mean `postgres.settings`?"
         );
         assert!(fault("colour = 1").contains("Known are on_checkout"));
+        assert!(fault("storage.driver = 'zfs'").contains("one of \"layers\" and \"clone\""));
+        let storage = parse("[storage]\ndriver = 'clone'").unwrap();
+        assert_eq!(storage.storage_driver, Some(DriverKind::Clone));
         assert!(fault("on_checkout = 'craete'").ends_with("| Did you mean \"create\"?"));
     }
 

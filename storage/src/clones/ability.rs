@@ -28,7 +28,7 @@ impl DriverChoice {
                 format!("{file_system} cannot clone files; page layers work on any file system")
             }
             (DriverKind::Layers, true) => {
-                format!("{file_system} could clone files, and page layers are faster there under load")
+                format!("{file_system} could clone files, and page layers make branches faster there")
             }
             (DriverKind::Clone, true) if cfg!(target_os = "linux") => {
                 format!("asked for, and {file_system} can clone files")
@@ -39,8 +39,8 @@ impl DriverChoice {
     }
 }
 
-/// The driver for a new store in `folder`, which exists: the one that is `asked` for, else page layers where there are any. They
-/// were measured to be faster on every file system that can clone; `docs/storage.md` has the figures.
+/// The driver for a new store in `folder`, which exists: the one that is `asked` for, else page layers where there are any: they
+/// make branches faster, above all of a busy parent, on every file system that can clone; `docs/storage.md` has the figures.
 ///
 /// # Errors
 /// [`StorageError::Refused`] if clones are asked for and the file system has none, or page layers where there are none.

@@ -21,7 +21,7 @@ pub(super) fn driver(here: &Path, paths: &Paths) -> Finding {
         Err(failure) => return fail(WHAT, failure.to_string(), failure.0.hint.unwrap_or_default()),
     };
     let project = Project::find(here, paths).ok();
-    let worktree = project.as_ref().map(|project| project.worktree.path.as_path()).unwrap_or(here);
+    let worktree = project.as_ref().map_or(here, |project| project.worktree.path.as_path());
     let asked = ConfigFile::open(worktree).config().storage_driver;
     match project.as_ref().map(|project| driver_of(&project.store)) {
         Some(Ok(driver)) => of_store(driver, asked, choose_driver(Some(driver), &stores)),
