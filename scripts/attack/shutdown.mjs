@@ -11,7 +11,7 @@ import { CommandError, run } from '../lib/process.mjs';
 import { Branch, TABLES, check, checkIndexes, transaction } from './model.mjs';
 import { Project, programOf, seeded, skip } from './project.mjs';
 
-const HELP = `Usage: node scripts/attack/shutdown.mjs [--rounds N] [--seed N] [--fs xfs|ext4] [--bin PROGRAM]
+const HELP = `Usage: node scripts/attack/shutdown.mjs [--rounds N] [--seed N] [--fs xfs|ext4] [--driver clone] [--bin PROGRAM]
 
 In each round a store on an image of its own is under load on two branches; then its file system is shut down (xfs_io -x -c shutdown):
 what no fsync has reached is gone. All processes are killed, the image is mounted again, and all that was acknowledged has to be there.
@@ -20,6 +20,7 @@ Needs root, loop devices, mkfs.xfs or mkfs.ext4, and xfs_io.
   --rounds N       for each file system; 5 otherwise
   --seed N         repeats the choices of another run (not their timing)
   --fs NAME        one of the two only
+  --driver clone   branches are clones of files, on XFS only; layers of pages otherwise
   --bin PROGRAM    the offshoot program; target/release/offshoot or target/debug/offshoot otherwise
 
 EXAMPLE
@@ -128,7 +129,7 @@ async function round({ project, image, boots }, branches, random, session) {
   return { wrong, flush, transactions: acknowledged(branches) - before };
 }
 
-async function attack(kind, rounds, random, bin) {
+async function attack(kind, rounds, random, bin, driver) {
   const folder = await mkdtemp(join(tmpdir(), 'os-down-'));
   await chmod(folder, 0o755);
   const image = new Image(folder, kind);
@@ -137,7 +138,7 @@ async function attack(kind, rounds, random, bin) {
   try {
     await image.make();
     await boots.make();
-    project = await Project.make(folder, boots.program, [], join(image.at, 'home'));
+    project = await Project.make(folder, boots.program, ['--driver', driver], join(image.at, 'home'));
     const main = new Branch('main');
     const connection = await project.connect('main');
     await connection.query(TABLES);
@@ -172,16 +173,18 @@ async function missing(kinds) {
 
 async function main() {
   const text = { type: 'string' };
-  const { values } = parseArgs({ options: { rounds: text, seed: text, fs: text, bin: text, help: { type: 'boolean' } } });
+  const { values } = parseArgs({ options: { rounds: text, seed: text, fs: text, driver: text, bin: text, help: { type: 'boolean' } } });
   if (values.help) return void console.log(HELP);
-  const kinds = values.fs === undefined ? Object.keys(MAKE) : [values.fs];
+  const driver = values.driver ?? 'layers';
+  const able = driver === 'clone' ? ['xfs'] : Object.keys(MAKE);
+  const kinds = values.fs === undefined ? able : [values.fs];
   const why = await missing(kinds);
   if (why !== undefined) return skip(why);
   const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
   console.log(`seed ${seed}`);
   const bin = programOf(values.bin);
   for (const kind of kinds) {
-    const { wrong, transactions } = await attack(kind, Number(values.rounds ?? 5), seeded(seed), bin);
+    const { wrong, transactions } = await attack(kind, Number(values.rounds ?? 5), seeded(seed), bin, driver);
     console.log(`${kind}: ${transactions} transactions acknowledged, ${wrong.length} wrong`);
     for (const text of wrong) console.log(`WRONG ${text}`);
     if (wrong.length > 0) process.exitCode = 1;
