@@ -220,7 +220,8 @@ pub fn view(store: &Path, branch: u64) -> BTreeMap<PathBuf, u64> {
             offshoot_pages::name::is_relation_file(path.file_name().unwrap().as_encoded_bytes())
         };
         let all = ["base", "global"].into_iter().flat_map(|folder| files(&data.join(folder)));
-        return all.filter(is_relation).map(|path| (path.clone(), hash(&fs::read(&path).unwrap()))).collect();
+        let name = |path: &PathBuf| path.strip_prefix(&data).unwrap().to_owned();
+        return all.filter(is_relation).map(|path| (name(&path), hash(&fs::read(&path).unwrap()))).collect();
     }
     let stack: Vec<PathBuf> =
         column(store, &format!("SELECT layer FROM stacks WHERE branch = {branch} ORDER BY height DESC"))
