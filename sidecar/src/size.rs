@@ -73,7 +73,9 @@ mod tests {
         ] {
             assert_eq!(parse(text), Some(bytes), "{text}");
         }
-        for text in ["", "GB", "-1", "1e9", "5 apples", "1.5", "1.2.3GB", "99999999999999999999", "99999999TB"] {
+        for text in
+            ["", "GB", "-1", "1e9", "5 apples", "1.5", "1.2.3GB", "99999999999999999999", "99999999TB"]
+        {
             assert_eq!(parse(text), None, "{text}");
         }
     }

@@ -39,8 +39,8 @@ fn titles(lenses: &Value) -> Vec<&str> {
     lenses.as_array().unwrap().iter().map(|lens| lens["command"]["title"].as_str().unwrap()).collect()
 }
 
-fn open(editor: &mut Editor, file: &str, text: &str) {
-    let document = json!({ "uri": file, "languageId": "sql", "version": 1, "text": text });
+fn open(editor: &mut Editor, file: &str, script: &str) {
+    let document = json!({ "uri": file, "languageId": "sql", "version": 1, "text": script });
     editor.notify("textDocument/didOpen", json!({ "textDocument": document }));
 }
 
@@ -69,8 +69,8 @@ fn a_migration_has_its_state_and_what_can_be_done_above_it() {
 
     let at = json!({ "textDocument": { "uri": uri(&test.repo.join(ONE)) }, "position": { "line": 0, "character": 3 } });
     let hover = editor.ask("textDocument/hover", at);
-    let text = hover["contents"]["value"].as_str().unwrap();
-    assert!(text.starts_with("**dbmate** migration `") && text.contains("- Applied to `main`"), "{text}");
+    let told = hover["contents"]["value"].as_str().unwrap();
+    assert!(told.starts_with("**dbmate** migration `") && told.contains("- Applied to `main`"), "{told}");
     let below = json!({ "textDocument": { "uri": uri(&test.repo.join(ONE)) }, "position": { "line": 1, "character": 3 } });
     assert_eq!(editor.ask("textDocument/hover", below), Value::Null);
 
@@ -89,8 +89,8 @@ fn what_is_wrong_with_a_file_is_told_on_its_line_and_can_be_silenced() {
     let mut editor = Editor::open(&test, &[&test.repo]);
     read(&mut editor);
     let (path, file) = (test.repo.join(TWO), uri(&test.repo.join(TWO)));
-    let text = fs::read_to_string(&path).unwrap();
-    open(&mut editor, &file, &text);
+    let script = fs::read_to_string(&path).unwrap();
+    open(&mut editor, &file, &script);
     let rules = |editor: &Editor| -> Vec<(String, u64)> {
         let found = editor.diagnostics.get(&file).and_then(Value::as_array).cloned().unwrap_or_default();
         let one = |found: &Value| {
@@ -116,7 +116,7 @@ fn what_is_wrong_with_a_file_is_told_on_its_line_and_can_be_silenced() {
     let edit = &ignore.unwrap()["edit"]["changes"][&file][0];
     assert_eq!(edit["newText"], "-- offshoot:ignore adding-required-field\n");
     assert_eq!(edit["range"]["start"], json!({ "line": 2, "character": 0 }));
-    let silenced = text.replace("alter table", "-- offshoot:ignore adding-required-field\nalter table");
+    let silenced = script.replace("alter table", "-- offshoot:ignore adding-required-field\nalter table");
     let change =
         json!({ "textDocument": { "uri": file, "version": 2 }, "contentChanges": [{ "text": silenced }] });
     editor.notify("textDocument/didChange", change);
@@ -139,8 +139,8 @@ fn a_statement_that_fails_is_told_where_it_stands_until_the_file_is_changed() {
     let mut editor = Editor::open(&test, &[&test.repo]);
     read(&mut editor);
     let file = uri(&test.repo.join(TWO));
-    let text = fs::read_to_string(test.repo.join(TWO)).unwrap();
-    open(&mut editor, &file, &text);
+    let script = fs::read_to_string(test.repo.join(TWO)).unwrap();
+    open(&mut editor, &file, &script);
     let params = json!({ "folder": uri(&test.repo), "throwaway": true, "workDoneToken": "try" });
     let applied = editor.ask("offshoot/migrations/apply", params);
     assert_eq!((&applied["passed"], &applied["throwaway"]), (&json!(false), &json!(true)), "{applied:#}");
@@ -150,7 +150,7 @@ fn a_statement_that_fails_is_told_where_it_stands_until_the_file_is_changed() {
         Some(found["range"]["start"].clone())
     };
     editor.until("the place", |editor| place(editor) == Some(json!({ "line": 2, "character": 7 })));
-    let change = json!({ "textDocument": { "uri": file, "version": 2 }, "contentChanges": [{ "text": format!("{text}\n") }] });
+    let change = json!({ "textDocument": { "uri": file, "version": 2 }, "contentChanges": [{ "text": format!("{script}\n") }] });
     editor.notify("textDocument/didChange", change);
     editor.until("it is gone", |editor| place(editor).is_none());
     editor.until("the end is told", |editor| {

@@ -10,7 +10,7 @@ use crate::figure::{Figure, Unit};
 use crate::plain::Cluster;
 use crate::project::{DirectServer, Project, connect, first};
 use crate::sample::Sample;
-use crate::{data, disk, interrupt};
+use crate::{cpu, data, disk, interrupt};
 
 /// How many times the time of a plain Postgres.
 const TARGET_RATIO: f64 = 1.1;
@@ -36,20 +36,21 @@ pub(super) fn measure(bench: &Bench<'_>) -> Result<Vec<Figure>> {
     eprintln!("  {FREEZES} rounds of updates");
     live(&project, &plain)?;
     let layers = wait_for_merge(&project)?;
-    let (mut ours, mut theirs) = (Times::default(), Times::default());
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for pair in 0..=bench.args.pairs() {
         interrupt::check()?;
         let branch = scan_branch(&project)?;
         let twin = scan_plain(&plain)?;
         if pair > 0 {
-            ours.add(branch);
-            theirs.add(twin);
+            ours.push(branch);
+            theirs.push(twin);
         }
     }
     project.remove()?;
     fs::remove_dir_all(plain.data_dir()).context("remove the plain cluster")?;
-    let figure = |how: &str, ours: Vec<f64>, theirs: Vec<f64>| -> Result<Figure> {
-        let (ours, theirs) = (Sample::new(ours).context("no runs")?, Sample::new(theirs).context("no runs")?);
+    let figure = |how: &str, value: fn(&Scan) -> f64| -> Result<Figure> {
+        let sample = |scans: &[Scan]| Sample::new(scans.iter().map(value).collect()).context("no runs");
+        let (ours, theirs) = (sample(&ours)?, sample(&theirs)?);
         let what = format!("sequential scan after {FREEZES} freezes, {how}, against plain Postgres");
         Ok(Figure::new(what, Unit::Ratio, ours.ratios_to(&theirs))
             .note(format!(
@@ -62,23 +63,18 @@ pub(super) fn measure(bench: &Bench<'_>) -> Result<Vec<Figure>> {
             .part("plain", &theirs))
     };
     Ok(vec![
-        figure("not in memory", ours.cold, theirs.cold)?.at_most(TARGET_RATIO),
-        figure("in memory", ours.warm, theirs.warm)?,
+        figure("not in memory", |scan| scan.cold)?.at_most(TARGET_RATIO),
+        figure("not in memory, processor time", |scan| scan.cold_cpu)?,
+        figure("in memory", |scan| scan.warm)?,
     ])
 }
 
-/// Milliseconds of the first scan, and of the second.
-#[derive(Default)]
-struct Times {
-    cold: Vec<f64>,
-    warm: Vec<f64>,
-}
-
-impl Times {
-    fn add(&mut self, (cold, warm): (f64, f64)) {
-        self.cold.push(cold);
-        self.warm.push(warm);
-    }
+/// Milliseconds of the first scan, of the processor during it, and of the second scan.
+#[derive(Clone, Copy, Debug)]
+struct Scan {
+    cold: f64,
+    cold_cpu: f64,
+    warm: f64,
 }
 
 /// The same updates on both; the branch is frozen after each, by a child that is deleted.
@@ -116,14 +112,14 @@ fn wait_for_merge(project: &Project<'_>) -> Result<usize> {
     }
 }
 
-fn scan_branch(project: &Project<'_>) -> Result<(f64, f64)> {
+fn scan_branch(project: &Project<'_>) -> Result<Scan> {
     project.sleep("main")?;
     disk::forget(&project.store()?)?;
     project.wake("main")?;
     scan(&project.server("main")?)
 }
 
-fn scan_plain(plain: &Cluster) -> Result<(f64, f64)> {
+fn scan_plain(plain: &Cluster) -> Result<Scan> {
     disk::forget(plain.data_dir())?;
     let server = plain.start()?;
     let times = scan(&server.address())?;
@@ -131,12 +127,15 @@ fn scan_plain(plain: &Cluster) -> Result<(f64, f64)> {
     Ok(times)
 }
 
-fn scan(server: &DirectServer) -> Result<(f64, f64)> {
+fn scan(server: &DirectServer) -> Result<Scan> {
     let mut client = server.connect()?;
     let mut time = || -> Result<f64> {
         let start = Instant::now();
         first(&mut client, QUERY)?;
         Ok(ms(start.elapsed()))
     };
-    Ok((time()?, time()?))
+    let before = cpu::used(server.postmaster)?;
+    let cold = time()?;
+    let after = cpu::used(server.postmaster)?;
+    Ok(Scan { cold, cold_cpu: (after.seconds - before.seconds) * 1000.0, warm: time()? })
 }

@@ -18,7 +18,7 @@ const FILES = {
   [TWO]: file('CREATE TABLE lots (id bigint PRIMARY KEY);\nALTER TABLE suppliers ADD COLUMN city text NOT NULL;', 'DROP TABLE lots;'),
 };
 
-/** Stands in for the tool where it is run; states are read without it. */
+/** Stands in for the tool where it is run, on the worktree's branch only; states are read without it. */
 const DBMATE = `#!/bin/sh
 set -e
 ask() { offshoot sql --json -c "$1"; }

@@ -1,7 +1,7 @@
 import { l10n } from 'vscode';
 import type { Measured, MigrationsApplied, MigrationsDrift, MigrationsPair, MigrationsRehearsal, MigrationsStep, SchemaChange } from '../protocol/types.js';
 import { kindTitle, qualifiedName } from '../scm/labels.js';
-import { escapeMarkdown, sentences } from '../views/words.js';
+import { escapeMarkdown, formatBytes, sentences } from '../views/words.js';
 import { formatMs } from './words.js';
 
 /** Text in a fence that it cannot end. */
@@ -47,7 +47,7 @@ function measuredText(measured: Measured): string[] {
   const { totals } = measured;
   return [
     `## ${l10n.t('Locks and cost')}`,
-    l10n.t('{0} in all, {1} rows written, {2} bytes of WAL, {3} bytes of tables rewritten', formatMs(totals.elapsedUs / 1000), totals.rowsWritten, totals.walBytes, totals.rewrittenBytes),
+    l10n.t('{0} in all, {1} rows written, {2} of WAL, {3} of tables rewritten', formatMs(totals.elapsedUs / 1000), totals.rowsWritten, formatBytes(totals.walBytes), formatBytes(totals.rewrittenBytes)),
     rows.length === 0 ? l10n.t('No lock was held on what was there before.') : [`| ${l10n.t('Relation')} | ${l10n.t('Lock')} | ${l10n.t('Held')} |`, '| --- | --- | --- |', ...rows].join('\n'),
   ];
 }

@@ -6,11 +6,17 @@ const QUIET_MS = 150;
 /** Files that a tool may take for migrations or its configuration, before it is known which ones it does take. */
 const CANDIDATES = '**/*.{sql,toml,ini,conf,json,yaml,yml,prisma,plan,py,rb,js,ts,mjs,cjs,rs,go,cs,sum,properties,xml,env}';
 
+/** Folders of dependencies and products, in which no tool looks. */
+const PASSED_OVER = /\/(?:node_modules|target|dist|build|out|\.git|\.venv|venv|__pycache__)\//;
+
 /** Shows the server the texts of open migration files, and tells it when files came, went or were saved. */
 export function registerSync({ server, migrations }: Surroundings): vscode.Disposable {
   const shown = new Set<string>();
   let timer: NodeJS.Timeout | undefined;
-  const touched = (): void => {
+  const touched = ({ path }: vscode.Uri): void => {
+    if (PASSED_OVER.test(path)) {
+      return;
+    }
     clearTimeout(timer);
     timer = setTimeout(() => {
       server.notify('workspace/didChangeWatchedFiles', { changes: [] });

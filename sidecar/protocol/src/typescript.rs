@@ -9,8 +9,8 @@ use ts_rs::{Config, TS, TypeVisitor};
 
 use crate::editor as e;
 use crate::explorer as x;
-use crate::migrations as g;
 use crate::method::{EDITOR_METHODS, EDITOR_NOTIFICATIONS, MethodRow};
+use crate::migrations as g;
 
 const HEADER: &str =
     "// Generated from `sidecar/protocol`: do not edit. `npm run generate` writes it anew.\n\n";

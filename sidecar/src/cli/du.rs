@@ -89,7 +89,8 @@ fn report(usage: &DiskUsage, output: Output) -> String {
         });
     }
     if usage.free_bytes < usage.min_free_bytes {
-        let text = format!("{} are to be kept free there: nothing more is made.", bytes(usage.min_free_bytes));
+        let text =
+            format!("{} are to be kept free there: nothing more is made.", bytes(usage.min_free_bytes));
         lines.push(output.bad(&text));
     }
     if usage.trash_bytes > 0 {

@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::plain::{plain, plain_coloured};
-pub(super) use crate::size::show as bytes;
 use crate::failure::{Failure, Result};
+pub(super) use crate::size::show as bytes;
 
 /// How to print: for people or for programs, with colours or without.
 #[derive(Clone, Copy, Debug)]

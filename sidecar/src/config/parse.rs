@@ -155,7 +155,12 @@ impl Source<'_> {
                 config.migrations_check = Some(text.trim().to_owned()).filter(|text| !text.is_empty());
             }
             other => {
-                return Err(self.unknown(key.span(), "migrations.", other, &["on_checkout", "check_command"]));
+                return Err(self.unknown(
+                    key.span(),
+                    "migrations.",
+                    other,
+                    &["on_checkout", "check_command"],
+                ));
             }
         }
         Ok(())
@@ -499,7 +504,9 @@ mod tests {
         assert_eq!(limits("[storage]\nmax_bytes = 4096"), Ok((Some(4096), None)));
         let both = "[storage]\nmax_bytes = '20GB'\nmin_free_bytes = '1.5 GiB'";
         assert_eq!(limits(both), Ok((Some(20_000_000_000), Some(1_610_612_736))));
-        for (value, shown) in [("'much'", "\"much\""), ("-1", "-1"), ("1.5", "a number"), ("true", "true or false")] {
+        for (value, shown) in
+            [("'much'", "\"much\""), ("-1", "-1"), ("1.5", "a number"), ("true", "true or false")]
+        {
             let text = fault(&format!("[storage]\nmax_bytes = {value}"));
             let expected = format!("line 2: `storage.max_bytes` is {shown}, not a number of bytes");
             assert!(text.starts_with(&expected), "{text}");
@@ -512,7 +519,9 @@ mod tests {
         let config = parse("[migrations]\non_checkout = 'apply'\ncheck_command = ' npm test '").unwrap();
         assert_eq!(config.migrations_on_checkout, MigrationsOnCheckout::Apply);
         assert_eq!(config.migrations_check.as_deref(), Some("npm test"));
-        assert!(fault("[migrations]\non_checkout = 'create'").starts_with("line 2: `migrations.on_checkout` is"));
+        assert!(
+            fault("[migrations]\non_checkout = 'create'").starts_with("line 2: `migrations.on_checkout` is")
+        );
         assert!(fault("[migrations]\ncheck = 'x'").contains("unknown key `migrations.check`"));
     }
 

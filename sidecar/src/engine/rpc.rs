@@ -11,7 +11,10 @@ use serde_json::Value;
 use super::run::carries;
 use super::server::Call;
 use super::throwaway::load;
-use super::{Engine, answers, branches, disk, expiry, explorer, measure, migrations, rows, schema, snapshots, worktrees};
+use super::{
+    Engine, answers, branches, disk, expiry, explorer, measure, migrations, rows, schema, snapshots,
+    worktrees,
+};
 use crate::failure::{Failure, Result};
 use crate::{sys, timestamp};
 
@@ -85,7 +88,8 @@ pub(super) async fn dispatch(
         }
         m::SchemaLoad::NAME => answer::<m::SchemaLoad, _>(params, |p| load::load(engine, p, call)).await,
         m::MigrationsGetStatus::NAME => {
-            answer::<m::MigrationsGetStatus, _>(params, |p| Box::pin(migrations::status(engine, p, call))).await
+            answer::<m::MigrationsGetStatus, _>(params, |p| Box::pin(migrations::status(engine, p, call)))
+                .await
         }
         m::MigrationsApply::NAME => {
             answer::<m::MigrationsApply, _>(params, |p| Box::pin(migrations::apply(engine, p, call))).await
@@ -100,7 +104,8 @@ pub(super) async fn dispatch(
             answer::<m::MigrationsGetDrift, _>(params, |p| Box::pin(migrations::drift(engine, p, call))).await
         }
         m::MigrationsRehearse::NAME => {
-            answer::<m::MigrationsRehearse, _>(params, |p| Box::pin(migrations::rehearse(engine, p, call))).await
+            answer::<m::MigrationsRehearse, _>(params, |p| Box::pin(migrations::rehearse(engine, p, call)))
+                .await
         }
         m::MigrationsCreate::NAME => {
             answer::<m::MigrationsCreate, _>(params, |p| Box::pin(migrations::create(engine, p, call))).await

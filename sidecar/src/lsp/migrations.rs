@@ -95,7 +95,9 @@ impl Migrations {
             state.books.remove(&root);
             let paths: Vec<PathBuf> =
                 state.published.keys().filter(|path| path.starts_with(&root)).cloned().collect();
-            paths.iter().for_each(|path| self.publish(&mut state, path));
+            for path in paths {
+                self.publish(&mut state, &path);
+            }
         }
     }
 
@@ -248,7 +250,7 @@ impl Migrations {
 
     /// Lines of action above the migrations of a file.
     pub(super) fn lenses(&self, uri: &Uri) -> Vec<CodeLens> {
-        self.with_book(uri, |book, root, name| lens::lenses(book, root, name)).unwrap_or_default()
+        self.with_book(uri, lens::lenses).unwrap_or_default()
     }
 
     /// What is known of the migration at a position.

@@ -1,6 +1,7 @@
 //! mitosis-db, the closest peer: clones of a template that never runs, each with a server of its own.
 
 use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -30,6 +31,8 @@ pub(super) struct Mitosis {
     /// A folder of its own: `home` is made by itself, `bin` has the programs.
     folder: PathBuf,
     account: Option<Account>,
+    /// Where it listens: one that the system gave, as somebody may use the usual one.
+    port: u16,
 }
 
 impl Mitosis {
@@ -45,7 +48,7 @@ impl Mitosis {
         }
         let folder = at.join("mitosis");
         fs::create_dir(&folder)?;
-        let mitosis = Self { folder, account: account::unprivileged()? };
+        let mitosis = Self { folder, account: account::unprivileged()?, port: free_port()? };
         mitosis.gather(bench, &program, cluster)?;
         let seed = mitosis.folder.join("seed.sql");
         fs::write(&seed, script)?;
@@ -84,7 +87,11 @@ impl Mitosis {
         let others = std::env::var("PATH").unwrap_or_default();
         // It takes the newest Postgres that it finds there.
         command.env("PATH", format!("{}:{others}", bin.display()));
-        command.args(args).env("MITOSIS_HOME", self.home()).env("HOME", &self.folder);
+        command
+            .args(args)
+            .env("MITOSIS_HOME", self.home())
+            .env("MITOSIS_ROUTER_PORT", self.port.to_string())
+            .env("HOME", &self.folder);
         command.current_dir(&self.folder);
         command
     }
@@ -105,6 +112,12 @@ impl Drop for Mitosis {
             eprintln!("A daemon of mitosis-db may be left: {error:#}");
         }
     }
+}
+
+/// A port that nobody listens on.
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("find a free port")?;
+    Ok(listener.local_addr()?.port())
 }
 
 /// The program itself, also if only its name was given.

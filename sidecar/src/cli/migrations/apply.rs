@@ -61,7 +61,9 @@ fn print(applied: &MigrationsApplied, down: bool, output: Output) {
         output.line("The schema is as it was.");
     } else {
         output.line("What it did to the schema:");
-        text::changes(&applied.changes, output).iter().for_each(|line| output.line(line));
+        for line in text::changes(&applied.changes, output) {
+            output.line(line);
+        }
     }
     if let Some(measured) = &applied.measured {
         output.line("What it cost:");

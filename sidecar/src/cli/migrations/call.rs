@@ -38,12 +38,13 @@ pub(super) fn long<M: Method>(session: &mut Session, params: &M::Params, quiet: 
 }
 
 fn printed(text: &str) -> String {
-    text.split_inclusive('\n')
-        .map(|line| {
-            let (line, end) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
-            format!("{}{end}", plain_coloured(line.trim_end_matches('\r')))
-        })
-        .collect()
+    let mut out = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let (line, end) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
+        out.push_str(&plain_coloured(line.trim_end_matches('\r')));
+        out.push_str(end);
+    }
+    out
 }
 
 /// The environment that a tool gets: that of whoever asked.

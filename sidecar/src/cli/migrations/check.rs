@@ -59,7 +59,9 @@ fn print(report: &MigrationsReport, output: Output) {
     report.steps.iter().for_each(|step| output.line(text::step(step, output)));
     if !report.changes.is_empty() {
         output.line("What they do to the schema:");
-        text::changes(&report.changes, output).iter().for_each(|line| output.line(line));
+        for line in text::changes(&report.changes, output) {
+            output.line(line);
+        }
     }
     let failed = report.steps.iter().filter(|step| step.outcome == MigrationsOutcome::Failed).count();
     output.line(match failed {
@@ -97,7 +99,9 @@ pub(super) fn drift(branch: Option<String>, tool: Option<String>, output: Output
                 "{branch} has another schema than its {} make:",
                 text::count(drift.replayed as usize, "migration")
             ));
-            text::changes(&drift.changes, output).iter().for_each(|line| output.line(line));
+            for line in text::changes(&drift.changes, output) {
+                output.line(line);
+            }
             output.line(
                 output.faint("`offshoot migrations new NAME` writes a migration of what it has besides."),
             );
@@ -151,7 +155,9 @@ fn one_pair(pair: &MigrationsPair, output: Output) {
     output.line(format!("  {word}  {}: {}", output.strong(&pair.other), pair.message));
     let told = pair.findings.iter().filter(|found| found.severity != MigrationSeverity::Note);
     told.for_each(|found| output.line(text::diagnostic(found, output)));
-    text::changes(&pair.differs, output).iter().for_each(|line| output.line(format!("    {line}")));
+    for line in text::changes(&pair.differs, output) {
+        output.line(format!("    {line}"));
+    }
 }
 
 pub(super) fn new(
@@ -173,7 +179,7 @@ pub(super) fn new(
         }
         if !empty {
             output.line(output.faint(
-                "The branch has all this already: `offshoot migrations check` tries it on the parent.",
+                "The branch has all this already, so that it would not apply there: `offshoot migrations check` tries it on the parent, and after `offshoot branch reset` all files apply.",
             ));
         }
     }

@@ -10,8 +10,8 @@ use offshoot_storage::{Branch, BranchId, StorageError, Store};
 
 use super::decide::{Decision, Facts, Why, decide};
 use crate::config::{ConfigFile, OnCheckout};
-use crate::engine::{Engine, room};
 use crate::engine::book::{Book, SeatKey};
+use crate::engine::{Engine, room};
 use crate::failure::{Failure, Result};
 use crate::names;
 

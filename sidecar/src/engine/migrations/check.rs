@@ -94,7 +94,7 @@ fn files(project: &Project) -> Option<MigrationsStep> {
         message: first.to_string(),
         hint: Some(first.hint.clone()).filter(|hint| !hint.is_empty()),
         took_ms: 0,
-        log: wrong.iter().map(|one| format!("{one}\n")).collect(),
+        log: wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
         failure: None,
     })
 }
@@ -330,7 +330,7 @@ impl Job<'_> {
             let now = self.pending(at, &report.against).await?.len();
             if step.outcome == MigrationsOutcome::Passed && now == left {
                 step.outcome = MigrationsOutcome::Failed;
-                step.message = "the tool ended well, and took nothing back".to_owned();
+                "the tool ended well, and took nothing back".clone_into(&mut step.message);
             }
             if let Some(before) = whole.take() {
                 step.log = format!("{}{}", before.log, step.log);

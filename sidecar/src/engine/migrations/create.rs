@@ -54,16 +54,13 @@ pub(in crate::engine) async fn create(
         let (id, name) = place.meant(engine, None).await?;
         call.progress("reading the schemas", 0, None);
         let to = call.or_cancelled(schema::schema(engine, id, &name)).await?.facts;
-        let from = match &params.from {
-            Some(branch) => {
-                let of = place.meant(engine, Some(branch)).await?.0;
-                let facts = call.or_cancelled(schema::schema(engine, of, branch)).await?.facts;
-                stage::without_histories(&facts, scan.projects.iter())
-            }
-            None => {
-                complete(engine, &scan, &places, (id, &name)).await?;
-                replayed(engine, &place, &scan, &places, call).await?
-            }
+        let from = if let Some(branch) = &params.from {
+            let of = place.meant(engine, Some(branch)).await?.0;
+            let facts = call.or_cancelled(schema::schema(engine, of, branch)).await?.facts;
+            stage::without_histories(&facts, scan.projects.iter())
+        } else {
+            complete(engine, &scan, &places, (id, &name)).await?;
+            replayed(engine, &place, &scan, &places, call).await?
         };
         let to = stage::without_histories(&to, scan.projects.iter());
         let (content, said) = content(&from, &to);

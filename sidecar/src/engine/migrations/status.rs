@@ -291,9 +291,9 @@ fn note(
 /// The newest snapshot that was taken before migrations.
 pub(super) fn undo_of(engine: &Engine, id: BranchId, name: &str) -> Result<Option<MigrationsSnapshot>> {
     let all = engine.store.snapshots(id)?;
-    let ours =
+    let mut ours =
         all.into_iter().filter(|one| one.kind == SnapshotKind::Named && one.name.starts_with(SNAPSHOT));
-    Ok(ours.last().map(|snapshot| {
+    Ok(ours.next_back().map(|snapshot| {
         let at = snapshot.created_at.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         MigrationsSnapshot { branch: name.to_owned(), name: snapshot.name, created_at: at.as_secs() }
     }))

@@ -183,8 +183,9 @@ fn environment_of(
         at = here.parent();
     }
     let inherited = all.get("PATH").cloned().unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".to_owned());
-    let own: String = paths.iter().map(|path| format!("{}:", path.display())).collect();
-    all.insert("PATH".to_owned(), format!("{own}{inherited}"));
+    let mut path: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    path.push(inherited);
+    all.insert("PATH".to_owned(), path.join(":"));
     for (name, value) in [
         ("DATABASE_URL", &address.url),
         ("PGHOST", &address.host),
@@ -292,7 +293,7 @@ pub(super) async fn run(prepared: Prepared, what: &str, call: &Call) -> Result<D
     let status = call.while_wanted(work).await;
     match status {
         Ok(status) => {
-            group.is_over();
+            group.ended();
             Ok(Done { status: status.code(), log: log.finish(), took: begun.elapsed() })
         }
         Err(failure) => {
@@ -301,7 +302,7 @@ pub(super) async fn run(prepared: Prepared, what: &str, call: &Call) -> Result<D
                 group.kill();
                 let _ = child.wait().await;
             }
-            group.is_over();
+            group.ended();
             Err(failure)
         }
     }
@@ -370,7 +371,7 @@ impl Group {
         self.signal(libc::SIGKILL);
     }
 
-    fn is_over(mut self) {
+    fn ended(mut self) {
         self.0 = None;
     }
 }

@@ -80,7 +80,8 @@ impl Book {
         let Some(before) = before else { return Some(false) };
         // Falling asleep changes nothing.
         let is_same = Observed { is_awake: before.is_awake, ..seen.clone() } == before;
-        if is_same && (before.is_awake || !seen.is_awake) {
+        // What could not be read is tried again: the engine may have been away.
+        if is_same && (before.is_awake || !seen.is_awake) && !matches!(self.status, Some(Err(_))) {
             return None;
         }
         let asks = self.ready().is_some_and(|status| {
