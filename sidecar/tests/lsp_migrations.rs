@@ -45,14 +45,23 @@ fn open(editor: &mut Editor, file: &str, script: &str) {
 }
 
 #[test]
-fn a_migration_has_its_state_and_what_can_be_done_above_it() {
+fn a_migration_has_its_state_and_what_can_be_done_above_it_once_somebody_wants_to_know() {
     let test = with_migrations("select 2;");
+    test.run(&["engine", "stop"]).ok();
     let mut editor = Editor::open(&test, &[&test.repo]);
     read(&mut editor);
     let lenses = |editor: &mut Editor, path: &str| {
         let file = json!({ "textDocument": { "uri": uri(&test.repo.join(path)) } });
         editor.ask("textDocument/codeLens", file)
     };
+    // Nobody wakes a branch for it.
+    assert_eq!(titles(&lenses(&mut editor, TWO)), ["$(question) Not known on main", "Read"]);
+    let state = editor.ready_on("main");
+    assert_eq!(state["worktree"]["branch"]["state"], "asleep");
+    editor.ask("offshoot/migrations/status", json!({ "folder": uri(&test.repo) }));
+    let revision = state["migrations"].as_u64();
+    editor.state(0, "it is read", |state| state["migrations"].as_u64() > revision);
+
     assert_eq!(titles(&lenses(&mut editor, ONE)), ["$(check) Applied to main"]);
     let two = lenses(&mut editor, TWO);
     let wanted = [
