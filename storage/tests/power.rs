@@ -1,20 +1,24 @@
 //! Cutting the power under load: whatever was written and not synced is lost, torn or reordered, and nothing that was
 //! acknowledged is missing.
 //!
-//! `OFFSHOOT_SEEDS=100` makes more of it; `OFFSHOOT_SEED=n` repeats one seed. What is lost is drawn from the seed; what was
-//! written by then depends on the load as well.
+//! `OFFSHOOT_SEEDS=1000` makes more of it; `OFFSHOOT_SEED=n` repeats one seed. What is lost is drawn from the seed; what was
+//! written by then depends on the load as well. Some neighbouring seeds cut the power after the same load.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod support;
 
+use std::fs;
 use std::path::PathBuf;
 
 use support::layers::{assert_tidy, durable_layers, lose_power};
 use support::load::{Load, assert_consistent};
+use support::power::Unsynced;
 use support::{Random, TestStore, check, load, power, processes};
 
-/// Seeds of an ordinary run, for each major; about a second each.
-const SEEDS: u64 = 10;
+/// Seeds of an ordinary run, for each major.
+const SEEDS: u64 = 50;
+/// Neighbouring seeds for which the same state is cut: the load takes longer than looking at what is left.
+const CUTS: u64 = 5;
 
 #[test]
 fn a_power_cut_that_loses_and_tears_unsynced_writes_loses_nothing_acknowledged_on_15() {
@@ -36,11 +40,10 @@ fn each_seed(major: u32) {
         Some(seed) => vec![seed],
         None => (0..number("OFFSHOOT_SEEDS").unwrap_or(SEEDS)).collect(),
     };
-    let mut lost = 0;
-    for seed in &seeds {
-        eprintln!("OFFSHOOT_SEED={seed}");
-        lost += cut_under_load(major, &template, *seed);
-    }
+    let lost: u64 = seeds
+        .chunk_by(|one, next| one / CUTS == next / CUTS)
+        .map(|cuts| cut_under_load(major, &template, cuts))
+        .sum();
     assert!(lost > 0, "nothing was lost: the test proves nothing");
 }
 
@@ -54,8 +57,10 @@ fn template(major: u32) -> Option<TestStore> {
     Some(test)
 }
 
-fn cut_under_load(major: u32, template: &TestStore, seed: u64) -> u64 {
-    let mut random = Random::from_seed(seed);
+/// Cuts the power under the load of `seeds`, once for each of them. What was lost in all.
+fn cut_under_load(major: u32, template: &TestStore, seeds: &[u64]) -> u64 {
+    eprintln!("seeds {seeds:?}: the load");
+    let mut random = Random::from_seed(seeds[0] / CUTS);
     let mut test = TestStore::quick_unopened(major).unwrap();
     support::copy_tree(&template.dir(), &test.dir());
     test.open();
@@ -99,19 +104,47 @@ fn cut_under_load(major: u32, template: &TestStore, seed: u64) -> u64 {
     drop(client);
     while test.store().poll_exits().is_empty() {}
     test.close();
+    let unsynced = power::unsynced(&test.dir(), main.0);
+    let run = Run { unsynced, acknowledged, file, promised };
+    let kept = test.dir().with_extension("kept");
+    support::copy_tree(&test.dir(), &kept);
+    let mut lost = 0;
+    for seed in seeds {
+        eprintln!("OFFSHOOT_SEED={seed}");
+        fs::remove_dir_all(test.dir()).unwrap();
+        support::copy_tree(&kept, &test.dir());
+        lost += cut(&mut test, &run, *seed);
+        test.close();
+    }
+    lost
+}
+
+/// What a run under load left and promised.
+struct Run {
+    unsynced: Unsynced,
+    acknowledged: Vec<u64>,
+    file: String,
+    /// What had been acknowledged when the child was made, if there is one.
+    promised: Option<Vec<u64>>,
+}
+
+/// Loses what `seed` says and looks at the rest. What was lost.
+fn cut(test: &mut TestStore, run: &Run, seed: u64) -> u64 {
+    let mut random = Random::from_seed(seed);
     let layers = test.dir().join("layers");
     let durable: Vec<PathBuf> = durable_layers(&test.dir()).iter().map(|layer| layers.join(layer)).collect();
-    let lost = power::cut(&test.dir(), main.0, &durable, &mut random) + lose_power(&test.dir(), &mut random);
+    let lost =
+        power::cut(&test.dir(), &run.unsynced, &durable, &mut random) + lose_power(&test.dir(), &mut random);
     test.open();
     assert_tidy(&test.dir());
-    assert_consistent(&mut test.connect("main"), &acknowledged, "main");
-    assert_eq!(content(&mut test.connect("main")), file, "seed {seed}");
-    if let Some(promised) = promised {
-        assert_consistent(&mut test.connect("child"), &promised, "child");
+    assert_consistent(&mut test.connect("main"), &run.acknowledged, "main");
+    assert_eq!(content(&mut test.connect("main")), run.file, "seed {seed}");
+    if let Some(promised) = &run.promised {
+        assert_consistent(&mut test.connect("child"), promised, "child");
     }
-    if seed.is_multiple_of(5) {
+    if seed.is_multiple_of(CUTS) {
         test.restart("main");
-        check::assert_whole(&test, "main", "app");
+        check::assert_whole(test, "main", "app");
     }
     lost
 }

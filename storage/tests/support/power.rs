@@ -67,27 +67,36 @@ fn files(folder: &Path, found: &mut HashMap<u64, PathBuf>) {
     }
 }
 
+/// What was written to the files of a store and not synced, by the files' names in the store. Copies of the store have the same.
+pub struct Unsynced(Vec<(PathBuf, Vec<Write>)>);
+
+/// What the processes of a branch have written and not synced. None of them runs any more.
+pub fn unsynced(store: &Path, branch: u64) -> Unsynced {
+    let mut paths = HashMap::new();
+    files(store, &mut paths);
+    let journal = fs::read(journal(store, branch)).unwrap();
+    let mut all: Vec<_> = pending(&journal).into_iter().filter(|(_, writes)| !writes.is_empty()).collect();
+    all.sort_by_key(|(inode, _)| *inode);
+    let name =
+        |inode: u64| paths.get(&inode).map(|path: &PathBuf| path.strip_prefix(store).unwrap().to_owned());
+    Unsynced(all.into_iter().filter_map(|(inode, writes)| Some((name(inode)?, writes))).collect())
+}
+
 /// Puts each sector of what was written and not synced back to one of its earlier contents, or leaves it. Mostly a whole
 /// page at a time; sometimes each sector by itself, as when a page is torn. Returns how many sectors went back.
 ///
 /// `durable` are the folders of layers that the engine has synced. No process may use the store.
-pub fn cut(store: &Path, branch: u64, durable: &[PathBuf], random: &mut Random) -> u64 {
-    let mut paths = HashMap::new();
-    files(store, &mut paths);
-    let journal = fs::read(journal(store, branch)).unwrap();
+pub fn cut(store: &Path, unsynced: &Unsynced, durable: &[PathBuf], random: &mut Random) -> u64 {
     let mut back = 0;
-    let mut all: Vec<_> = pending(&journal).into_iter().filter(|(_, writes)| !writes.is_empty()).collect();
-    all.sort_by_key(|(inode, _)| *inode);
-    for (inode, writes) in all {
-        let Some(path) =
-            paths.get(&inode).filter(|path| !durable.iter().any(|layer| path.starts_with(layer)))
-        else {
+    for (name, writes) in &unsynced.0 {
+        let path = store.join(name);
+        if durable.iter().any(|layer| path.starts_with(layer)) {
             continue;
-        };
+        }
         let file = OpenOptions::new().write(true).open(path).unwrap();
         let size = file.metadata().unwrap().len();
         let mut sectors: BTreeMap<u64, Vec<&Write>> = BTreeMap::new();
-        for write in &writes {
+        for write in writes {
             for sector in write.offset / SECTOR..(write.offset + write.length).div_ceil(SECTOR) {
                 sectors.entry(sector).or_default().push(write);
             }

@@ -1,0 +1,95 @@
+// Every attack on the storage, with the seeds of a night rather than those of `npm test`. `node scripts/attack/nightly.mjs --help` says how.
+import { parseArgs } from 'node:util';
+import { run } from '../lib/process.mjs';
+import { root } from '../lib/repository.mjs';
+
+const HELP = `Usage: node scripts/attack/nightly.mjs [--only NAME]... [--list]
+
+Runs the attacks of docs/storage.md one after the other, each with many more seeds than \`npm test\` has, and ends with 1 if one failed.
+What cannot run here is skipped, with the reason. All of it takes some hours on two cores. A test prints OFFSHOOT_SEED=n before each seed;
+the same test with that variable set repeats it.
+
+  --only NAME   this one only; may be given more than once
+  --list        the names, and what each runs
+
+EXAMPLE
+  node scripts/attack/nightly.mjs --only power --only layers`;
+
+const storage = (...args) => ['cargo', 'test', '-p', 'offshoot-storage', ...args, '--', '--nocapture'];
+const script = (name, ...args) => [process.execPath, `scripts/attack/${name}.mjs`, ...args];
+/** Ten minutes for each reader; needs the nightly toolchain and cargo-fuzz. */
+const fuzz = (target) => ['cargo', '+nightly', 'fuzz', 'run', '--fuzz-dir', 'storage/fuzz', target, '--', '-max_total_time=600'];
+
+/** In this order; what `needs` ends with 0 where the attack can run, and `program` is one that uses the built program. */
+const ATTACKS = [
+  // A thousand for each of two majors.
+  { name: 'power', command: storage('--test', 'power'), env: { OFFSHOOT_SEEDS: '1000' } },
+  { name: 'layers', command: storage('--lib', 'page_layers'), env: { OFFSHOOT_SEEDS: '2000' } },
+  { name: 'isolation', command: storage('--test', 'isolation_random') },
+  { name: 'crash-points', command: storage('--test', 'crash_points', '--test', 'interposer_points'), env: { OFFSHOOT_ALL_POINTS: '1' } },
+  { name: 'faults', command: storage('--test', 'faults'), env: { OFFSHOOT_SEEDS: '20' } },
+  { name: 'hostile', command: storage('--test', 'hostile'), env: { OFFSHOOT_SEEDS: '1000000' } },
+  { name: 'fuzz-map', command: fuzz('map'), needs: ['cargo', '+nightly', 'fuzz', '--version'] },
+  { name: 'fuzz-control', command: fuzz('control'), needs: ['cargo', '+nightly', 'fuzz', '--version'] },
+  { name: 'clones', command: [process.execPath, 'scripts/clones.mjs'] },
+  { name: 'shutdown', command: script('shutdown'), program: true },
+  { name: 'regression', command: script('regression'), program: true },
+  { name: 'chaos', command: script('chaos', '--minutes', '60'), program: true },
+];
+
+/** Whether a command ends with 0. */
+async function works([program, ...args]) {
+  try {
+    return (await run(program, args, { allowFailure: true, cwd: root })).code === 0;
+  } catch {
+    return false;
+  }
+}
+
+/** Runs one attack, and says how it went: `passed`, `failed` or `skipped`. */
+async function attack({ command: [program, ...args], env = {}, needs }, signal) {
+  if (needs !== undefined && !(await works(needs))) {
+    console.log(`SKIPPED: \`${needs.join(' ')}\` does not work here`);
+    return 'skipped';
+  }
+  const onOutput = (text) => process.stdout.write(text);
+  const { code } = await run(program, args, { allowFailure: true, cwd: root, env: { ...process.env, ...env }, onOutput, signal });
+  return code === 0 ? 'passed' : 'failed';
+}
+
+function chosen(names) {
+  if (names === undefined) return ATTACKS;
+  const unknown = names.find((name) => ATTACKS.every((one) => one.name !== name));
+  if (unknown === undefined) return ATTACKS.filter((one) => names.includes(one.name));
+  console.error(`error: there is no attack called ${unknown}\nhint: ${ATTACKS.map((one) => one.name).join(', ')}`);
+  process.exit(2);
+}
+
+const { values } = parseArgs({ options: { only: { type: 'string', multiple: true }, list: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } });
+if (values.help) {
+  console.log(HELP);
+  process.exit(0);
+}
+const attacks = chosen(values.only);
+if (values.list) {
+  for (const { name, command, env = {} } of attacks) {
+    const set = Object.entries(env).map(([key, value]) => `${key}=${value} `);
+    console.log(`${name.padEnd(13)}${set.join('')}${command.map((word) => (word === process.execPath ? 'node' : word)).join(' ')}`);
+  }
+  process.exit(0);
+}
+const stopping = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM']) process.on(name, () => stopping.abort());
+const built = [['build', '-p', 'offshoot-interpose']];
+if (attacks.some((one) => one.program)) built.push(['build', '--release', '-p', 'offshoot', '-p', 'offshoot-interpose']);
+for (const args of built) await run('cargo', args, { cwd: root, signal: stopping.signal, onOutput: (text) => process.stderr.write(text) });
+const results = [];
+for (const one of attacks) {
+  console.log(`\n=== ${one.name}`);
+  const started = performance.now();
+  const result = await attack(one, stopping.signal).catch((error) => (console.error(error.message), 'failed'));
+  results.push({ attack: one.name, result, minutes: Math.round((performance.now() - started) / 6000) / 10 });
+  if (stopping.signal.aborted) break;
+}
+console.table(results);
+process.exitCode = results.some(({ result }) => result === 'failed') ? 1 : 0;
