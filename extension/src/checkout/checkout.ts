@@ -2,6 +2,7 @@ import * as vscode from 'vscode';
 import { command } from '../commands/register.js';
 import { chooseFolder, targetArgument } from '../commands/target.js';
 import { detach } from '../detach.js';
+import { forgetAnswers } from '../migrations/answers.js';
 import { readyFolders, type ReadyFolder } from '../model.js';
 import type { EditorStatus } from '../protocol/types.js';
 import type { Surroundings } from '../surroundings.js';
@@ -32,6 +33,7 @@ export function registerCheckout(around: Surroundings): vscode.Disposable {
       const ready = await chooseFolder(server, argument, vscode.l10n.t('Ask Again'));
       if (ready !== undefined) {
         put.forget(ready.project.id);
+        await forgetAnswers(around.context.globalState, ready.project.id);
         await server.requests.answer({ folder: ready.folder.uri, answer: 'askAgain' });
       }
     }),

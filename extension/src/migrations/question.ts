@@ -1,11 +1,10 @@
 import * as vscode from 'vscode';
 import { detach } from '../detach.js';
 import { currentBranch, gitHeadName } from '../model.js';
+import { isAnswered, keepAnswer } from './answers.js';
 import { Due } from './due.js';
 import { pendingCount, type FolderMigrations } from './rows.js';
 import { apply, type Tools } from './run.js';
-
-const NEVER = 'offshoot.migrations.never';
 
 /** After a checkout that leads to a branch with pending migrations: asks, applies or is silent, as `offshoot.toml` says. */
 export function registerQuestion(tools: Tools): vscode.Disposable {
@@ -17,8 +16,8 @@ export function registerQuestion(tools: Tools): vscode.Disposable {
     const found = due.take(stands);
     for (const { folder } of stands.filter((stand) => found.includes(stand))) {
       if (folder.status?.onCheckout === 'apply') {
-        detach(apply(tools, folder.ready, {}));
-      } else if (folder.status?.onCheckout === 'ask' && !never(tools).includes(folder.ready.project.id)) {
+        detach(applyIfAllowed(tools, folder));
+      } else if (folder.status?.onCheckout === 'ask' && !isAnswered(around.context.globalState, 'never', folder.ready.project.id)) {
         detach(ask(tools, folder));
       }
     }
@@ -39,6 +38,27 @@ function standOf({ ready, status }: FolderMigrations): Parameters<Due['take']>[0
   return { worktree: project.worktree.path, head, branch: currentBranch(ready), revision: project.migrations, known };
 }
 
+/**
+ * The file comes with what was checked out, and migrations are programs: whoever wrote the branch must not be able to run some
+ * by a checkout alone.
+ */
+async function applyIfAllowed(tools: Tools, folder: FolderMigrations): Promise<void> {
+  const { id } = folder.ready.project;
+  const memory = tools.around.context.globalState;
+  if (!isAnswered(memory, 'always', id)) {
+    const text = vscode.l10n.t('offshoot.toml asks for pending migrations to be applied after a checkout. They run as programs on this machine.');
+    const always = vscode.l10n.t('Always in This Repository');
+    const once = vscode.l10n.t('Apply Once');
+    const choice = await vscode.window.showInformationMessage(text, once, always, vscode.l10n.t('Not Now'));
+    if (choice === always) {
+      await keepAnswer(memory, 'always', id);
+    } else if (choice !== once) {
+      return;
+    }
+  }
+  await apply(tools, folder.ready, {});
+}
+
 async function ask(tools: Tools, folder: FolderMigrations): Promise<void> {
   const count = pendingCount(folder);
   const name = folder.status?.branch ?? '';
@@ -49,10 +69,6 @@ async function ask(tools: Tools, folder: FolderMigrations): Promise<void> {
   if (choice === yes) {
     await apply(tools, folder.ready, {});
   } else if (choice === no) {
-    await tools.around.context.globalState.update(NEVER, [...never(tools), folder.ready.project.id]);
+    await keepAnswer(tools.around.context.globalState, 'never', folder.ready.project.id);
   }
-}
-
-function never({ around }: Tools): readonly string[] {
-  return around.context.globalState.get<readonly string[]>(NEVER, []);
 }
