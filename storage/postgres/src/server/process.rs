@@ -155,7 +155,7 @@ mod tests {
     fn names_with_parentheses_do_not_confuse() {
         let tail = "S 17 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 900 20";
         let facts = Facts::parse(&format!("42 (a) (b) {tail}")).unwrap();
-        assert_eq!((facts.name.as_str(), facts.parent, facts.ticks, facts.started), ("a) (b", 17, 21, 900));
+        assert_eq!((facts.name.as_str(), facts.parent, facts.ticks, facts.started), ("a) (b", 17, 23, 900));
     }
 
     #[test]
