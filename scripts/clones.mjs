@@ -40,7 +40,8 @@ const cargo = (args, env) =>
  */
 export async function testClones({ kinds, programs, filter = programs.map((name) => `binary(${name})`).join(' | ') }) {
   const { code: absent } = await runOnce('cargo', ['nextest', '--version'], { allowFailure: true });
-  const tests = absent === 0 ? ['nextest', 'run', '-E', filter] : ['test', ...programs.flatMap((name) => ['--test', name])];
+  // All of the workspace is built, as `npm test` has done already; a part alone would be built anew with other features.
+  const tests = absent === 0 ? ['nextest', 'run', '-E', `package(offshoot-storage) & (${filter})`] : ['test', ...programs.flatMap((name) => ['--test', name])];
   const results = [];
   for (const kind of kinds) {
     const why = await obstacle(kind);
@@ -50,7 +51,7 @@ export async function testClones({ kinds, programs, filter = programs.map((name)
       continue;
     }
     const env = (disk) => ({ OFFSHOOT_TEST_DRIVER: 'clone', OFFSHOOT_TEST_DISK: disk });
-    const run = (disk) => cargo([...tests, '-p', 'offshoot-storage', '--no-fail-fast'], env(disk));
+    const run = (disk) => cargo([...tests, '--workspace', '--no-fail-fast'], env(disk));
     results.push({ kind, ...(await withImage(kind, run)) });
   }
   return results;

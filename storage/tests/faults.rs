@@ -17,7 +17,7 @@ use support::disk::SmallDisk;
 use support::faults::{Fault, Plan, Target};
 use support::layers::assert_tidy;
 use support::load::assert_consistent;
-use support::{Random, TestStore, check, first, load};
+use support::{Random, TestStore, check, first, load, processes};
 
 /// Seeds of an ordinary run, for each major; some seconds each.
 const SEEDS: u64 = 1;
@@ -146,7 +146,10 @@ fn fail_each_call(major: u32, seed: u64, half: bool) -> bool {
         work.client = None;
         let begin = Instant::now();
         while !work.connect() {
-            assert!(begin.elapsed() < PATIENCE * 20, "{what}: {:?}", work.errors.last());
+            if begin.elapsed() >= PATIENCE * 20 {
+                let there = processes::titles(processes::postmaster(&test.data_dir("main")));
+                panic!("{what}: {:?}; it has {there:#?}", work.errors.last());
+            }
             // A server that was failing when the fault went may give up only now. One whose recovery failed may do neither: Postgres
             // 18 can miss the end of its startup process. The store ends such a one.
             if begin.elapsed() > PATIENCE {

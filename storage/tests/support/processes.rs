@@ -91,3 +91,15 @@ pub fn living_in(folder: &Path) -> Vec<(i32, String)> {
     };
     all().into_iter().filter(|pid| *pid != me && lives_there(pid)).map(describe).collect()
 }
+
+/// The processes of a server, each with its state and its title.
+pub fn titles(postmaster: i32) -> Vec<String> {
+    let text = |pid: i32, name: &str| fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
+    let line = |pid| {
+        let (stat, title) = (text(pid, "stat"), text(pid, "cmdline"));
+        let stat = String::from_utf8_lossy(&stat);
+        let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next()).unwrap_or('?');
+        format!("{pid} {state} {}", String::from_utf8_lossy(&title).trim_end_matches(['\0', ' ']))
+    };
+    children_of(postmaster).into_iter().map(line).collect()
+}

@@ -103,7 +103,12 @@ impl Facts {
 
     /// Whether it runs, or waits for a disk.
     pub(super) fn is_busy(&self) -> bool {
-        matches!(self.state, b'R' | b'D')
+        self.state == b'R' || self.waits_for_disk()
+    }
+
+    /// Whether it waits for a disk.
+    pub(super) fn waits_for_disk(&self) -> bool {
+        self.state == b'D'
     }
 
     pub(super) fn is_postgres(&self) -> bool {

@@ -12,15 +12,30 @@ pub struct Signs {
     pub is_open: bool,
     /// Whether a process replays WAL.
     pub recovers: bool,
-    /// Whether any of its processes runs or waits for a disk.
+    /// Whether one of its own processes runs, or any waits for a disk.
     pub is_busy: bool,
-    /// Clock ticks, of which there are a hundred a second, that its processes have worked.
+    /// Clock ticks, of which there are a hundred a second, that its own processes have worked.
     pub ticks: u64,
-    /// Its processes that have not ended, without the postmaster.
+    /// Its own processes that have not ended: without the postmaster, and without those that serve clients. A server that takes
+    /// nobody has one of these for each client that it turns away, and starting them is all that its postmaster does.
     pub children: Vec<u32>,
     /// The process that tells so.
     pub wal_writer: Option<u32>,
 }
+
+/// The first words of the titles of processes that serve no client.
+const OWN: [&str; 10] = [
+    "archiver",
+    "autovacuum",
+    "background",
+    "checkpointer",
+    "io",
+    "logger",
+    "logical",
+    "startup",
+    "walsummarizer",
+    "walwriter",
+];
 
 impl Server {
     /// Looks at the server's processes. If the one that told in `last` that it is open is still there, at that one alone.
@@ -37,18 +52,16 @@ impl Server {
         let mut signs = Signs::default();
         for pid in children(self.pid())? {
             let Some(facts) = Facts::of(pid).filter(|facts| !facts.is_ended()) else { continue };
+            signs.is_busy |= facts.waits_for_disk();
+            let Some(role) = role(pid).filter(|role| OWN.contains(&role.as_str())) else { continue };
             signs.children.push(pid);
             signs.is_busy |= facts.is_busy();
             signs.ticks += facts.ticks;
-            match role(pid).as_deref() {
-                Some("walwriter") => (signs.is_open, signs.wal_writer) = (true, Some(pid)),
-                Some("startup") => signs.recovers = true,
+            match role.as_str() {
+                "walwriter" => (signs.is_open, signs.wal_writer) = (true, Some(pid)),
+                "startup" => signs.recovers = true,
                 _ => (),
             }
-        }
-        if let Some(postmaster) = Facts::of(self.pid()) {
-            signs.is_busy |= postmaster.is_busy();
-            signs.ticks += postmaster.ticks;
         }
         signs.children.sort_unstable();
         Ok(signs)
