@@ -131,19 +131,6 @@ impl Store {
         self.branch(new)
     }
 
-    /// Whose child a new branch called `name` is that is forked from `from`, which may be a snapshot `of` another one.
-    fn parent_of_fork(
-        &self,
-        name: &str,
-        from: BranchId,
-        of: Option<(BranchId, SnapshotKind)>,
-    ) -> Result<Option<BranchId>, StorageError> {
-        let Some((owner, _)) = of else { return Ok(Some(from)) };
-        // A branch of a snapshot is one of the snapshot's branch, unless it takes that one's place.
-        let row = self.shared.branch_row(owner)?;
-        Ok(if row.name == name { row.parent } else { Some(owner) })
-    }
-
     /// Lets a running parent with much WAL write a checkpoint, which saves the child its replay. If it cannot, or takes long, the
     /// child replays; nothing else may depend on it.
     fn checkpoint_before(&self, parent: BranchId) {
@@ -198,10 +185,19 @@ impl Store {
             let row = shared.live_row(parent)?;
             (shared.driver.fork(parent, id)?, row.snapshot)
         };
+        let owner = of.map(|(owner, _)| shared.branch_row(owner)).transpose()?;
+        // What it was when it was made is then what its branch was, and no fork point.
+        let takes_place = owner.as_ref().is_some_and(|owner| owner.name == name);
+        let its_parent = match owner {
+            Some(owner) if takes_place => owner.parent,
+            // A branch of a snapshot is one of the snapshot's branch.
+            Some(owner) => Some(owner.id),
+            None => Some(parent),
+        };
         let row = BranchRow {
             id,
             name: name.to_owned(),
-            parent: if snapshot.is_none() { self.parent_of_fork(name, parent, of)? } else { None },
+            parent: its_parent.filter(|_| snapshot.is_none()),
             fork_lsn: Some(fork.lsn),
             created_ms: now_ms(),
             unsettled_boot: Some(shared.boot.clone()),
@@ -210,7 +206,7 @@ impl Store {
             trash_order: None,
             replaced_by: None,
             snapshot: snapshot.map(|kind| (parent, kind)),
-            fork_control: snapshot.is_none().then_some(fork.control),
+            fork_control: (snapshot.is_none() && !takes_place).then_some(fork.control),
         };
         let committed = shared.metadata.transaction(|transaction| {
             also((transaction, id))?;

@@ -8,6 +8,9 @@ use crate::metadata::{self, BranchRow};
 use crate::store::{Branch, Store, locked};
 use crate::{BranchId, compute};
 
+/// How many states of one branch are looked through.
+const MOST_STATES: usize = 10_000;
+
 /// What [`Store::undo`] did.
 #[derive(Clone, Debug)]
 pub struct Undone {
@@ -126,10 +129,7 @@ impl Store {
         rows.retain(BranchRow::is_in_trash);
         rows.sort_by_key(|row| std::cmp::Reverse(row.trash_order.map(i64::abs)));
         for row in rows {
-            let present = match row.replaced_by {
-                Some(id) => metadata.branch(id)?.filter(|present| present.trashed_ms.is_none()),
-                None => None,
-            };
+            let present = self.live_state(row.replaced_by)?;
             let known_as = present.as_ref().map_or(&row.name, |present| &present.name);
             let meant = match which {
                 Former::Last => row.trash_order > Some(0),
@@ -138,6 +138,19 @@ impl Store {
             };
             if meant {
                 return Ok(Some((row, present)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The live state of a branch whose earlier state was replaced by `next`; that one may have been replaced as well.
+    fn live_state(&self, mut next: Option<BranchId>) -> Result<Option<BranchRow>, StorageError> {
+        for _ in 0..MOST_STATES {
+            let Some(id) = next else { break };
+            match self.shared.metadata.branch(id)? {
+                Some(row) if row.trashed_ms.is_none() => return Ok(Some(row)),
+                Some(row) => next = row.replaced_by,
+                None => break,
             }
         }
         Ok(None)
@@ -179,6 +192,9 @@ impl Store {
                 displace(transaction, present.id, row.id)?;
                 adopt_children(transaction, present.id, row.id)?;
                 metadata::adopt_snapshots(transaction, present.id, row.id)?;
+                if present.fork_control.is_none() || row.fork_control.is_none() {
+                    metadata::adopt_fork_point(transaction, present.id, row.id)?;
+                }
             }
             transaction
                 .execute(
@@ -200,7 +216,7 @@ impl Store {
             steps += 1;
             match self.shared.metadata.branch(id)? {
                 Some(row) if row.trashed_ms.is_none() => return Ok(Some(id)),
-                Some(row) if steps < 10_000 => next = row.replaced_by.or(row.parent),
+                Some(row) if steps < MOST_STATES => next = row.replaced_by.or(row.parent),
                 _ => break,
             }
         }

@@ -222,3 +222,49 @@ fn what_a_fork_point_adds_to_the_first_wake() {
         added[added.len() / 2]
     );
 }
+
+#[test]
+fn a_branch_that_goes_back_to_its_snapshots_keeps_its_fork_point_through_every_undo() {
+    let Some(test) = TestStore::quick(MAJOR) else { return };
+    test.run("main", "CREATE TABLE t AS SELECT 1 AS id");
+    test.create("feature", "main");
+    test.run("feature", "INSERT INTO t VALUES (2)");
+    let snapshot = test.store().create_snapshot(test.id("feature"), "a").unwrap().id;
+    let back = |expected: &str| {
+        test.store().restore_branch(test.id("feature"), snapshot).unwrap();
+        assert_eq!(test.text("feature", ROWS), expected);
+    };
+    let fork = || content(&test, fork_point(&test, "feature").unwrap());
+    let undo = || assert!(test.store().undo(&Former::Named("feature".into())).unwrap().replaced);
+    test.run("feature", "INSERT INTO t VALUES (3)");
+    back("1,2");
+    assert_eq!(fork(), "1");
+    undo();
+    assert_eq!((test.text("feature", ROWS), fork()), ("1,2,3".into(), "1".into()));
+    back("1,2");
+    assert_eq!(fork(), "1");
+    test.run("feature", "INSERT INTO t VALUES (4)");
+    back("1,2");
+    assert_eq!(fork(), "1");
+    undo();
+    assert_eq!((test.text("feature", ROWS), fork()), ("1,2,4".into(), "1".into()));
+    // A state that was replaced long ago takes the place of the one that is there now.
+    test.store().undo(&Former::Last).unwrap();
+    assert_eq!((test.text("feature", ROWS), fork()), ("1,2,3".into(), "1".into()));
+    assert_eq!(test.store().branch(test.id("feature")).unwrap().parent, Some(test.id("main")));
+}
+
+#[test]
+fn a_reset_branch_has_another_fork_point_which_its_undo_leaves_behind() {
+    let Some(test) = TestStore::quick(MAJOR) else { return };
+    test.run("main", "CREATE TABLE t AS SELECT 1 AS id");
+    let feature = test.create("feature", "main");
+    test.run("feature", "INSERT INTO t VALUES (2)");
+    test.run("main", "INSERT INTO t VALUES (5)");
+    test.store().reset_branch(feature).unwrap();
+    test.run("feature", "INSERT INTO t VALUES (6)");
+    assert_eq!(content(&test, fork_point(&test, "feature").unwrap()), "1,5");
+    test.store().undo(&Former::Last).unwrap();
+    assert_eq!(test.text("feature", ROWS), "1,2");
+    assert_eq!(content(&test, fork_point(&test, "feature").unwrap()), "1");
+}

@@ -170,6 +170,22 @@ pub(crate) fn adopt_snapshots(
     Ok(())
 }
 
+/// Makes the fork point of `from` the one of `to`, if that has none: of two states of a branch of which one is the other, taken
+/// back to a snapshot. One of its own, made after both, stays.
+pub(crate) fn adopt_fork_point(
+    transaction: &Transaction<'_>,
+    from: BranchId,
+    to: BranchId,
+) -> Result<(), StorageError> {
+    transaction.execute(
+        "UPDATE branches SET snapshot_of = ?2 WHERE snapshot_of = ?1 AND snapshot_kind = ?3
+            AND created_ms < (SELECT max(created_ms) FROM branches WHERE id IN (?1, ?2))
+            AND NOT EXISTS (SELECT 1 FROM branches WHERE snapshot_of = ?2 AND snapshot_kind = ?3)",
+        params![from.0 as i64, to.0 as i64, SnapshotKind::Fork.as_str()],
+    )?;
+    Ok(())
+}
+
 /// The snapshots of a branch.
 pub(crate) fn snapshot_ids(
     transaction: &Transaction<'_>,
