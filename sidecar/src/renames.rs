@@ -35,9 +35,17 @@ pub(crate) struct Line {
 /// The lines of a work tree, in the order of the files' numbers; none without the setting.
 ///
 /// # Errors
-/// If what the setting names cannot be read.
+/// If offshoot.toml, or what the setting names, cannot be read. Without the renames a plan would delete what was renamed.
 pub(crate) fn of_worktree(worktree: &Path) -> Result<Vec<Line>> {
-    of_config(worktree, ConfigFile::open(worktree).config())
+    let file = ConfigFile::open(worktree);
+    match file.error() {
+        // Any other mistake is told elsewhere, and no reason to compare nothing.
+        Some(error) if file.mentions("renames") => {
+            Err(Failure::user(format!("the renames that offshoot.toml names are not known: {error}"))
+                .hint("Correct the file, or give the renames by `--renames`."))
+        }
+        _ => of_config(worktree, file.config()),
+    }
 }
 
 fn of_config(worktree: &Path, config: &Config) -> Result<Vec<Line>> {

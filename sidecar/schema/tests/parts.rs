@@ -299,3 +299,11 @@ fn offered_rename_of_a_value_names_the_value() {
         ["value paid -> settled of type public.state: one value of the enum went and one came in its place"]
     );
 }
+
+#[test]
+fn column_that_was_renamed_and_not_confirmed_leaves_its_name_of_not_null_to_the_new_one() {
+    let Some(server) = Postgres::start(18) else { return };
+    let (mut client, new, plan) =
+        shop(&server, "not null names", "ALTER TABLE orders RENAME state TO status", &PlanOptions::default());
+    arrives(&mut client, &plan, &new);
+}

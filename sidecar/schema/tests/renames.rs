@@ -174,3 +174,12 @@ fn renames_that_do_not_fit_are_left_alone_and_named() {
     assert_eq!(why("table public.a -> b"), ["rename table public.a -> b: table public.b is there already"]);
     assert_eq!(why("table public.a -> c"), ["rename table public.a -> c: table public.c is not wanted"]);
 }
+
+#[test]
+fn renames_are_taken_back_by_their_reverse() {
+    let there = Renames::parse(
+        "-- offshoot:rename table public.a -> b\n-- offshoot:rename column public.b.x -> \"Y z\"\n",
+    );
+    let back = there.unwrap().reversed();
+    assert_eq!(back.lines(), ["column public.b.\"Y z\" -> x", "table public.b -> a"]);
+}

@@ -5,6 +5,7 @@
 mod call;
 mod comparison;
 mod export;
+mod forward;
 mod gitref;
 mod json;
 mod lines;

@@ -50,6 +50,11 @@ impl ConfigFile {
         &self.config
     }
 
+    /// Whether the file has this word, which may be in a comment. For a file with a mistake, of which no more is known.
+    pub(crate) fn mentions(&self, word: &str) -> bool {
+        read(&self.path).is_ok_and(|text| text.contains(word))
+    }
+
     /// What is wrong with the file now.
     pub(crate) fn error(&self) -> Option<&ConfigError> {
         self.error.as_ref()

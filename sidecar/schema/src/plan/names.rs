@@ -63,19 +63,20 @@ fn names(facts: &Facts, id: &FactId) -> Vec<String> {
         Kind::Sequence => vec![relation(id.sql())],
         Kind::Index => vec![relation(name::beside(id.owner(), &id.name))],
         Kind::Constraint if fact.and_then(|fact| fact.text("form")) != Some("check") => {
-            vec![relation(name::beside(id.owner(), &id.name)), constraint(id)]
+            vec![relation(name::beside(id.owner(), &id.name)), constraint(id.owner(), &id.name)]
         }
-        Kind::Constraint => vec![constraint(id)],
-        Kind::Column => fact
-            .and_then(|fact| fact.text("sequence_name"))
-            .map(|name| relation(name.to_owned()))
-            .into_iter()
-            .collect(),
+        Kind::Constraint => vec![constraint(id.owner(), &id.name)],
+        Kind::Column => {
+            let text = |name| fact.and_then(|fact| fact.text(name));
+            let not_null = text("not_null_name").filter(|_| fact.is_some_and(|fact| fact.is("not_null")));
+            let sequence = text("sequence_name").map(|name| relation(name.to_owned()));
+            sequence.into_iter().chain(not_null.map(|name| constraint(id.owner(), name))).collect()
+        }
         kind if kind.is_routine() => vec![format!("routine {}", id.sql())],
         _ => Vec::new(),
     }
 }
 
-fn constraint(id: &FactId) -> String {
-    format!("constraint {} {}", id.owner(), sql::quote(&id.name))
+fn constraint(owner: &FactId, name: &str) -> String {
+    format!("constraint {owner} {}", sql::quote(name))
 }

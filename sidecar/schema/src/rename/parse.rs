@@ -127,6 +127,19 @@ impl Renames {
         if refused.is_empty() { Ok(facts) } else { Err(refused) }
     }
 
+    /// The renames that take these back, the last one first.
+    #[must_use]
+    pub fn reversed(&self) -> Self {
+        let back = |rename: &Rename| {
+            let mut back = rename.clone();
+            if let Some(name) = back.path.last_mut() {
+                std::mem::swap(name, &mut back.to);
+            }
+            back
+        };
+        Self { list: self.list.iter().rev().map(back).collect() }
+    }
+
     /// Adds those of `more`.
     pub fn extend(&mut self, more: Self) {
         self.list.extend(more.list);

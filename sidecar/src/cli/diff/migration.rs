@@ -10,6 +10,7 @@ use offshoot_schema::{Kind, Object, Plan};
 use serde_json::json;
 
 use super::comparison::one_line;
+use super::forward::forward;
 use super::markdown::budget::listed;
 use super::markdown::escape::{code, prose};
 use super::markdown::sha256;
@@ -83,7 +84,8 @@ fn plan_of(file: &Path) -> Result<Plan> {
     let mut text = String::new();
     std::io::Read::read_to_string(&mut std::io::Read::take(&mut script, MOST_BYTES), &mut text)
         .map_err(|e| Failure::user(format!("cannot read {name}: {e}")))?;
-    let mut found = Statements { source: &text, name: &name, ..Statements::default() };
+    let text = forward(&text);
+    let mut found = Statements { source: text, name: &name, ..Statements::default() };
     let mut reader = BufReader::new(text.as_bytes());
     run_script(&mut reader, &mut found, None, &Silent).map_err(|e| failed(&e))?;
     let plan = found.plan();

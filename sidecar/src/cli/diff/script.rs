@@ -8,6 +8,7 @@ use offshoot_protocol::method::SchemaLoad;
 use offshoot_schema::Facts;
 
 use super::call::{self, Folder, absolute};
+use super::forward::forward;
 use crate::cli::connect::Session;
 use crate::cli::output::Output;
 use crate::failure::{Failure, Result};
@@ -108,9 +109,26 @@ pub(super) fn facts(files: &[LoadFile], output: Output) -> Result<Facts> {
     })?;
     let folder = Folder::new()?;
     let target = folder.write("schema.facts", b"")?;
-    let params = LoadParams { files: files.to_vec(), output: absolute(&target)? };
+    let files = files.iter().enumerate().map(|(at, file)| without_way_back(file, at, &folder));
+    let params = LoadParams { files: files.collect::<Result<_>>()?, output: absolute(&target)? };
     call::long::<SchemaLoad>(&mut session, &params, output.json)?;
     super::reading::of_file(&target)
+}
+
+/// A file, or a copy without its way back where it has one. A larger file is a dump and has none.
+fn without_way_back(file: &LoadFile, at: usize, folder: &Folder) -> Result<LoadFile> {
+    const MOST_BYTES: u64 = 16 << 20;
+    let is_small = fs::metadata(&file.path).is_ok_and(|facts| facts.is_file() && facts.len() <= MOST_BYTES);
+    // One that cannot be read, or is no text, is for the loader to judge.
+    let Some(text) = is_small.then(|| fs::read_to_string(&file.path).ok()).flatten() else {
+        return Ok(file.clone());
+    };
+    let forward = forward(&text);
+    if forward.len() == text.len() {
+        return Ok(file.clone());
+    }
+    let copy = folder.write(&format!("{at}.sql"), forward.as_bytes())?;
+    Ok(LoadFile { name: file.name.clone(), path: absolute(&copy)? })
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use offshoot_migrations::{Content, NewFile, Observed, Project, State, Tool};
 use offshoot_protocol::migrations::{MigrationsNew, MigrationsNewParams};
-use offshoot_schema::{Facts, Plan, PlanOptions};
+use offshoot_schema::{Facts, Plan, PlanOptions, Renames};
 use offshoot_storage::BranchId;
 
 use super::files::id_of;
@@ -18,7 +18,7 @@ use super::{drift, history};
 use crate::engine::server::Call;
 use crate::engine::{Engine, schema};
 use crate::failure::{Failure, Result};
-use crate::timestamp;
+use crate::{renames, timestamp};
 
 /// `migrations/new`.
 pub(in crate::engine) async fn create(
@@ -63,7 +63,9 @@ pub(in crate::engine) async fn create(
             replayed(engine, &place, &scan, &places, call).await?
         };
         let to = stage::without_histories(&to, scan.projects.iter());
-        let (content, said) = content(&from, &to);
+        let root = place.root.clone();
+        let lines = engine.blocking(move |_| renames::of_worktree(&root)).await?;
+        let (content, said) = content(&from, &to, &confirmed(&lines)?);
         notes.extend(said);
         if content.up.is_empty() {
             return Err(Failure::user(format!("`{name}` has nothing that the migrations do not make")).hint(
@@ -138,12 +140,35 @@ async fn replayed(
 }
 
 /// The statements there and back, and what to look at.
-fn content(from: &Facts, to: &Facts) -> (Content, Vec<String>) {
-    let there = offshoot_schema::plan(from, to, &PlanOptions::default());
-    let back = offshoot_schema::plan(to, from, &PlanOptions::default());
+/// The renames that lines of the work tree confirm, whether they fit or not.
+fn confirmed(lines: &[renames::Line]) -> Result<Renames> {
+    let mut confirmed = Renames::default();
+    for renames::Line { place, text } in lines {
+        confirmed.add(text).map_err(|error| {
+            Failure::user(format!("{place}: {}", error.what)).hint("Correct the line, or remove it.")
+        })?;
+    }
+    Ok(confirmed)
+}
+
+fn content(from: &Facts, to: &Facts, confirmed: &Renames) -> (Content, Vec<String>) {
+    let renames = confirmed.fitting(from, to).renames;
+    let offered = offshoot_schema::renames(from, to);
+    let lines = renames.lines();
+    let unconfirmed =
+        offered.into_iter().filter(|one| !lines.iter().any(|line| one.line.ends_with(line.as_str())));
+    let with = |renames| PlanOptions { renames, ..PlanOptions::default() };
+    let back = offshoot_schema::plan(to, from, &with(renames.reversed()));
+    let there = offshoot_schema::plan(from, to, &with(renames));
     let mut notes: Vec<String> =
         there.steps().flat_map(|step| &step.hazards).map(ToString::to_string).collect();
     notes.extend(there.unplanned.iter().map(|what| format!("left out: {what}")));
+    notes.extend(unconfirmed.map(|one| {
+        format!(
+            "a rename, perhaps: {}. With the line `{}` in a file that `[schema] renames` of offshoot.toml names, nothing is deleted.",
+            one.reason, one.line
+        )
+    }));
     notes.dedup();
     let loose = there.parts.iter().any(|part| !part.transactional && !part.steps.is_empty());
     (Content { up: statements(&there), down: statements(&back), loose }, notes)

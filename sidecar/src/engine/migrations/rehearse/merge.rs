@@ -80,6 +80,11 @@ struct Merge {
     conflicts: Vec<String>,
 }
 
+/// The commit of a branch, or else of whatever git knows by the name: a tag may have the name of a branch. Blocks.
+fn of_branch(git: &Git, name: &str) -> Result<String> {
+    git.commit(&format!("refs/heads/{name}")).or_else(|_| git.commit(name))
+}
+
 impl Workshop {
     /// Reads where the worktree at `root` stands. Blocks.
     pub(super) fn open(root: &Path, base: &str) -> Result<Self> {
@@ -89,12 +94,14 @@ impl Workshop {
         let new = folder.0.join("objects");
         fs::create_dir(&new).map_err(|e| Failure::io("make a temporary folder", &e))?;
         let git = Git { folder: root.to_owned(), objects: Some((new, PathBuf::from(objects.trim()))) };
-        let (is_branch, name, _) = git.run(&["symbolic-ref", "--quiet", "--short", "HEAD"])?;
-        let mine = if is_branch { name.trim().to_owned() } else { "HEAD".to_owned() };
+        let (is_branch, name, _) = git.run(&["symbolic-ref", "--quiet", "HEAD"])?;
+        let name = name.trim();
+        let mine = if is_branch { name.strip_prefix("refs/heads/").unwrap_or(name) } else { "HEAD" };
+        let mine = mine.to_owned();
         if mine == base {
             return Err(super::on_base(&mine));
         }
-        let base_commit = git.commit(base).map_err(|failure| {
+        let base_commit = of_branch(&git, base).map_err(|failure| {
             failure.hint("Name the git branch that others are merged into: `--base main`.")
         })?;
         let is_dirty = !git.out(&["status", "--porcelain", "--untracked-files=normal"])?.trim().is_empty();
@@ -102,7 +109,7 @@ impl Workshop {
         let mut scanner = Scanner::default();
         let base_files = git.tree(&base_commit)?.files();
         let base_files = base_files.map_err(|e| Failure::engine(e.to_string()))?;
-        let base_paths = Arc::new(base_files.into_iter().map(|file| file.path).collect());
+        let base_paths = Arc::new(base_files.files.into_iter().map(|file| file.path).collect());
         let my_merge = merge(&git, &base_commit, &git.commit("HEAD")?)?;
         let my_tree = Arc::new(tree(&git, &mut scanner, &my_merge.tree)?);
         Ok(Self {
@@ -123,7 +130,7 @@ impl Workshop {
     pub(super) fn others(&mut self, named: &[String], most: usize) -> Result<(Vec<String>, usize)> {
         if !named.is_empty() {
             for name in named {
-                self.git.commit(name)?;
+                of_branch(&self.git, name)?;
             }
             return Ok((named.to_vec(), 0));
         }
@@ -131,7 +138,7 @@ impl Workshop {
         let listed = self.git.out(&[
             "for-each-ref",
             "--sort=-committerdate",
-            "--format=%(refname:short)",
+            "--format=%(refname:lstrip=2)",
             &no_merged,
             "refs/heads",
         ])?;
@@ -144,7 +151,7 @@ impl Workshop {
 
     /// Merges `other`. Blocks.
     pub(super) fn merge(&mut self, other: &str) -> Result<Merged> {
-        let theirs = merge(&self.git, &self.base_commit, &self.git.commit(other)?)?;
+        let theirs = merge(&self.git, &self.base_commit, &of_branch(&self.git, other)?)?;
         let both = merge(&self.git, &self.my_merge.commit, &theirs.commit)?;
         let other_tree = Arc::new(tree(&self.git, &mut self.scanner, &theirs.tree)?);
         let both_tree = Arc::new(tree(&self.git, &mut self.scanner, &both.tree)?);
