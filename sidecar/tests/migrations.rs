@@ -239,13 +239,128 @@ fn apply_takes_a_snapshot_and_undo_goes_back_to_it() {
 fn a_root_branch_is_not_taken_back_but_told_how() {
     let test = with_migrations();
     install_tool(&test);
-    test.run(&["migrations", "apply"]).ok();
+    let applied = test.run(&["migrations", "apply"]).ok();
+    assert!(
+        applied.contains("`offshoot branch create NAME --from main@before-migrations-")
+            && !applied.contains("migrations undo"),
+        "{applied}"
+    );
     let refused = test.run(&["migrations", "undo"]).fails(128);
     assert!(
         refused.contains("is the root branch")
             && refused.contains("offshoot branch create NAME --from main@before-migrations-"),
         "{refused}"
     );
+}
+
+/// A program of the repository's own as `dbmate`.
+fn install_script(test: &TestRepo, script: &str) {
+    write(test, ".gitignore", "node_modules\npid\n");
+    write(test, "node_modules/.bin/dbmate", &format!("#!/bin/sh\n{script}\n"));
+    let path = test.repo.join("node_modules/.bin/dbmate");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_tool_that_used_another_database_is_told_of() {
+    let test = with_migrations();
+    install_script(&test, "echo done");
+    for verb in [&["apply"][..], &["check"], &["check", "--markdown"]] {
+        let ran = test.run(&[&["migrations"], verb].concat());
+        assert!(
+            ran.out.contains("dbmate ended well, and none of its pending migrations is on")
+                && ran.out.contains("did not connect to the branch")
+                && !ran.out.contains("nothing was changed"),
+            "{}",
+            ran.out
+        );
+        ran.fails(1);
+    }
+    assert!(test.run(&["snapshot", "list"]).ok().contains("no snapshots"), "nothing is there to undo");
+
+    install_tool(&test);
+    test.run(&["migrations", "apply"]).ok();
+    install_script(&test, "echo done");
+    let down = test.run(&["migrations", "down"]);
+    assert!(down.out.contains("none of its migrations was taken back on main"), "{}", down.out);
+    down.fails(1);
+}
+
+#[test]
+fn alembic_with_an_address_of_its_own_is_not_run() {
+    let test = TestRepo::with_database();
+    let ini = "[alembic]\nscript_location = db\nsqlalchemy.url = postgresql://prod.example/app\n";
+    write(&test, "alembic.ini", ini);
+    write(&test, "db/env.py", "# not DATABASE_URL\nurl = config.get_main_option('sqlalchemy.url')\n");
+    let one = "\"\"\"one\"\"\"\nrevision = 'a1'\ndown_revision = None\n\ndef upgrade():\n    pass\n";
+    write(&test, "db/versions/a1_one.py", one);
+    write(&test, ".venv/bin/alembic", "#!/bin/sh\ntouch ran\nexit 3\n");
+    let program = test.repo.join(".venv/bin/alembic");
+    fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
+    for verb in ["apply", "check"] {
+        let refused = test.run(&["migrations", verb]).fails(128);
+        assert!(
+            refused.contains("alembic.ini:3 has an address of its own")
+                && refused.contains("Add to db/env.py")
+                && refused.contains("os.environ[\"DATABASE_URL\"]"),
+            "{refused}"
+        );
+    }
+    assert!(!test.repo.join("ran").exists());
+    write(
+        &test,
+        "alembic.ini",
+        &ini.replace("postgresql://prod.example/app", "driver://user:pass@localhost/dbname"),
+    );
+    test.run(&["migrations", "apply"]).fails(1);
+    assert!(test.repo.join("ran").exists());
+}
+
+#[test]
+fn migrations_are_applied_once_at_a_time() {
+    let test = with_migrations();
+    test.git(&["checkout", "-q", "-b", "feature"]);
+    install_script(&test, "echo $$ > pid.tmp; mv pid.tmp pid; sleep 600");
+    let mut command = test.command(PROGRAM);
+    let mut first =
+        command.args(["migrations", "apply"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_until("the tool runs", || test.repo.join("pid").exists());
+    for verb in ["apply", "undo"] {
+        let second = test.run(&["migrations", verb]).fails(128);
+        assert!(second.contains("migrations are being applied to feature already"), "{second}");
+    }
+    signal("-INT", &first.id().to_string());
+    assert_eq!(first.wait().unwrap().code(), Some(130));
+    install_tool(&test);
+    test.run(&["migrations", "apply"]).ok();
+}
+
+#[test]
+fn undo_does_not_reach_over_an_apply_that_changed_nothing() {
+    let test = with_migrations();
+    test.git(&["checkout", "-q", "-b", "feature"]);
+    install_tool(&test);
+    test.run(&["snapshot", "create", "before-migrations-of-june"]).ok();
+    test.run(&["migrations", "apply"]).ok();
+    test.run(&["sql", "-c", "insert into item values (1)"]).ok();
+    write(&test, "db/migrations/003_wrong.sql", "-- migrate:up\nselect nothing;\n-- migrate:down\n");
+    test.run(&["migrations", "apply"]).fails(1);
+    let refused = test.run(&["migrations", "undo"]).fails(128);
+    assert!(refused.contains("the last apply on feature changed nothing"), "{refused}");
+    let named = refused.split("--snapshot ").nth(1).unwrap().split('`').next().unwrap().to_owned();
+    let undone = test.run(&["migrations", "undo", "--snapshot", &named]).ok();
+    assert!(undone.contains("ago: feature@before-migrations-2"), "{undone}");
+    assert!(test.run(&["migrations", "undo"]).fails(128).contains("no migrations were applied"));
+    assert!(test.run(&["snapshot", "list"]).ok().contains("before-migrations-of-june"));
+}
+
+#[test]
+fn what_a_tool_leaves_behind_is_not_waited_for_and_ended() {
+    let test = with_migrations();
+    install_script(&test, "(trap '' TERM; sleep 600) & echo $! > pid; exit 1");
+    test.run(&["migrations", "apply"]).fails(1);
+    let pid = fs::read_to_string(test.repo.join("pid")).unwrap().trim().to_owned();
+    wait_until("it is gone", || !is_running(&pid));
 }
 
 #[test]
@@ -417,4 +532,69 @@ fn merges_are_rehearsed_in_both_orders_without_a_checkout() {
     assert_eq!(codes("order"), Vec::<String>::new(), "{:#}", pair("order"));
     assert_eq!(test.git(&["status", "--porcelain", "--branch"]), before, "the checkout is as it was");
     assert_eq!(test.git(&["count-objects"]), objects, "nothing is written into the repository");
+}
+
+#[test]
+fn a_status_runs_no_code_of_the_branch() {
+    let test = with_migrations();
+    record(&test, "001");
+    let sql = |sql: &str| drop(test.run(&["sql", "-c", sql]).ok());
+    sql("create type evil as enum ('b');
+         create function e2j(evil) returns json language plpgsql as $$ begin raise exception 'called'; end $$;
+         create cast (evil as json) with function e2j(evil);
+         create domain tame as evil;
+         create type pair as (left_one evil, other int);
+         alter table schema_migrations add column e evil default 'b', add column es evil[] default '{b}',
+             add column d tame default 'b', add column p pair default row('b', 1),
+             add column history int default 1");
+    assert!(
+        test.run(&["sql", "-c", "select to_jsonb(s) from schema_migrations s"]).fails(1).contains("called")
+    );
+    assert_eq!(states(&status(&test)), ["applied", "pending"]);
+
+    sql("create schema here;
+         create function here.to_jsonb(anyelement) returns jsonb language plpgsql as $$ begin raise exception 'called'; end $$;
+         create function here.same(oid, oid) returns boolean language plpgsql as $$ begin raise exception 'called'; end $$;
+         create operator here.= (leftarg = oid, rightarg = oid, function = here.same);
+         do $$ begin execute format('alter database %I set search_path = here, public, pg_catalog', current_database()); end $$;
+         insert into schema_migrations values ('002')");
+    assert_eq!(states(&status(&test)), ["applied", "applied"]);
+
+    sql("drop table public.schema_migrations; create table public.schema_migrations (version evil);
+         insert into public.schema_migrations values ('b')");
+    let branch = status(&test);
+    assert_eq!(states(&branch), ["unknown", "unknown"]);
+    let said = branch["diagnostics"][0]["message"].as_str().unwrap();
+    assert!(said.contains("has the column version") && said.contains("did not come with Postgres"), "{said}");
+
+    sql("drop table public.schema_migrations;
+         create foreign data wrapper anything;
+         create server files foreign data wrapper anything;
+         create table public.schema_migrations (version varchar) partition by list (version);
+         create foreign table public.part partition of public.schema_migrations default server files");
+    let branch = status(&test);
+    assert_eq!(states(&branch), ["unknown", "unknown"]);
+    let said = branch["diagnostics"][0]["message"].as_str().unwrap();
+    assert!(said.contains("is a foreign table"), "{said}");
+}
+
+#[test]
+fn links_to_elsewhere_are_told_of_a_worktree_and_of_a_commit() {
+    let test = with_migrations();
+    let folder = test.repo.join("db/migrations");
+    std::os::unix::fs::symlink("/dev/zero", folder.join("003_zero.sql")).unwrap();
+    std::os::unix::fs::symlink("../../two", folder.join("004_two.sql")).unwrap();
+    write(&test, "two", TWO);
+    test.git(&["add", "."]);
+    test.commit("links");
+    for of in [&["--json"][..], &["--json", "--ref", "HEAD"]] {
+        let all = test.run(&[&["migrations", "status"], of].concat()).json();
+        let found = all["diagnostics"].as_array().unwrap();
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0]["path"], "db/migrations/003_zero.sql");
+        assert!(found[0]["message"].as_str().unwrap().contains("left out: it is a"), "{found:?}");
+        assert_eq!(all["projects"][0]["files"].as_array().unwrap().len(), 3, "{all}");
+    }
+    let shown = test.run(&["migrations", "status"]).ok();
+    assert!(shown.contains("003_zero.sql"), "{shown}");
 }

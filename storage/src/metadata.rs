@@ -18,8 +18,8 @@ use crate::error::StorageError;
 use crate::snapshots::SnapshotKind;
 use crate::{BranchId, LayerId};
 pub(crate) use changes::{
-    adopt_fork_point, adopt_snapshots, forget_branch, forget_trashed, insert_branch, pop_layer, push_layer, replace_layers,
-    snapshot_ids, write_stack,
+    adopt_fork_point, adopt_snapshots, forget_branch, forget_trashed, insert_branch, pop_layer, push_layer,
+    replace_layers, snapshot_ids, write_stack,
 };
 use changes::{forget_ownerless, lose_branch};
 pub(crate) use format::FORMAT;

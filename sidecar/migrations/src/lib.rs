@@ -1,7 +1,7 @@
 //! Migration tools read natively: which tool a folder belongs to, which files it has, what they have done to a branch.
 //!
 //! The crate is pure. Files come through a [`Source`], which may be a folder or a commit, and the rows of a tool's
-//! history table through a [`History`], got by the SQL of [`Project::history_query`]. Nothing here runs a tool or
+//! history table through a [`History`], got by the SQL of [`Table::rows_query`]. Nothing here runs a tool or
 //! talks to a server.
 //!
 //! ```
@@ -25,6 +25,7 @@ mod checksum;
 mod create;
 mod diagnostic;
 mod history;
+mod left_out;
 mod model;
 mod scan;
 mod script;
@@ -38,10 +39,12 @@ mod tools;
 pub use checksum::git_blob;
 pub use create::{Content, NewFile};
 pub use diagnostic::{Code, Diagnostic, Severity};
-pub use history::{History, Rows};
+pub use history::{COLUMNS_QUERY, FOREIGN_QUERY, History, Rows, TABLE_QUERY};
 pub use model::{Commands, Down, Late, Migration, MigrationKind, Project, Table};
 pub use scan::{Scan, Scanner};
 pub use script::{Direction, NotSql, Script};
-pub use source::{DiskSource, MemorySource, Source, SourceError, SourceFile, Stamp};
+pub use source::{
+    DiskSource, FILE_MAX, LeftOut, Listing, MemorySource, Source, SourceError, SourceFile, Stamp, too_large,
+};
 pub use status::{BranchStatus, Entry, Next, Observed, Standing, State, Subject};
 pub use tool::Tool;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::diagnostic::Diagnostic;
-use crate::sql::{literal, quote};
+use crate::sql::quote;
 use crate::tool::Tool;
 
 /// A table that may be in a named schema.
@@ -28,9 +28,17 @@ impl Table {
         }
     }
 
-    /// A query with one row: the table's name if it exists, else null.
-    pub fn exists_query(&self) -> String {
-        format!("select to_regclass({})::text", literal(&self.sql()))
+    /// The query whose only column holds each row of the table as JSON, with these columns of it.
+    ///
+    /// The columns are those that [`crate::COLUMNS_QUERY`] calls plain: of any other type, making JSON of a value may run
+    /// a cast or another function that anybody wrote. No operator and no cast is looked for by name.
+    pub fn rows_query<C: AsRef<str>>(&self, columns: &[C]) -> String {
+        let columns: Vec<_> = columns.iter().map(|column| quote(column.as_ref())).collect();
+        format!(
+            "select pg_catalog.textin(pg_catalog.jsonb_out(pg_catalog.to_jsonb(history.*))) from (select {} from {}) history",
+            columns.join(", "),
+            self.sql()
+        )
     }
 }
 
@@ -156,14 +164,5 @@ impl Project {
             diagnostics: Vec::new(),
             options: BTreeMap::new(),
         }
-    }
-
-    /// The query whose only column holds each row of the history table as JSON, or none for plain files.
-    ///
-    /// It names no columns, so that it works with every version of the tool's table.
-    pub fn history_query(&self) -> Option<String> {
-        self.history
-            .as_ref()
-            .map(|table| format!("select to_jsonb(history)::text from {} history", table.sql()))
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::checksum::git_blob;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::left_out;
 use crate::model::{Down, Migration, MigrationKind, Project};
 use crate::source::{Source, SourceError, Stamp};
 use crate::text::{self, Ini, Script};
@@ -37,7 +38,8 @@ impl Scanner {
     pub fn scan(&mut self, source: &dyn Source) -> Result<Scan, SourceError> {
         let mut files = BTreeMap::new();
         let mut folders: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for file in source.files()? {
+        let listing = source.files()?;
+        for file in listing.files {
             let (folder, name) = text::split_path(&file.path);
             folders.entry(folder.to_owned()).or_default().push(name.to_owned());
             files.insert(file.path, file.stamp);
@@ -65,6 +67,7 @@ impl Scanner {
             }
         }
         projects.sort_by(|a, b| (&a.root, a.tool).cmp(&(&b.root, b.tool)));
+        context.diagnostics.extend(left_out::diagnostics(listing.left_out, &projects));
         Ok(Scan { projects, diagnostics: context.diagnostics, reads: context.reads })
     }
 }
@@ -203,7 +206,11 @@ impl Context<'_> {
             Ok(bytes) => Some(bytes),
             Err(cause) => {
                 let message = format!("the file cannot be read: {cause}");
-                let hint = "Check its permissions; its migrations are not known until then.";
+                let hint = if cause.kind() == std::io::ErrorKind::FileTooLarge {
+                    "Divide it, or move it out of the folder if it is no migration."
+                } else {
+                    "Check its permissions; its migrations are not known until then."
+                };
                 self.diagnostics.push(Diagnostic::error(Code::Unreadable, path, 1, message, hint));
                 None
             }

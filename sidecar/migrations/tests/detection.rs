@@ -193,9 +193,10 @@ fn kysely_seaorm_ef_core_and_tern_are_found() {
         states(&ef, &rows(&["{\"MigrationId\": \"20240101000000_Init\", \"ProductVersion\": \"9\"}"])),
         ["applied"]
     );
-    assert_eq!(
-        ef.history_query().unwrap(),
-        "select to_jsonb(history)::text from \"__EFMigrationsHistory\" history"
+    let query = ef.history.unwrap().rows_query(&["MigrationId"]);
+    assert!(
+        query.ends_with("from (select \"MigrationId\" from \"__EFMigrationsHistory\") history"),
+        "{query}"
     );
     let tern = only(
         &[

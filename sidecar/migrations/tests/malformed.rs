@@ -153,7 +153,7 @@ fn no_permission_and_no_table_are_told_apart() {
 fn a_file_that_cannot_be_read_is_unknown_and_not_missing() {
     struct Closed(MemorySource);
     impl offshoot_migrations::Source for Closed {
-        fn files(&self) -> Result<Vec<offshoot_migrations::SourceFile>, offshoot_migrations::SourceError> {
+        fn files(&self) -> Result<offshoot_migrations::Listing, offshoot_migrations::SourceError> {
             self.0.files()
         }
         fn read(&self, path: &str) -> std::io::Result<Vec<u8>> {

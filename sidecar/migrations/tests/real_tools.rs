@@ -84,7 +84,7 @@ fn files(folder: &Path) -> BTreeMap<String, String> {
     use offshoot_migrations::Source as _;
     let source = DiskSource::new(folder);
     let mut files = BTreeMap::new();
-    for file in source.files().unwrap() {
+    for file in source.files().unwrap().files {
         let built = file.path.contains("__pycache__")
             || file.path.contains("node_modules")
             || file.path.ends_with(".sqlite3");

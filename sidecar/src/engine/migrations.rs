@@ -1,9 +1,11 @@
 //! Migrations: what the tools did to the branches, and running them.
 
 mod apply;
+mod busy;
 mod check;
 mod create;
 mod drift;
+mod elsewhere;
 mod files;
 mod history;
 mod rehearse;
@@ -29,4 +31,5 @@ pub(super) use undo::undo;
 pub(crate) struct Migrations {
     trees: files::Trees,
     pub(super) histories: history::Histories,
+    busy: busy::Busy,
 }

@@ -124,11 +124,19 @@ fn forward(client: &TcpStream, socket: &Path) {
 
 /// Asks a database for a project's history, as the engine would.
 pub(crate) fn history(client: &mut postgres::Client, project: &Project) -> (History, Option<Vec<String>>) {
-    let Some(query) = project.history_query() else { return (History::Missing, None) };
-    match client.query(&query, &[]) {
-        Ok(rows) => {
+    let Some(table) = &project.history else { return (History::Missing, None) };
+    let mut read = || -> Result<_, postgres::Error> {
+        let (mut plain, mut unread) = (Vec::new(), Vec::new());
+        for column in client.query(offshoot_migrations::COLUMNS_QUERY, &[&table.sql()])? {
+            let to = if column.get(1) { &mut plain } else { &mut unread };
+            to.push(column.get::<_, String>(0));
+        }
+        Ok((client.query(&table.rows_query(&plain), &[])?, unread))
+    };
+    match read() {
+        Ok((rows, unread)) => {
             let rows: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-            (History::Rows(Rows::parse(&rows).unwrap()), Some(rows))
+            (History::Rows(Rows::parse(&rows).unwrap().without(unread)), Some(rows))
         }
         Err(error) => {
             let error = error.as_db_error().unwrap_or_else(|| panic!("{error}"));

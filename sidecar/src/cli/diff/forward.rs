@@ -8,7 +8,7 @@ pub(super) fn forward(text: &str) -> &str {
     let mut end = 0;
     for line in text.split_inclusive('\n') {
         let begins = |mark: &&str| line.get(..mark.len()).is_some_and(|head| head.eq_ignore_ascii_case(mark));
-        if MARKS.iter().any(|mark| begins(&mark)) {
+        if MARKS.iter().any(begins) {
             return &text[..end];
         }
         end += line.len();

@@ -1,21 +1,22 @@
 //! `migrations/apply`: the tool's own command, after a snapshot.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use offshoot_migrations::{Project, Scan, State};
+use offshoot_migrations::{Next, Project, Scan, State};
 use offshoot_protocol::migrations::{
     MigrationsApplied, MigrationsApplyParams, MigrationsDirection, MigrationsOutcome, MigrationsSnapshot,
     MigrationsStatusParams, MigrationsStep, MigrationsStepKind,
 };
 use offshoot_protocol::snapshot::SnapshotParams;
 use offshoot_protocol::types::Subject;
-use offshoot_storage::BranchId;
+use offshoot_storage::{BranchId, SnapshotKind};
 
 use super::files::id_of;
 use super::status::{self, SNAPSHOT};
-use super::tool::{self, Address, Done};
+use super::tool::{self, Address, Done, Prepared};
 use super::trial::on_throwaway;
-use super::{history, stage};
+use super::{elsewhere, history, stage};
 use crate::engine::server::Call;
 use crate::engine::{Engine, schema, snapshots};
 use crate::failure::{Failure, Result};
@@ -39,10 +40,11 @@ pub(in crate::engine) async fn apply(
             .hint("With `--throwaway` there are `--to` and `--branch`; check another git branch out for its database."));
     }
     let (id, name) = place.meant(engine, None).await?;
+    let _taken = engine.migrations.busy.take(id, &name)?;
     let meant = to_run(engine, &scan, id, &name, &params).await?;
     let address = Address::of_branch(engine, id).await?;
     let mut prepared = Vec::new();
-    for at in meant {
+    for (at, must) in meant {
         let project = &scan.projects[at];
         let words = match params.direction {
             MigrationsDirection::Up => &project.commands.apply,
@@ -51,7 +53,8 @@ pub(in crate::engine) async fn apply(
         if words.is_empty() {
             return Err(no_command(project, params.direction));
         }
-        prepared.push((at, tool::prepare(&place.root, project, words, &address.url, &params.environment)?));
+        let command = tool::prepare(&place.root, project, words, &address.url, &params.environment)?;
+        prepared.push(Ready { at, must, command });
     }
     if prepared.is_empty() {
         let mut nothing = nothing(&name, false);
@@ -60,34 +63,27 @@ pub(in crate::engine) async fn apply(
     }
     call.progress("reading the schema", 0, None);
     let before = call.or_cancelled(schema::schema(engine, id, &name)).await?.facts;
-    let files_before = applied(engine, &scan, id).await?;
+    let was = applied(engine, &scan, id).await?;
     let snapshot =
         if params.no_snapshot { None } else { Some(call.or_cancelled(keep(engine, id, &name)).await?) };
-    let mut steps = Vec::new();
-    for (at, ready) in prepared {
-        let project = &scan.projects[at];
-        let title = title(project, params.direction);
-        call.progress(&title, 0, None);
-        let done = Box::pin(tool::run(ready, &title, call)).await;
-        engine.migrations.histories.forget(id);
-        let step = match done {
-            Ok(done) => step_of(MigrationsStepKind::Apply, project, title, &done),
-            // The snapshot stays: nobody knows what the tool had done by then.
-            Err(failure) => {
-                engine.changed(Subject::Migrations);
-                return Err(with_undo(failure, snapshot.as_ref()));
+    let job = Job { engine, call, params: &params, scan: &scan, id, address: &address };
+    let (mut steps, nowhere) = match Box::pin(job.run(prepared, &was)).await {
+        Ok(done) => done,
+        Err((failure, began)) => {
+            engine.changed(Subject::Migrations);
+            if !began {
+                drop_snapshot(engine, snapshot).await;
+                return Err(failure);
             }
-        };
-        let passed = step.outcome == MigrationsOutcome::Passed;
-        steps.push(step);
-        if !passed {
-            break;
+            // The snapshot stays: nobody knows what the tool had done by then.
+            engine.migrations.busy.ended(id, false);
+            return Err(with_undo(failure, snapshot.as_ref(), id == engine.store.info().root_branch));
         }
-    }
+    };
     drop(address);
     engine.changed(Subject::Migrations);
     let after = call.or_cancelled(schema::schema(engine, id, &name)).await?.facts;
-    let files_after = applied(engine, &scan, id).await?;
+    let is = applied(engine, &scan, id).await?;
     let (changes, sql) = {
         let scan = Arc::clone(&scan);
         let work = engine.blocking(move |_| {
@@ -98,25 +94,26 @@ pub(in crate::engine) async fn apply(
         });
         work.await?
     };
-    let now: Vec<String> = match params.direction {
-        MigrationsDirection::Up => {
-            files_after.iter().filter(|one| !files_before.contains(one)).cloned().collect()
-        }
-        MigrationsDirection::Down => {
-            files_before.iter().filter(|one| !files_after.contains(one)).cloned().collect()
-        }
+    let new = match params.direction {
+        MigrationsDirection::Up => is.difference(&was),
+        MigrationsDirection::Down => was.difference(&is),
     };
+    let mut now: Vec<String> =
+        new.map(|(at, file)| scan.projects[*at].migrations[*file].path.clone()).collect();
+    now.dedup();
+    if let (Some((at, connected)), Some(step)) = (nowhere, steps.last_mut()) {
+        let project = &scan.projects[at];
+        if connected && !changes.is_empty() {
+            elsewhere::unrecorded(step, project, &name);
+        } else {
+            elsewhere::fail(step, project, params.direction, &name, connected);
+        }
+    }
     let passed = steps.iter().all(|step| step.outcome == MigrationsOutcome::Passed);
-    let snapshot = if !passed && now.is_empty() && changes.is_empty() {
-        // Nothing happened that could be undone. One that is left is no harm.
-        if let Some(taken) = snapshot {
-            let params = SnapshotParams { branch: taken.branch, name: taken.name };
-            let _ = snapshots::delete(engine, params).await;
-        }
-        None
-    } else {
-        snapshot
-    };
+    let in_vain = !passed && now.is_empty() && changes.is_empty();
+    engine.migrations.busy.ended(id, in_vain);
+    // In vain: nothing happened that could be undone.
+    let snapshot = if in_vain { drop_snapshot(engine, snapshot).await } else { snapshot };
     Ok(MigrationsApplied {
         branch: name,
         throwaway: false,
@@ -129,6 +126,97 @@ pub(in crate::engine) async fn apply(
         measured: None,
         status: Some(status_of(engine, &params, call).await?),
     })
+}
+
+/// A tool that is to run.
+struct Ready {
+    /// Its project's place in the scan.
+    at: usize,
+    /// Whether it is known that it has something to do.
+    must: bool,
+    command: Prepared,
+}
+
+/// Pairs of the places of a project and of one of its files.
+type Applied = BTreeSet<(usize, usize)>;
+
+/// The tools' runs.
+struct Job<'j> {
+    engine: &'j Arc<Engine>,
+    call: &'j Call,
+    params: &'j MigrationsApplyParams,
+    scan: &'j Arc<Scan>,
+    id: BranchId,
+    address: &'j Address,
+}
+
+impl Job<'_> {
+    /// Runs one after the other, up to the first that fails. Also returns the project of the last one if it ended well
+    /// and nothing of it is in the history, with whether it had connected. A failure comes with whether a tool ran.
+    async fn run(
+        &self,
+        prepared: Vec<Ready>,
+        was: &Applied,
+    ) -> Result<(Vec<MigrationsStep>, Option<(usize, bool)>), (Failure, bool)> {
+        let mut steps = Vec::new();
+        for Ready { at, must, command } in prepared {
+            let project = &self.scan.projects[at];
+            let began = !steps.is_empty();
+            self.is_unchanged(at).await.map_err(|failure| (failure, began))?;
+            let title = title(project, self.params.direction);
+            self.call.progress(&title, 0, None);
+            self.address.was_used();
+            let done = Box::pin(tool::run(command, &title, self.call)).await;
+            self.engine.migrations.histories.forget(self.id);
+            let step =
+                step_of(MigrationsStepKind::Apply, project, title, &done.map_err(|failure| (failure, true))?);
+            let passed = step.outcome == MigrationsOutcome::Passed;
+            steps.push(step);
+            if !passed {
+                break;
+            }
+            let is = applied(self.engine, self.scan, self.id).await.map_err(|failure| (failure, true))?;
+            let of = |all: &Applied| all.iter().filter(|one| one.0 == at).copied().collect::<Applied>();
+            let nothing = match self.params.direction {
+                MigrationsDirection::Up => of(&is).is_subset(&of(was)),
+                MigrationsDirection::Down => of(was).is_subset(&of(&is)),
+            };
+            let connected = self.address.was_used();
+            if nothing && (must || !connected) {
+                return Ok((steps, Some((at, connected))));
+            }
+        }
+        Ok((steps, None))
+    }
+
+    /// Whether the worktree still leads to the branch and has the files that were looked at.
+    async fn is_unchanged(&self, at: usize) -> Result<()> {
+        let place = status::place(self.engine, &self.params.folder).await?;
+        let leads_here = place.branch.as_ref().is_ok_and(|(id, _)| *id == self.id);
+        let project = &self.scan.projects[at];
+        let scan = place.scan(self.engine).await?;
+        let now = scan.projects.iter().find(|one| id_of(one) == id_of(project));
+        if leads_here && now.is_some_and(|now| now.migrations == project.migrations) {
+            return Ok(());
+        }
+        let what = if leads_here {
+            "the migrations of the worktree changed"
+        } else {
+            "another branch was checked out"
+        };
+        Err(Failure::user(format!("{what} before {} was started", project.tool.name()))
+            .hint("It was not run. Begin again with `offshoot migrations status`."))
+    }
+}
+
+/// Removes a snapshot that nobody needs. One that is left is no harm.
+async fn drop_snapshot(
+    engine: &Arc<Engine>,
+    snapshot: Option<MigrationsSnapshot>,
+) -> Option<MigrationsSnapshot> {
+    let taken = snapshot?;
+    let _ = snapshots::delete(engine, SnapshotParams { branch: taken.branch, name: taken.name }).await;
+    None
 }
 
 /// Why a tool cannot be asked for this.
@@ -166,8 +254,12 @@ fn title(project: &Project, direction: MigrationsDirection) -> String {
     }
 }
 
-fn with_undo(failure: Failure, snapshot: Option<&MigrationsSnapshot>) -> Failure {
+fn with_undo(failure: Failure, snapshot: Option<&MigrationsSnapshot>, is_root: bool) -> Failure {
     match snapshot {
+        Some(taken) if is_root => failure.hint(format!(
+            "`offshoot branch create NAME --from {}@{}` makes a branch of what it was.",
+            taken.branch, taken.name
+        )),
         Some(taken) => {
             failure.hint(format!("`offshoot migrations undo` goes back to {}@{}.", taken.branch, taken.name))
         }
@@ -185,14 +277,14 @@ async fn status_of(
     Box::pin(status::status(engine, params, call)).await
 }
 
-/// The projects that have something to run.
+/// The projects that may have something to run, and whether that is known of them.
 async fn to_run(
     engine: &Arc<Engine>,
     scan: &Arc<Scan>,
     id: BranchId,
     name: &str,
     params: &MigrationsApplyParams,
-) -> Result<Vec<usize>> {
+) -> Result<Vec<(usize, bool)>> {
     let places = stage::places(scan, params.tool.as_deref())?;
     let projects: Vec<&Project> = places.iter().map(|at| &scan.projects[*at]).collect();
     let histories = history::read(engine, id, &projects, true).await;
@@ -212,29 +304,34 @@ async fn to_run(
             MigrationsDirection::Up => status.entries.iter().any(|entry| open(entry.state)),
             MigrationsDirection::Down => status.count(State::Applied) + status.count(State::Changed) > 0,
         };
+        // What the tool passes over in silence is nothing that it must do.
+        let waits = |entry: &offshoot_migrations::Entry| {
+            entry.next == Next::Runs && matches!(entry.state, State::Pending | State::OutOfOrder)
+        };
+        let must = params.direction == MigrationsDirection::Down || status.entries.iter().any(waits);
         if wanted {
-            meant.push(at);
+            meant.push((at, must));
         }
     }
     if params.direction == MigrationsDirection::Down && meant.len() > 1 {
-        let ids: Vec<_> = meant.iter().map(|at| id_of(&scan.projects[*at])).collect();
+        let ids: Vec<_> = meant.iter().map(|(at, _)| id_of(&scan.projects[*at])).collect();
         return Err(Failure::user("several tools have applied migrations here")
             .hint(format!("Say whose newest is meant, with `--tool`: {}.", ids.join(", "))));
     }
     Ok(meant)
 }
 
-/// The files that are applied, in the tools' orders.
-async fn applied(engine: &Arc<Engine>, scan: &Arc<Scan>, id: BranchId) -> Result<Vec<String>> {
+/// The files that are applied.
+async fn applied(engine: &Arc<Engine>, scan: &Arc<Scan>, id: BranchId) -> Result<Applied> {
     let projects: Vec<&Project> = scan.projects.iter().collect();
-    // One that cannot be read has been complained of.
-    let histories = history::read(engine, id, &projects, true).await.unwrap_or_default();
-    let mut found = Vec::new();
-    for (project, history) in scan.projects.iter().zip(histories) {
+    let histories = history::read(engine, id, &projects, true).await;
+    let histories = histories.map_err(|why| history::unread("the branch", &why))?;
+    let mut found = Applied::new();
+    for (at, (project, history)) in projects.into_iter().zip(histories).enumerate() {
         let status = project.status(&history, &offshoot_migrations::Observed::default());
         found.extend(status.entries.iter().filter_map(|entry| match (&entry.subject, entry.state) {
             (offshoot_migrations::Subject::File(place), State::Applied | State::Changed) => {
-                Some(project.migrations[*place].path.clone())
+                Some((at, *place))
             }
             _ => None,
         }));
@@ -251,8 +348,12 @@ async fn keep(engine: &Arc<Engine>, id: BranchId, name: &str) -> Result<Migratio
     let snapshot = format!("{SNAPSHOT}{}", digits.get(..17).unwrap_or(&digits));
     let taken = snapshots::create(engine, SnapshotParams { branch: name.to_owned(), name: snapshot }).await?;
     let surplus = engine.blocking(move |engine| {
-        let mut ours: Vec<_> =
-            engine.store.snapshots(id)?.into_iter().filter(|one| one.name.starts_with(SNAPSHOT)).collect();
+        let mut ours: Vec<_> = engine
+            .store
+            .snapshots(id)?
+            .into_iter()
+            .filter(|one| one.kind == SnapshotKind::Named && status::is_ours(&one.name))
+            .collect();
         ours.truncate(ours.len().saturating_sub(KEPT));
         for old in ours {
             engine.store.delete_snapshot(old.id)?;

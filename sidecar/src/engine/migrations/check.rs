@@ -9,7 +9,8 @@ use std::time::Instant;
 
 use offshoot_migrations::{Direction, Down, Project, Scan, Severity};
 use offshoot_protocol::migrations::{
-    MigrationsCheckParams, MigrationsOutcome, MigrationsReport, MigrationsStep, MigrationsStepKind,
+    MigrationsCheckParams, MigrationsDirection, MigrationsOutcome, MigrationsReport, MigrationsStep,
+    MigrationsStepKind,
 };
 use offshoot_schema::Facts;
 use offshoot_storage::BranchId;
@@ -19,7 +20,7 @@ use super::files::id_of;
 use super::stage::{self, Stage};
 use super::status::{self, Place};
 use super::trial::{items, try_items};
-use super::{report, tool};
+use super::{elsewhere, report, tool};
 use crate::engine::Engine;
 use crate::engine::server::Call;
 use crate::failure::{Failure, Result};
@@ -181,7 +182,10 @@ impl Job<'_> {
                 let done = Box::pin(tool::run(ready, &title, self.call)).await?;
                 let mut step = step_of(MigrationsStepKind::Apply, project, title, &done);
                 let left = self.pending(at, &report.against).await?;
-                if step.outcome == MigrationsOutcome::Passed && !left.is_empty() {
+                let connected = address.was_used();
+                if step.outcome == MigrationsOutcome::Passed && waiting.iter().all(|one| left.contains(one)) {
+                    Self::nowhere(&mut step, project, MigrationsDirection::Up, connected, report);
+                } else if step.outcome == MigrationsOutcome::Passed && !left.is_empty() {
                     step.outcome = MigrationsOutcome::Failed;
                     let first = &project.migrations[left[0]].path;
                     step.message = format!(
@@ -216,12 +220,24 @@ impl Job<'_> {
         };
         let passed = step.outcome == MigrationsOutcome::Passed;
         if !passed {
-            step.hint.get_or_insert_with(|| {
-                "Correct the migration and check again; nothing was changed by this.".to_owned()
-            });
+            // What a tool did elsewhere nobody knows.
+            let what = if by_tool { "." } else { "; nothing was changed by this." };
+            step.hint.get_or_insert_with(|| format!("Correct the migration and check again{what}"));
         }
         report.steps.push(step);
         Ok(passed.then_some(by_tool))
+    }
+
+    /// Fails a step of a tool that left no trace on the throwaway.
+    fn nowhere(
+        step: &mut MigrationsStep,
+        project: &Project,
+        direction: MigrationsDirection,
+        connected: bool,
+        report: &MigrationsReport,
+    ) {
+        let stage = format!("the throwaway of {}", report.against);
+        elsewhere::fail(step, project, direction, &stage, connected);
     }
 
     /// A second run must change nothing.
@@ -329,8 +345,7 @@ impl Job<'_> {
             let mut step = step_of(kind, project, title.clone(), &done);
             let now = self.pending(at, &report.against).await?.len();
             if step.outcome == MigrationsOutcome::Passed && now == left {
-                step.outcome = MigrationsOutcome::Failed;
-                "the tool ended well, and took nothing back".clone_into(&mut step.message);
+                Self::nowhere(&mut step, project, MigrationsDirection::Down, address.was_used(), report);
             }
             if let Some(before) = whole.take() {
                 step.log = format!("{}{}", before.log, step.log);

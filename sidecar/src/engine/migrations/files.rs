@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use offshoot_migrations::{DiskSource, Project, Scan, Scanner, Source, SourceError, SourceFile, Stamp};
+use offshoot_migrations::{
+    DiskSource, FILE_MAX, LeftOut, Listing, Project, Scan, Scanner, Source, SourceError, SourceFile, Stamp,
+    too_large,
+};
 use offshoot_protocol::error::Reason;
 
 use crate::failure::{Failure, Result};
@@ -15,6 +18,9 @@ use crate::failure::{Failure, Result};
 const MOST_TREES: usize = 16;
 /// Folders in commits that hold nobody's own migrations.
 const LEFT_OUT: [&str; 3] = ["node_modules", "venv", ".venv"];
+/// Symbolic links that are followed one after another, and how long one is at most.
+const MOST_LINKS: usize = 8;
+const LONGEST_LINK: u64 = 4096;
 
 /// What files said, so that only those that changed are read again.
 #[derive(Default)]
@@ -160,29 +166,38 @@ impl Git {
             let why = String::from_utf8_lossy(&listed.stderr);
             return Err(Failure::engine(format!("cannot list the files of {id}: {}", why.trim())));
         }
-        let mut files = HashMap::new();
-        for line in listed.stdout.split(|byte| *byte == 0) {
-            let Ok(line) = std::str::from_utf8(line) else { continue };
+        let (mut files, mut links, mut left_out) = (HashMap::new(), HashMap::new(), Vec::new());
+        for bytes in listed.stdout.split(|byte| *byte == 0) {
+            let line = String::from_utf8_lossy(bytes);
             let Some((facts, path)) = line.split_once('\t') else { continue };
             let facts: Vec<&str> = facts.split_whitespace().collect();
-            let [_, "blob", object, size] = facts[..] else { continue };
+            let [mode, "blob", object, size] = facts[..] else { continue };
             if path.split('/').any(|part| LEFT_OUT.contains(&part)) {
                 continue;
             }
-            files.insert(path.to_owned(), (object.to_owned(), size.parse().unwrap_or(0)));
+            if std::str::from_utf8(bytes).is_err() {
+                left_out.push(LeftOut { path: path.to_owned(), why: LeftOut::NOT_UTF8 });
+                continue;
+            }
+            let to = if mode == "120000" { &mut links } else { &mut files };
+            to.insert(path.to_owned(), (object.to_owned(), size.parse::<u64>().unwrap_or(0)));
         }
         let mut command = self.command(&["cat-file", "--batch"]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().map_err(|e| Failure::io("run git", &e))?;
         let pipes = child.stdin.take().zip(child.stdout.take().map(BufReader::new));
         let (ask, answer) = pipes.ok_or_else(|| Failure::internal("git has no pipes"))?;
-        Ok(GitTree { files, reader: Mutex::new(Reader { child, ask, answer }) })
+        let mut tree = GitTree { files, left_out, reader: Mutex::new(Reader { child, ask, answer }) };
+        tree.follow(&links)?;
+        Ok(tree)
     }
 }
 
 /// The files of a commit.
 pub(super) struct GitTree {
+    /// The object and the size of each.
     files: HashMap<String, (String, u64)>,
+    left_out: Vec<LeftOut>,
     reader: Mutex<Reader>,
 }
 
@@ -204,24 +219,58 @@ impl GitTree {
     pub(super) fn has(&self, path: &str) -> bool {
         self.files.contains_key(path)
     }
-}
 
-impl Source for GitTree {
-    fn files(&self) -> Result<Vec<SourceFile>, SourceError> {
-        let stamp = |object: &str, size: u64| {
-            let half = |at: usize| {
-                object.get(at..at + 16).and_then(|hex| u64::from_str_radix(hex, 16).ok()).unwrap_or(0)
-            };
-            Stamp { mtime_ns: i128::from(half(0)), size, inode: half(16) }
-        };
-        let files = self.files.iter();
-        Ok(files
-            .map(|(path, (object, size))| SourceFile { path: path.clone(), stamp: stamp(object, *size) })
-            .collect())
+    /// Adds the symbolic links that lead to files of the tree, as a worktree would have them.
+    fn follow(&mut self, links: &HashMap<String, (String, u64)>) -> Result<()> {
+        let mut found = Vec::new();
+        for link in links.keys() {
+            match self.target(link, links).map_err(|e| Failure::io("read a commit", &e))? {
+                Ok(file) => found.push((link.clone(), file)),
+                Err(why) => self.left_out.push(LeftOut { path: link.clone(), why }),
+            }
+        }
+        self.files.extend(found);
+        Ok(())
     }
 
-    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-        let (object, _) = self.files.get(path).ok_or(io::ErrorKind::NotFound)?;
+    /// The file that a link leads to, or why it is left out.
+    fn target(
+        &self,
+        link: &str,
+        links: &HashMap<String, (String, u64)>,
+    ) -> io::Result<Result<(String, u64), &'static str>> {
+        let mut at = link.to_owned();
+        for _ in 0..MOST_LINKS {
+            if let Some(file) = self.files.get(&at) {
+                return Ok(Ok(file.clone()));
+            }
+            let Some((object, size)) = links.get(&at) else { break };
+            if *size > LONGEST_LINK {
+                return Ok(Err(LeftOut::DANGLING));
+            }
+            let target = self.object(object)?;
+            let target = String::from_utf8_lossy(&target);
+            let folder = at.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+            if target.starts_with('/') {
+                return Ok(Err(LeftOut::OUTSIDE));
+            }
+            for part in target.split('/').filter(|part| !["", "."].contains(part)) {
+                if part != ".." {
+                    parts.push(part);
+                } else if parts.pop().is_none() {
+                    return Ok(Err(LeftOut::OUTSIDE));
+                }
+            }
+            at = parts.join("/");
+        }
+        let below = format!("{at}/");
+        let is_folder = at.is_empty() || self.files.keys().any(|path| path.starts_with(&below));
+        Ok(Err(if is_folder { LeftOut::FOLDER_LINK } else { LeftOut::DANGLING }))
+    }
+
+    /// What an object holds.
+    fn object(&self, object: &str) -> io::Result<Vec<u8>> {
         let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         writeln!(reader.ask, "{object}")?;
         reader.ask.flush()?;
@@ -233,5 +282,25 @@ impl Source for GitTree {
         reader.answer.read_exact(&mut bytes)?;
         bytes.pop();
         Ok(bytes)
+    }
+}
+
+impl Source for GitTree {
+    fn files(&self) -> Result<Listing, SourceError> {
+        let stamp = |object: &str, size: u64| {
+            let half = |at: usize| {
+                object.get(at..at + 16).and_then(|hex| u64::from_str_radix(hex, 16).ok()).unwrap_or(0)
+            };
+            Stamp { mtime_ns: i128::from(half(0)), size, inode: half(16) }
+        };
+        let files = self.files.iter();
+        let files = files
+            .map(|(path, (object, size))| SourceFile { path: path.clone(), stamp: stamp(object, *size) });
+        Ok(Listing { files: files.collect(), left_out: self.left_out.clone() })
+    }
+
+    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
+        let (object, size) = self.files.get(path).ok_or(io::ErrorKind::NotFound)?;
+        if *size > FILE_MAX { Err(too_large()) } else { self.object(object) }
     }
 }

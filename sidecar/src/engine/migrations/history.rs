@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use offshoot_migrations::{History, Project, Rows};
+use offshoot_migrations::{COLUMNS_QUERY, FOREIGN_QUERY, History, Project, Rows, TABLE_QUERY, Table};
 use offshoot_storage::{BranchId, ComputeState};
 use postgres::Client;
 
@@ -32,7 +32,7 @@ struct Known {
 
 /// Which history: the name of the table as SQL. Plain files have none.
 fn key(project: &Project) -> String {
-    project.history.as_ref().map(offshoot_migrations::Table::sql).unwrap_or_default()
+    project.history.as_ref().map(Table::sql).unwrap_or_default()
 }
 
 impl Histories {
@@ -74,12 +74,12 @@ pub(super) async fn read(
     projects: &[&Project],
     may_wake: bool,
 ) -> Result<Vec<Arc<History>>, String> {
-    let wanted: Vec<(String, Option<String>)> =
-        projects.iter().map(|project| (key(project), query(project))).collect();
+    let wanted: Vec<(String, Option<Table>)> =
+        projects.iter().map(|project| (key(project), project.history.clone())).collect();
     let known = || -> Option<Vec<_>> {
         wanted
             .iter()
-            .map(|(table, query)| match query {
+            .map(|(table, history)| match history {
                 None => Some(Arc::new(History::Missing)),
                 Some(_) => engine.migrations.histories.known(engine, id, table),
             })
@@ -101,12 +101,12 @@ pub(super) async fn read(
         let (at, beats) = (Instant::now(), engine.activity.beats(id));
         let mut client = connect(engine, &socket, None)?;
         let mut all = Vec::new();
-        for (table, query) in wanted {
-            let Some(query) = query else {
+        for (table, history) in wanted {
+            let Some(history) = history else {
                 all.push(Arc::new(History::Missing));
                 continue;
             };
-            let history = Arc::new(ask(&mut client, &table, &query));
+            let history = Arc::new(ask(&mut client, &history));
             if let Some(beats) = beats {
                 engine.migrations.histories.keep(
                     id,
@@ -121,12 +121,6 @@ pub(super) async fn read(
     read.await.map_err(|failure| failure.to_string())
 }
 
-/// The query for a project's history, in which names mean the built-in ones.
-fn query(project: &Project) -> Option<String> {
-    let query = project.history_query()?;
-    Some(query.replacen("to_jsonb(history)::text", "pg_catalog.to_jsonb(history)::pg_catalog.text", 1))
-}
-
 /// A session that can only read, and not for long.
 pub(super) fn connect(engine: &Engine, socket: &Path, database: Option<&str>) -> Result<Client> {
     let events = engine.store.info().postgres.version.major >= 17;
@@ -139,33 +133,49 @@ pub(super) fn connect(engine: &Engine, socket: &Path, database: Option<&str>) ->
 
 /// The history of a project in a database that is open. Blocks.
 pub(super) fn of(client: &mut Client, project: &Project) -> History {
-    query(project).map_or(History::Missing, |query| ask(client, &key(project), &query))
+    project.history.as_ref().map_or(History::Missing, |table| ask(client, table))
 }
 
-fn ask(client: &mut Client, table: &str, query: &str) -> History {
-    let refused = |error: &postgres::Error| match error.as_db_error() {
+fn ask(client: &mut Client, table: &Table) -> History {
+    asked(client, table).unwrap_or_else(|error| match error.as_db_error() {
         Some(said) => History::from_error(said.code().code(), said.message()),
-        None => History::Failed { message: chain(error) },
-    };
-    // A view may run anybody's functions; no tool makes one.
-    let kind = "SELECT c.relkind::pg_catalog.text FROM pg_catalog.pg_class c
-                WHERE c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass($1)";
-    match client.query_opt(kind, &[&table]) {
-        Ok(None) => return History::Missing,
-        Ok(Some(row)) if !["r", "p"].contains(&row.get::<_, String>(0).as_str()) => {
-            return History::Failed { message: format!("{table} is no table") };
-        }
-        Ok(Some(_)) => {}
-        Err(error) => return refused(&error),
+        None => History::Failed { message: chain(&error) },
+    })
+}
+
+/// Reads a table in such a way that only Postgres's own code runs: it is a superuser who asks, and whoever may change the
+/// table is not one.
+fn asked(client: &mut Client, table: &Table) -> Result<History, postgres::Error> {
+    let mut read = client.build_transaction().read_only(true).start()?;
+    let Some(found) = read.query_opt(TABLE_QUERY, &[&table.sql()])? else { return Ok(History::Missing) };
+    // A view may run anybody's functions, and a foreign table anything at all; no tool makes one.
+    if !["r", "p"].contains(&found.get::<_, &str>(2)) {
+        return Ok(History::Failed { message: format!("{} is no table", table.sql()) });
     }
-    match client.query(query, &[]) {
-        Ok(rows) => {
-            let texts: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-            Rows::parse(&texts)
-                .map_or_else(|error| History::Failed { message: error.to_string() }, History::Rows)
-        }
-        Err(error) => refused(&error),
+    let table = Table { schema: Some(found.get(0)), name: found.get(1) };
+    let name = table.sql();
+    // From here on names mean the built-in ones, and the table stays as it is.
+    read.batch_execute(&format!(
+        "SET LOCAL search_path = pg_catalog; LOCK TABLE {name} IN ACCESS SHARE MODE"
+    ))?;
+    let kind = read.query_opt(TABLE_QUERY, &[&name])?;
+    if kind.is_none_or(|found| !["r", "p"].contains(&found.get::<_, &str>(2))) {
+        return Ok(History::Failed { message: format!("{name} was replaced meanwhile") });
     }
+    if read.query_one(FOREIGN_QUERY, &[&name])?.get(0) {
+        return Ok(History::Failed { message: format!("a part of {name} is a foreign table") });
+    }
+    let (mut columns, mut unread) = (Vec::new(), Vec::new());
+    for column in read.query(COLUMNS_QUERY, &[&name])? {
+        let to = if column.get(1) { &mut columns } else { &mut unread };
+        to.push(column.get::<_, String>(0));
+    }
+    let rows = read.query(&table.rows_query(&columns), &[])?;
+    let rows = Rows::parse(rows.iter().map(|row| row.get::<_, &str>(0)));
+    Ok(rows.map_or_else(
+        |error| History::Failed { message: error.to_string() },
+        |rows| History::Rows(rows.without(unread)),
+    ))
 }
 
 /// What a failure to read means to somebody who asked for one branch only.

@@ -22,6 +22,8 @@ use crate::failure::{Failure, Result};
 
 /// How snapshots are called that are taken before migrations are applied.
 pub(super) const SNAPSHOT: &str = "before-migrations-";
+/// Digits that follow: the time to the millisecond.
+const SNAPSHOT_DIGITS: usize = 17;
 /// Under which name a branch's notes hold what was seen when migrations ran.
 const SEEN: &str = "migrations-seen";
 /// Entries from which on the length of an answer is looked at, and how long it may be.
@@ -190,8 +192,18 @@ fn fitting(mut status: MigrationsStatus) -> Result<MigrationsStatus> {
     if size(&status) <= ANSWER_BYTES {
         return Ok(status);
     }
-    Err(Failure::user("there are too many migrations for one answer")
-        .hint("Ask for one tool with `--tool`, or for fewer branches."))
+    let hint = match &status.projects[..] {
+        [only] if only.branches.len() <= 1 => format!(
+            "{} has {} files in {}. Bring the old ones together in one (a squash or a baseline of the tool), and take \
+             their files out of the folder.",
+            only.name,
+            only.files.len(),
+            only.folders.join(", ")
+        ),
+        [_] => "Ask for one branch, not for all.".to_owned(),
+        _ => "Ask for one tool with `--tool`, and for one branch.".to_owned(),
+    };
+    Err(Failure::user("there are too many migrations for one answer").hint(hint))
 }
 
 /// All projects on one branch.
@@ -209,7 +221,9 @@ async fn one(
     engine
         .blocking(move |engine| {
             let projects = files::chosen(&scan, tool.as_deref())?;
-            let undo = undo_of(engine, id, &name)?;
+            // The root cannot be taken back in place, so that nothing is promised.
+            let is_root = id == engine.store.info().root_branch;
+            let undo = if is_root { None } else { undo_of(engine, id, &name)? };
             let mut branches = Vec::new();
             for (at, project) in projects.into_iter().enumerate() {
                 let mut branch = match &histories {
@@ -288,11 +302,16 @@ fn note(
     Ok(())
 }
 
+/// Whether a snapshot was taken before migrations, by its name. People may begin names of theirs as ours begin.
+pub(super) fn is_ours(name: &str) -> bool {
+    name.strip_prefix(SNAPSHOT)
+        .is_some_and(|rest| rest.len() == SNAPSHOT_DIGITS && rest.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 /// The newest snapshot that was taken before migrations.
 pub(super) fn undo_of(engine: &Engine, id: BranchId, name: &str) -> Result<Option<MigrationsSnapshot>> {
     let all = engine.store.snapshots(id)?;
-    let mut ours =
-        all.into_iter().filter(|one| one.kind == SnapshotKind::Named && one.name.starts_with(SNAPSHOT));
+    let mut ours = all.into_iter().filter(|one| one.kind == SnapshotKind::Named && is_ours(&one.name));
     Ok(ours.next_back().map(|snapshot| {
         let at = snapshot.created_at.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         MigrationsSnapshot { branch: name.to_owned(), name: snapshot.name, created_at: at.as_secs() }
@@ -302,4 +321,22 @@ pub(super) fn undo_of(engine: &Engine, id: BranchId, name: &str) -> Result<Optio
 /// Gives a branch that takes another one's place what was seen there.
 pub(super) fn carry_over(engine: &Engine, from: BranchId, to: BranchId) -> Result<()> {
     set_seen(engine, to, &seen(engine, from)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn snapshots_of_ones_own_are_not_taken_for_ours() {
+        assert!(is_ours("before-migrations-20260131235959123"));
+        for own in [
+            "before-migrations-of-june",
+            "before-migrations-2026",
+            "before-migrations-202601312359591234",
+            "x",
+        ] {
+            assert!(!is_ours(own), "{own}");
+        }
+    }
 }

@@ -1,10 +1,13 @@
 //! Running a tool's own command.
 
+mod output;
+
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use offshoot_endpoint::{Connecting, Endpoint, EndpointOptions, Pulse, Target, Upstream};
@@ -16,14 +19,16 @@ use offshoot_storage::BranchId;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::Notify;
 
+use super::elsewhere;
 use crate::engine::server::Call;
 use crate::engine::{Engine, worktrees};
 use crate::failure::{Failure, Result, chain};
+use output::{Filter, Log};
 
 /// How long a tool may take to end after it was told to.
 const END_PATIENCE: Duration = Duration::from_secs(3);
-/// What is kept of its output: the end of it.
-const LOG_BYTES: usize = 96 * 1024;
+/// How long its output is waited for once it has ended: something that it left behind may hold the pipes open.
+const OUTPUT_PATIENCE: Duration = Duration::from_secs(1);
 /// Variables that would lead libpq elsewhere, or make it demand what a loopback connection does not have.
 const IN_THE_WAY: &[&str] = &[
     "PGSERVICE",
@@ -43,7 +48,25 @@ const PROGRAMS: [&str; 4] = ["node_modules/.bin", ".venv/bin", "venv/bin", "vend
 /// An address of a Postgres for as long as this lives.
 pub(super) struct Address {
     pub(super) url: UrlResult,
+    connections: Arc<AtomicUsize>,
     _endpoint: Endpoint,
+}
+
+/// An upstream whose connections are counted.
+struct Counted {
+    of: Arc<dyn Upstream>,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Upstream for Counted {
+    fn connect(&self) -> Connecting<'_> {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        self.of.connect()
+    }
+
+    fn connections_changed(&self) {
+        self.of.connections_changed();
+    }
 }
 
 struct Fixed {
@@ -86,10 +109,17 @@ impl Address {
 
     async fn open(engine: &Engine, upstream: Arc<dyn Upstream>, database: Option<&str>) -> Result<Self> {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let connections = Arc::new(AtomicUsize::new(0));
+        let upstream = Arc::new(Counted { of: upstream, connections: Arc::clone(&connections) });
         let endpoint = Endpoint::bind(any, upstream, EndpointOptions::default()).await;
         let endpoint = endpoint.map_err(|e| Failure::engine(chain(&e)))?;
         let url = worktrees::address_of(engine, endpoint.port(), database);
-        Ok(Self { url, _endpoint: endpoint })
+        Ok(Self { url, connections, _endpoint: endpoint })
+    }
+
+    /// Whether anybody has connected since the last call.
+    pub(super) fn was_used(&self) -> bool {
+        self.connections.swap(0, Ordering::Relaxed) > 0
     }
 }
 
@@ -116,7 +146,7 @@ pub(super) struct Prepared {
 /// Looks for the program that a command starts with, and fills the address in.
 ///
 /// # Errors
-/// With [`Reason::MissingTool`] if it is not installed.
+/// With [`Reason::MissingTool`] if it is not installed; if it would surely use another database.
 pub(super) fn prepare(
     root: &Path,
     project: &Project,
@@ -147,6 +177,7 @@ pub(super) fn prepare(
     {
         return Err(missing(project.tool, tool));
     }
+    elsewhere::refuse(root, project)?;
     let secret = address.password.clone();
     Ok(Prepared { program, words: rest.to_vec(), folder, environment: variables, secret })
 }
@@ -274,38 +305,48 @@ pub(super) async fn run(prepared: Prepared, what: &str, call: &Call) -> Result<D
     let mut child = child
         .map_err(|e| Failure::configuration(format!("cannot run {}: {e}", prepared.program.display())))?;
     let group = Group(child.id());
-    let mut log = Log { text: String::new(), secret: prepared.secret, what: what.to_owned(), cut: false };
+    let mut log = Log::new(what);
     let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
+    let (mut of_out, mut of_err) = (Filter::new(&prepared.secret), Filter::new(&prepared.secret));
     let work = Box::pin(async {
-        let (mut out_buffer, mut err_buffer) = (vec![0; 8192], vec![0; 8192]);
-        while out.is_some() || err.is_some() {
-            tokio::select! {
-                read = read_from(&mut out, &mut out_buffer) => {
-                    match read { Some(length) => log.add(&out_buffer[..length], call).await, None => out = None }
-                }
-                read = read_from(&mut err, &mut err_buffer) => {
-                    match read { Some(length) => log.add(&err_buffer[..length], call).await, None => err = None }
+        let reading = async {
+            let (mut out_buffer, mut err_buffer) = (vec![0; 8192], vec![0; 8192]);
+            while out.is_some() || err.is_some() {
+                tokio::select! {
+                    read = read_from(&mut out, &mut out_buffer) => match read {
+                        Some(length) => log.add(of_out.pass(&out_buffer[..length]), call).await,
+                        None => out = None,
+                    },
+                    read = read_from(&mut err, &mut err_buffer) => match read {
+                        Some(length) => log.add(of_err.pass(&err_buffer[..length]), call).await,
+                        None => err = None,
+                    },
                 }
             }
-        }
-        child.wait().await.map_err(|e| Failure::io("wait for the tool", &e))
+        };
+        tokio::pin!(reading);
+        let status = tokio::select! {
+            status = child.wait() => {
+                let _ = tokio::time::timeout(OUTPUT_PATIENCE, &mut reading).await;
+                status
+            }
+            () = &mut reading => child.wait().await,
+        };
+        status.map_err(|e| Failure::io("wait for the tool", &e))
     });
     let status = call.while_wanted(work).await;
-    match status {
-        Ok(status) => {
-            group.ended();
-            Ok(Done { status: status.code(), log: log.finish(), took: begun.elapsed() })
-        }
-        Err(failure) => {
-            group.end();
-            if tokio::time::timeout(END_PATIENCE, child.wait()).await.is_err() {
-                group.kill();
-                let _ = child.wait().await;
-            }
-            group.ended();
-            Err(failure)
+    if status.is_err() {
+        group.end();
+        if tokio::time::timeout(END_PATIENCE, child.wait()).await.is_err() {
+            group.kill();
+            let _ = child.wait().await;
         }
     }
+    // What it left behind must not go on in a database that has been read by then.
+    drop(group);
+    log.add(of_out.rest(), call).await;
+    log.add(of_err.rest(), call).await;
+    Ok(Done { status: status?.code(), log: log.finish(), took: begun.elapsed() })
 }
 
 /// Waits on a stream that is open; for ever on one that is not.
@@ -313,43 +354,6 @@ async fn read_from(stream: &mut Option<impl AsyncRead + Unpin>, buffer: &mut [u8
     match stream {
         Some(open) => open.read(buffer).await.ok().filter(|length| *length > 0),
         None => std::future::pending().await,
-    }
-}
-
-struct Log {
-    text: String,
-    secret: String,
-    what: String,
-    cut: bool,
-}
-
-impl Log {
-    async fn add(&mut self, bytes: &[u8], call: &Call) {
-        let mut text = String::from_utf8_lossy(bytes).into_owned();
-        if self.secret.len() >= 8 {
-            text = text.replace(&self.secret, "***");
-        }
-        call.output(&self.what, &text).await;
-        self.text.push_str(&text);
-        if self.text.len() > 2 * LOG_BYTES {
-            self.shorten();
-        }
-    }
-
-    fn shorten(&mut self) {
-        let mut from = self.text.len().saturating_sub(LOG_BYTES);
-        while !self.text.is_char_boundary(from) {
-            from += 1;
-        }
-        if from > 0 {
-            self.text.drain(..from);
-            self.cut = true;
-        }
-    }
-
-    fn finish(mut self) -> String {
-        self.shorten();
-        if self.cut { format!("… the beginning is left out\n{}", self.text) } else { self.text }
     }
 }
 
@@ -369,10 +373,6 @@ impl Group {
 
     fn kill(&self) {
         self.signal(libc::SIGKILL);
-    }
-
-    fn ended(mut self) {
-        self.0 = None;
     }
 }
 

@@ -15,7 +15,7 @@ use super::files::id_of;
 use super::runner::{self, Item};
 use super::stage::{self, Stage};
 use super::status::Place;
-use super::tool;
+use super::{elsewhere, tool};
 use crate::engine::server::Call;
 use crate::engine::{Engine, measure};
 use crate::failure::{Failure, Result};
@@ -156,7 +156,12 @@ async fn tried(
                 let left = stage::pending(project, &after, None)?;
                 let ran = waiting.iter().filter(|place| !left.contains(place));
                 applied.ran.extend(ran.map(|place| project.migrations[*place].path.clone()));
-                step_of(MigrationsStepKind::Apply, project, title, &done)
+                let mut step = step_of(MigrationsStepKind::Apply, project, title, &done);
+                if step.outcome == MigrationsOutcome::Passed && waiting.iter().all(|one| left.contains(one)) {
+                    let on = format!("the throwaway of {}", applied.branch);
+                    elsewhere::fail(&mut step, project, MigrationsDirection::Up, &on, address.was_used());
+                }
+                step
             }
         };
         applied.passed &= step.outcome != MigrationsOutcome::Failed;

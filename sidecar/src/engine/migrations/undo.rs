@@ -7,7 +7,7 @@ use offshoot_protocol::migrations::{MigrationsSnapshot, MigrationsUndoParams, Mi
 use offshoot_protocol::snapshot::SnapshotParams;
 use offshoot_protocol::types::Subject;
 
-use super::status::{self, SNAPSHOT};
+use super::status;
 use crate::engine::book::Book;
 use crate::engine::server::Call;
 use crate::engine::{Engine, branches, snapshots};
@@ -25,6 +25,7 @@ pub(in crate::engine) async fn undo(
 ) -> Result<MigrationsUndone> {
     let place = status::place(engine, &params.folder).await?;
     let (id, name) = place.meant(engine, params.branch.as_deref()).await?;
+    let _taken = engine.migrations.busy.take(id, &name)?;
     let _structure = engine.structure.lock().await;
     branches::unguarded(engine, id, &name).await?;
     let (asked, of) = (params.snapshot.clone(), name.clone());
@@ -52,6 +53,17 @@ pub(in crate::engine) async fn undo(
             snapshot.name
         )));
     }
+    if params.snapshot.is_none() && engine.migrations.busy.was_in_vain(id) {
+        let age = timestamp::seconds(std::time::SystemTime::now())
+            .saturating_sub(timestamp::seconds(snapshot.created_at));
+        return Err(Failure::user(format!("the last apply on {name} changed nothing, so there is nothing of it to undo"))
+            .hint(format!(
+                "`offshoot migrations undo --snapshot {}` goes back further: to before the apply of {} minutes ago, \
+                 without all data since.",
+                snapshot.name,
+                age / 60
+            )));
+    }
     let turn = engine.computes.turn(id).await;
     call.progress("closing connections", 0, Some(2));
     call.or_cancelled(engine.binding.drain(id, UNDO_GRACE)).await?;
@@ -71,11 +83,12 @@ pub(in crate::engine) async fn undo(
     engine.generation.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
     engine.binding.replaced(id, Some(new)).await?;
     drop(turn);
+    engine.migrations.busy.ended(id, false);
     engine.branches_changed();
     engine.changed(Subject::Migrations);
     // It is what the branch is now; the next undo goes further back.
     let (branch, kept) = (name.clone(), snapshot.name.clone());
-    if kept.starts_with(SNAPSHOT) {
+    if status::is_ours(&kept) {
         let _ = snapshots::delete(engine, SnapshotParams { branch, name: kept }).await;
     }
     Ok(MigrationsUndone {

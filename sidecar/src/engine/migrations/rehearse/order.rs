@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use offshoot_migrations::{Direction, Next, Project, Subject, Tool};
-use offshoot_protocol::migrations::{MigrationsFailure, MigrationsOrder, MigrationsRehearseParams};
+use offshoot_migrations::{Direction, Next, Project, State, Subject, Tool};
+use offshoot_protocol::migrations::{
+    MigrationsDirection, MigrationsFailure, MigrationsOrder, MigrationsRehearseParams,
+};
 use offshoot_schema::Facts;
 use offshoot_storage::BranchId;
 
@@ -14,7 +16,7 @@ use crate::engine::Engine;
 use crate::engine::migrations::files::id_of;
 use crate::engine::migrations::stage::{self, Stage};
 use crate::engine::migrations::trial::try_items;
-use crate::engine::migrations::{runner, tool};
+use crate::engine::migrations::{elsewhere, runner, tool};
 use crate::engine::server::Call;
 use crate::failure::{Failure, Result};
 
@@ -140,20 +142,53 @@ impl<'o> Order<'o> {
         let ready = tool::prepare(&folder.0, project, words, &address.url, &self.params.environment)?;
         let title = format!("applying {} with {}", waiting.len(), project.tool.name());
         let done = Box::pin(tool::run(ready, &title, self.call)).await?;
-        if done.status == Some(0) {
-            order.ran.extend(paths);
-            return Ok(None);
-        }
-        let last: Vec<&str> = done.log.lines().rev().filter(|line| !line.trim().is_empty()).take(3).collect();
-        Ok(Some(MigrationsFailure {
-            path: project.migrations[waiting[0]].path.clone(),
+        let failed = |path: &str, message: String, hint: String| MigrationsFailure {
+            path: path.to_owned(),
             line: 1,
             column: 1,
             statement: String::new(),
-            message: last.into_iter().rev().collect::<Vec<_>>().join(" / "),
+            message,
             code: String::new(),
-            hint: Some("Only the tool can run it, and it does not say where it stopped.".to_owned()),
-        }))
+            hint: Some(hint),
+        };
+        if done.status == Some(0) {
+            let left = self.left(stage, tree, project, waiting).await?;
+            let Some(first) = left.first() else {
+                order.ran.extend(paths);
+                return Ok(None);
+            };
+            let path = &project.migrations[*first].path;
+            let (message, hint) = if left.len() == waiting.len() {
+                elsewhere::told(project, MigrationsDirection::Up, "the throwaway", address.was_used())
+            } else {
+                let message =
+                    format!("the tool ended well, and {} of its files are still pending", left.len());
+                (message, "Run the tool with these files on a branch to see why.".to_owned())
+            };
+            return Ok(Some(failed(path, message, hint)));
+        }
+        let last: Vec<&str> = done.log.lines().rev().filter(|line| !line.trim().is_empty()).take(3).collect();
+        let message = last.into_iter().rev().collect::<Vec<_>>().join(" / ");
+        let hint = "Only the tool can run it, and it does not say where it stopped.".to_owned();
+        Ok(Some(failed(&project.migrations[waiting[0]].path, message, hint)))
+    }
+
+    /// Those of the files that the history does not have.
+    async fn left(
+        &self,
+        stage: &Stage,
+        tree: &Arc<Tree>,
+        project: &Project,
+        waiting: &[usize],
+    ) -> Result<Vec<usize>> {
+        let at = tree.scan.projects.iter().position(|one| std::ptr::eq(one, project));
+        let at = at.ok_or_else(|| Failure::internal("a project of another tree"))?;
+        let status = stage.status(self.engine, &tree.scan, at).await?;
+        let left = status.entries.iter().filter_map(|entry| match (&entry.subject, entry.state) {
+            (Subject::File(place), State::Pending | State::OutOfOrder) => Some(*place),
+            _ => None,
+        });
+        Ok(left.filter(|place| waiting.contains(place)).collect())
     }
 
     /// A work tree outside of everybody's, with the installed packages of mine.
