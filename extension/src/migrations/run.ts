@@ -37,6 +37,11 @@ export async function apply(tools: Tools, ready: ReadyFolder, more: Partial<Migr
   detach(applied.passed ? tellApplied(tools, ready, applied) : tellFailed(tools, ready, applied));
 }
 
+/** Whether there is a snapshot to go back to. The root branch is not taken back in place. */
+function canUndo({ project }: ReadyFolder, { snapshot }: MigrationsApplied): boolean {
+  return project.branches.some(({ name, parent }) => name === snapshot?.branch && parent !== undefined);
+}
+
 async function tellApplied(tools: Tools, ready: ReadyFolder, applied: MigrationsApplied): Promise<void> {
   const { ran, branch } = applied;
   if (ran.length === 0 && applied.changes.length === 0) {
@@ -47,7 +52,7 @@ async function tellApplied(tools: Tools, ready: ReadyFolder, applied: Migrations
   const text = ran.length === 1 ? vscode.l10n.t('{0} ran on {1}.', first.split('/').pop() ?? first, branch) : vscode.l10n.t('{0} migrations ran on {1}.', ran.length, branch);
   const diff = vscode.l10n.t('Show Diff');
   const back = vscode.l10n.t('Undo');
-  const choice = await vscode.window.showInformationMessage(text, diff, ...(applied.snapshot === undefined ? [] : [back]));
+  const choice = await vscode.window.showInformationMessage(text, diff, ...(canUndo(ready, applied) ? [back] : []));
   if (choice === diff) {
     await showApplied(tools, applied);
   } else if (choice === back) {
@@ -64,7 +69,7 @@ async function tellFailed(tools: Tools, ready: ReadyFolder, applied: MigrationsA
   const place = vscode.l10n.t('Show Statement');
   const log = vscode.l10n.t('Show Output');
   const back = vscode.l10n.t('Undo');
-  const buttons = [...(step?.failure === undefined ? [] : [place]), log, ...(applied.snapshot === undefined ? [] : [back])];
+  const buttons = [...(step?.failure === undefined ? [] : [place]), log, ...(canUndo(ready, applied) ? [back] : [])];
   const choice = await vscode.window.showErrorMessage(text, ...buttons);
   if (choice === place && step?.failure !== undefined) {
     await showStatement(ready, step.failure);
