@@ -75,6 +75,21 @@ fn of_config(worktree: &Path, config: &Config) -> Result<Vec<Line>> {
     Ok(lines)
 }
 
+/// The renames that the lines confirm, whether they fit or not.
+///
+/// # Errors
+/// With the place of the first line that cannot be understood.
+pub(crate) fn confirmed(lines: &[Line]) -> Result<Renames> {
+    let mut renames = Renames::default();
+    for Line { place, text } in lines {
+        renames.add(text).map_err(|error| {
+            Failure::user(format!("{place}: {}", error.what))
+                .hint("Write it as `table public.old -> new` or `column public.table.old -> new`, or remove the line.")
+        })?;
+    }
+    Ok(renames)
+}
+
 /// The text of a file; `None` for what is none, or is too long.
 fn text(path: &Path) -> io::Result<Option<String>> {
     // Looked at before it is opened: opening a named pipe would wait for a writer.

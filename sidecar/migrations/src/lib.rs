@@ -42,7 +42,7 @@ pub use diagnostic::{Code, Diagnostic, Severity};
 pub use history::{COLUMNS_QUERY, FOREIGN_QUERY, History, Rows, TABLE_QUERY};
 pub use model::{Commands, Down, Late, Migration, MigrationKind, Project, Table};
 pub use scan::{Scan, Scanner};
-pub use script::{Direction, NotSql, Script};
+pub use script::{Direction, NotSql, Script, forward};
 pub use source::{
     DiskSource, FILE_MAX, LeftOut, Listing, MemorySource, Source, SourceError, SourceFile, Stamp, too_large,
 };

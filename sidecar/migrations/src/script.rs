@@ -37,6 +37,23 @@ pub enum NotSql {
     Nothing,
 }
 
+/// The lines after which the way back follows in the same file: of dbmate, goose, node-pg-migrate and tern.
+const WAYS_BACK: [&str; 4] =
+    ["-- migrate:down", "-- +goose down", "-- down migration", "---- create above / drop below ----"];
+
+/// A migration's text without its way back, whichever tool it is of.
+pub fn forward(text: &str) -> &str {
+    let mut end = 0;
+    for line in text.split_inclusive('\n') {
+        let begins = |mark: &&str| line.get(..mark.len()).is_some_and(|head| head.eq_ignore_ascii_case(mark));
+        if WAYS_BACK.iter().any(begins) {
+            return &text[..end];
+        }
+        end += line.len();
+    }
+    text
+}
+
 impl NotSql {
     /// One sentence for people, about the file `path`.
     pub fn message(&self, path: &str) -> String {
@@ -235,6 +252,23 @@ fn change_set(text: &str, line: u32) -> Range<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_way_back_of_each_tool_is_left_out() {
+        for mark in [
+            "-- migrate:down transaction:false",
+            "-- +goose Down",
+            "-- Down Migration",
+            "---- create above / drop below ----",
+        ] {
+            let up = "create table é ();\n";
+            assert_eq!(forward(&format!("{up}{mark}\ndrop table é;\n")), up);
+        }
+        for whole in ["", "select 1", "-- +goose Up\nselect ' -- migrate:down ';\n", "-- é\n"] {
+            assert_eq!(forward(whole), whole);
+        }
+    }
+
     use crate::{MemorySource, Scanner};
 
     fn project(path: &str, text: &str) -> Project {

@@ -5,7 +5,6 @@
 mod call;
 mod comparison;
 mod export;
-mod forward;
 mod gitref;
 mod json;
 mod lines;
@@ -26,6 +25,7 @@ use std::io::{IsTerminal, Write};
 use super::args::DiffArgs;
 use super::output::Output;
 use crate::failure::{Failure, Result};
+use crate::renames;
 use comparison::Comparison;
 use side::{Side, Sides};
 
@@ -54,7 +54,7 @@ pub(super) fn run(args: &DiffArgs, output: Output) -> Result<u8> {
     let lines = if asks_files { sides.rename_lines()? } else { Vec::new() };
     let (from, to) = reading::both(from, to, output)?;
     if !lines.is_empty() {
-        options.renames = options::confirmed(&lines)?.fitting(&from.facts, &to.facts).renames;
+        options.renames = renames::confirmed(&lines)?.fitting(&from.facts, &to.facts).renames;
     }
     let mut comparison = Comparison::new(from, to, &options)?;
     if let Some(fork) = fork {

@@ -3,6 +3,7 @@
 use std::io::BufReader;
 use std::path::Path;
 
+use offshoot_migrations::forward;
 use offshoot_postgres::Silent;
 use offshoot_postgres::load::{LoadError, Refusal, Rows, ServerError, Target, open_script, run_script};
 use offshoot_schema::plan::{Action, Part, Step};
@@ -10,7 +11,6 @@ use offshoot_schema::{Kind, Object, Plan};
 use serde_json::json;
 
 use super::comparison::one_line;
-use super::forward::forward;
 use super::markdown::budget::listed;
 use super::markdown::escape::{code, prose};
 use super::markdown::sha256;

@@ -4,7 +4,6 @@ use offshoot_schema::{PlanOptions, Renames};
 
 use crate::cli::args::{Counted, DiffArgs};
 use crate::failure::{Failure, Result};
-use crate::renames::Line;
 
 /// What a line has to look like.
 const FORM: &str = "Write it as `table public.old -> new` or `column public.table.old -> new`; `offshoot diff` prints such lines for \
@@ -42,15 +41,6 @@ fn renames(args: &DiffArgs) -> Result<Renames> {
         renames
             .add(text)
             .map_err(|error| Failure::user(format!("--rename {text:?}: {}", error.what)).hint(FORM))?;
-    }
-    Ok(renames)
-}
-
-/// The renames that lines of the work tree confirm, whether they fit or not.
-pub(super) fn confirmed(lines: &[Line]) -> Result<Renames> {
-    let mut renames = Renames::default();
-    for Line { place, text } in lines {
-        renames.add(text).map_err(|error| Failure::user(format!("{place}: {}", error.what)).hint(FORM))?;
     }
     Ok(renames)
 }

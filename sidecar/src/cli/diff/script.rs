@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use offshoot_migrations::forward;
 use offshoot_protocol::measure::{LoadFile, LoadParams};
 use offshoot_protocol::method::SchemaLoad;
 use offshoot_schema::Facts;
 
 use super::call::{self, Folder, absolute};
-use super::forward::forward;
 use crate::cli::connect::Session;
 use crate::cli::output::Output;
 use crate::failure::{Failure, Result};

@@ -24,6 +24,7 @@ use crate::timestamp;
 
 /// How many snapshots of ours a branch keeps.
 const KEPT: usize = 10;
+
 /// `migrations/apply`.
 pub(in crate::engine) async fn apply(
     engine: &Arc<Engine>,

@@ -65,7 +65,7 @@ pub(in crate::engine) async fn create(
         let to = stage::without_histories(&to, scan.projects.iter());
         let root = place.root.clone();
         let lines = engine.blocking(move |_| renames::of_worktree(&root)).await?;
-        let (content, said) = content(&from, &to, &confirmed(&lines)?);
+        let (content, said) = content(&from, &to, &renames::confirmed(&lines)?);
         notes.extend(said);
         if content.up.is_empty() {
             return Err(Failure::user(format!("`{name}` has nothing that the migrations do not make")).hint(
@@ -140,17 +140,6 @@ async fn replayed(
 }
 
 /// The statements there and back, and what to look at.
-/// The renames that lines of the work tree confirm, whether they fit or not.
-fn confirmed(lines: &[renames::Line]) -> Result<Renames> {
-    let mut confirmed = Renames::default();
-    for renames::Line { place, text } in lines {
-        confirmed.add(text).map_err(|error| {
-            Failure::user(format!("{place}: {}", error.what)).hint("Correct the line, or remove it.")
-        })?;
-    }
-    Ok(confirmed)
-}
-
 fn content(from: &Facts, to: &Facts, confirmed: &Renames) -> (Content, Vec<String>) {
     let renames = confirmed.fitting(from, to).renames;
     let offered = offshoot_schema::renames(from, to);
