@@ -28,20 +28,21 @@ export function activate(context: vscode.ExtensionContext): void {
   running = server;
   const migrations = new MigrationsBook(server);
   const around: Surroundings = { context, server, log, migrations };
+  const branches = registerBranchesView(around);
   context.subscriptions.push(
     log,
     server,
     migrations,
     registerContextKeys(around),
     registerCommands(around),
-    registerBranchesView(around),
+    branches.parts,
     registerDocuments(around),
     registerSummary(around),
     registerSchemaView(around),
     registerMigrationsView(around),
     registerMigrations(around),
     registerCheckout(around),
-    registerWalkthrough(around),
+    registerWalkthrough(around, branches),
   );
   setImmediate(() => {
     context.subscriptions.push(registerStatusBar(around), registerScm(around), registerTerminal(around));

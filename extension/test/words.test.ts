@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { escapeMarkdown, formatAge, formatBytes, formatDuration } from '../src/views/words.js';
+import { escapeMarkdown, formatAge, formatBytes, formatDuration, formatRemaining } from '../src/views/words.js';
 
 test('bytes_have_the_unit_that_keeps_them_short', () => {
   const cases: [number, string][] = [
@@ -34,6 +34,10 @@ test('times_are_told_in_their_largest_unit', () => {
   for (const [seconds, text] of cases) {
     assert.equal(formatDuration(seconds), text);
   }
+  assert.equal(formatRemaining(86_399), '1 d');
+  assert.equal(formatRemaining(36 * 3_600), '2 d');
+  assert.equal(formatRemaining(100 * 60), '2 h');
+  assert.equal(formatRemaining(20), '1 min');
   assert.equal(formatAge(100, 130), 'now');
   assert.equal(formatAge(100, 90), 'now');
 });

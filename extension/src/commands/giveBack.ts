@@ -60,12 +60,13 @@ async function allowed(branch: Branch, button: string): Promise<boolean> {
   if (branch.connections === 0) {
     return true;
   }
-  const open = branch.connections === 1 ? vscode.l10n.t('1 connection is') : vscode.l10n.t('{0} connections are', branch.connections);
-  const choice = await vscode.window.showWarningMessage(
-    vscode.l10n.t('{0} open to database branch {1}.', open, branch.name),
-    { modal: true, detail: vscode.l10n.t('They are closed, and their open transactions are lost. The branch itself can be brought back for seven days.') },
-    button,
-  );
+  const one = branch.connections === 1;
+  const open = one
+    ? vscode.l10n.t('1 connection is open to database branch {0}.', branch.name)
+    : vscode.l10n.t('{0} connections are open to database branch {1}.', branch.connections, branch.name);
+  const lost = one ? vscode.l10n.t('It is closed, and its open transaction is lost.') : vscode.l10n.t('They are closed, and their open transactions are lost.');
+  const detail = `${lost} ${vscode.l10n.t('The branch itself can be brought back for seven days.')}`;
+  const choice = await vscode.window.showWarningMessage(open, { modal: true, detail }, button);
   return choice === button;
 }
 

@@ -116,7 +116,7 @@ function tooltip({ folder, project }: ReadyFolder, migrations: MigrationNotes): 
     lines.push(escapeMarkdown(count === 1 ? l10n.t('1 schema change against {0}', schema.base) : l10n.t('{0} schema changes against {1}', count, schema.base)));
   }
   for (const note of worktree.notes) {
-    lines.push(`$(warning) ${escapeMarkdown(note.text)}${note.hint === undefined ? '' : ` ${escapeMarkdown(note.hint)}`}`);
+    lines.push(`$(warning) ${escapeMarkdown(sentences(note.text, note.hint))}`);
   }
   for (const line of migrations.lines) {
     lines.push(`$(list-ordered) ${escapeMarkdown(line)}`);

@@ -1,6 +1,9 @@
 import { l10n } from 'vscode';
 import type { Branch, ComputeState } from '../protocol/types.js';
 
+const MINUTE = 60;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
 
 /** Bytes as people read them, in powers of 1000, with at most one digit after the point: `1.2 MB`. */
@@ -29,6 +32,12 @@ export function formatDuration(seconds: number): string {
   return days < 365 ? l10n.t('{0} d', days) : l10n.t('{0} y', Math.floor(days / 365));
 }
 
+/** The same for time that is still to come, to the nearest unit: a day is `1 d` when its first second is over. */
+export function formatRemaining(seconds: number): string {
+  const unit = seconds >= DAY ? DAY : seconds >= HOUR ? HOUR : MINUTE;
+  return formatDuration(seconds + unit / 2);
+}
+
 /** Time since `then`, both in seconds since 1970: `now` within the first minute. */
 export function formatAge(then: number, now: number): string {
   return now - then < 60 ? l10n.t('now') : formatDuration(now - then);
@@ -55,7 +64,7 @@ export function expiryWords(branch: Branch, now: number): string | undefined {
   if (branch.expiresAt === undefined) {
     return undefined;
   }
-  return branch.expiresAt <= now ? l10n.t('expires now') : l10n.t('expires in {0}', formatDuration(branch.expiresAt - now));
+  return branch.expiresAt <= now ? l10n.t('expires now') : l10n.t('expires in {0}', formatRemaining(branch.expiresAt - now));
 }
 
 /** Text that Markdown shows as it is. */

@@ -3,6 +3,7 @@ import { command } from '../commands/register.js';
 import { detach } from '../detach.js';
 import type { EditorStatus } from '../protocol/types.js';
 import type { Surroundings } from '../surroundings.js';
+import type { BranchesView } from '../views/branches/branchesView.js';
 import { NOTHING_YET, progressed, type Progress } from './progress.js';
 
 const STORED = 'walkthrough.progress';
@@ -11,23 +12,27 @@ const STORED = 'walkthrough.progress';
 const PAGE_OPENS_MS = 1_500;
 
 /** Ticks the walkthrough's steps when what they are about has really happened. */
-export function registerWalkthrough({ context, server }: Surroundings): vscode.Disposable {
+export function registerWalkthrough({ context, server }: Surroundings, { view: tree }: BranchesView): vscode.Disposable {
   let progress: Progress = { ...NOTHING_YET, ...context.globalState.get<Partial<Progress>>(STORED) };
   let before: EditorStatus | undefined;
   let opening: NodeJS.Timeout | undefined;
   const take = (status: EditorStatus): void => {
-    const next = progressed(progress, before, status);
+    const next = progressed(progress, before, status, tree.visible);
     before = status;
     if (JSON.stringify(next) !== JSON.stringify(progress)) {
       progress = next;
       detach(Promise.all([announce(progress), context.globalState.update(STORED, progress)]));
     }
   };
-  if (server.status !== undefined) {
-    take(server.status);
-  }
+  const takePresent = (): void => {
+    if (server.status !== undefined) {
+      take(server.status);
+    }
+  };
+  takePresent();
   return vscode.Disposable.from(
     server.onDidChangeStatus(take),
+    tree.onDidChangeVisibility(takePresent),
     vscode.window.tabGroups.onDidChangeTabs(({ opened, changed }) => {
       // The walkthrough is among the editors that extensions are told nothing about.
       if ([...opened, ...changed].some(({ input, isActive }) => isActive && input === undefined)) {

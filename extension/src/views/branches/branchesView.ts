@@ -4,15 +4,22 @@ import { changedNodes } from './changes.js';
 import { drawn, treeItem } from './item.js';
 import { buildNodes, childrenOf, type Node, nodesById } from './nodes.js';
 
-/** The tree *Database Branches*. */
-export function registerBranchesView({ server }: Surroundings): vscode.Disposable {
+/** The tree *Database Branches*, and whether it is seen. */
+export interface BranchesView {
+  readonly parts: vscode.Disposable;
+  readonly view: Pick<vscode.TreeView<Row>, 'visible' | 'onDidChangeVisibility'>;
+}
+
+/** Makes the tree *Database Branches* and keeps it as the status is. */
+export function registerBranchesView({ server }: Surroundings): BranchesView {
   const tree = new BranchTree();
   const view = vscode.window.createTreeView<Row>('offshoot.branches', { treeDataProvider: tree, showCollapseAll: true });
   const update = (): void => {
     tree.show(buildNodes(server.status));
   };
   update();
-  return vscode.Disposable.from(view, tree, server.onDidChangeStatus(update), server.onDidChangeState(update));
+  const parts = vscode.Disposable.from(view, tree, server.onDidChangeStatus(update), server.onDidChangeState(update));
+  return { view, parts };
 }
 
 /** What the editor holds for a row: the same object as long as the row exists, with its facts as they are now. */
