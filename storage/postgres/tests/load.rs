@@ -79,7 +79,7 @@ fn first_error_names_line_code_and_statement() {
     let error =
         load(&mut client, "SELECT 1;\n\n-- c\nSELECT\n nonsense;\nCREATE TABLE never ();\n").unwrap_err();
     let LoadError::Statement { line, statement, code, message, .. } = error else { panic!("{error}") };
-    assert_eq!((line, statement.as_str(), code.as_deref()), (4, "SELECT\n nonsense;", Some("42703")));
+    assert_eq!((line, statement.as_str(), code.as_deref()), (5, "SELECT\n nonsense;", Some("42703")));
     assert!(message.contains("nonsense"));
     assert!(client.query("SELECT * FROM never", &[]).is_err(), "the load went on behind the error");
 

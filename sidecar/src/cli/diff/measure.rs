@@ -174,10 +174,11 @@ pub(super) fn whole(measured: &Measured) -> String {
 
 /// Why the plan did not run to its end, a line each.
 fn refusal(failure: &MeasureFailure) -> Vec<String> {
-    let place = failure.position.map(|at| format!(" (at character {at})")).unwrap_or_default();
+    let place = failure.position.map(|at| place_in(&failure.statement, at)).unwrap_or_default();
+    let statement = failure.statement.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut lines = vec![
         format!("step {}, {}: {}{place}", failure.step + 1, failure.what, failure.message),
-        format!("the statement: {}", failure.statement),
+        format!("the statement: {statement}"),
     ];
     lines.extend(failure.detail.iter().map(|detail| format!("detail: {detail}")));
     lines.extend(failure.hint.iter().map(|hint| format!("hint: {hint}")));
@@ -185,6 +186,18 @@ fn refusal(failure: &MeasureFailure) -> Vec<String> {
         lines.push("its transaction was rolled back".to_owned());
     }
     lines.iter().map(|line| one_line(line)).collect()
+}
+
+/// The line of a statement that a position, in characters from 1, stands in; nothing for a statement of one line.
+fn place_in(statement: &str, position: u32) -> String {
+    let before: String = statement.chars().take(position.saturating_sub(1) as usize).collect();
+    let line = before.matches('\n').count();
+    match statement.lines().nth(line) {
+        Some(text) if statement.trim().contains('\n') => {
+            format!(" (line {} of the statement: {})", line + 1, text.trim())
+        }
+        _ => format!(" (at character {position})"),
+    }
 }
 
 /// The section of a comment: the whole, and the steps that took longest.

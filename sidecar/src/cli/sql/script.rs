@@ -86,6 +86,7 @@ impl Scripted<'_> {
                 message: fault.message,
                 detail: fault.detail,
                 hint: fault.hint,
+                position: fault.position.and_then(|at| at.try_into().ok()),
                 context: fault.context,
             }))),
             Err(failure) => Err(Refusal::Lost(failure.to_string())),

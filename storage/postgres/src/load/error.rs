@@ -172,20 +172,27 @@ impl LoadError {
         text.to_owned()
     }
 
-    /// The server's refusal of `statement`, or the loss of the connection.
+    /// The server's refusal of `statement`, which begins in `line`, or the loss of the connection. The error has the line that the
+    /// server names.
     pub(super) fn from_server(refusal: &Refusal, line: u64, statement: &str) -> Self {
         let refusal = match refusal {
             Refusal::Said(error) => error,
             Refusal::Lost(why) => return Self::Connection(why.clone()),
         };
         Self::Statement {
-            line,
+            line: line + lines_before(statement, refusal.position),
             statement: excerpt(statement),
             message: full_message(refusal),
             code: Some(refusal.code.clone()),
             hint: refusal.hint.clone(),
         }
     }
+}
+
+/// Line breaks of a statement before a position, in characters from 1.
+fn lines_before(statement: &str, position: Option<u32>) -> u64 {
+    let letters = position.map_or(0, |at| at.saturating_sub(1) as usize);
+    statement.chars().take(letters).filter(|letter| *letter == '\n').count() as u64
 }
 
 fn full_message(refusal: &ServerError) -> String {

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use postgres::Client;
+use postgres::error::ErrorPosition;
 
 use super::LoadError;
 use super::error::causes;
@@ -57,6 +58,8 @@ pub struct ServerError {
     pub detail: Option<String>,
     /// What to do.
     pub hint: Option<String>,
+    /// Where in the statement, in characters from 1.
+    pub position: Option<u32>,
     /// Where, such as the row of a `COPY`.
     pub context: Option<String>,
 }
@@ -79,6 +82,10 @@ impl From<&postgres::Error> for Refusal {
             message: refusal.message().to_owned(),
             detail: refusal.detail().map(str::to_owned),
             hint: refusal.hint().map(str::to_owned),
+            position: refusal.position().and_then(|position| match position {
+                ErrorPosition::Original(at) => Some(*at),
+                ErrorPosition::Internal { .. } => None,
+            }),
             context: refusal.where_().map(str::to_owned),
         }))
     }
