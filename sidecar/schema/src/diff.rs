@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fact::{Fact, FactId, Facts};
 use crate::kind::Kind;
+use crate::unread::Unread;
 
 /// Which noise to take for a difference; by default none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,11 +51,12 @@ pub struct Difference {
     pub delta: Delta,
 }
 
-/// All facts that differ, in the order of their ids.
+/// All facts that differ, in the order of their ids; without those of kinds that one side could not read.
 pub fn diff(from: &Facts, to: &Facts, noise: &Noise) -> Vec<Difference> {
     let mut differences = Vec::new();
-    let mut olds = from.facts.iter().filter(|(id, _)| noise.counts(id)).peekable();
-    let mut news = to.facts.iter().filter(|(id, _)| noise.counts(id)).peekable();
+    let unread = Unread::of(from, to);
+    let mut olds = from.facts.iter().filter(|(id, _)| noise.counts(id) && !unread.hides(id)).peekable();
+    let mut news = to.facts.iter().filter(|(id, _)| noise.counts(id) && !unread.hides(id)).peekable();
     loop {
         let order = match (olds.peek(), news.peek()) {
             (None, None) => return differences,
@@ -67,6 +69,7 @@ pub fn diff(from: &Facts, to: &Facts, noise: &Noise) -> Vec<Difference> {
         let (id, delta) = match (old, new) {
             (Some((id, old)), Some((_, new))) => {
                 let mut changed = noise.changed(id, old, new);
+                changed.retain(|name| !unread.hides_attribute(id, name));
                 if from.major != to.major {
                     changed.retain(|name| !version::explains(id, name, old, new));
                 }

@@ -18,6 +18,7 @@ mod sql;
 mod text;
 mod three_way;
 mod tokens;
+mod unread;
 
 pub use fact::{Fact, FactId, Facts, Value};
 pub use kind::{Kind, Kind as ObjectKind};

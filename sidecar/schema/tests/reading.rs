@@ -68,6 +68,23 @@ fn kinds_that_a_role_may_not_read_are_named_and_all_others_read() {
 }
 
 #[test]
+fn what_one_side_may_not_read_is_no_difference_and_no_step_of_a_plan() {
+    let Some(server) = Postgres::start(15) else { return };
+    let sql = "CREATE ROLE plain LOGIN PASSWORD 'secret'; CREATE TABLE t (a int); CREATE POLICY p ON t; \
+               CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w; \
+               CREATE USER MAPPING FOR postgres SERVER s OPTIONS (region 'north'); \
+               REVOKE SELECT ON pg_policy FROM PUBLIC";
+    let mut owner = server.database("a", sql);
+    let (all, some) = (read(&mut owner).unwrap(), read(&mut server.connect_as("plain", "a")).unwrap());
+    let unread: Vec<&str> = some.unreadable.keys().map(String::as_str).collect();
+    assert_eq!(unread, ["options of user mappings", "policies"]);
+    for (from, to) in [(&all, &some), (&some, &all)] {
+        let found = diff::diff(from, to, &diff::Noise::default());
+        assert!(found.is_empty(), "{found:?}");
+    }
+}
+
+#[test]
 fn encodings_other_than_utf8_are_read_or_refused_by_name() {
     let Some(server) = Postgres::start(15) else { return };
     let mut admin = server.connect("postgres");

@@ -55,6 +55,11 @@ impl Assembly {
                 Shape::Attributes => self.attribute(row),
                 Shape::Grants => self.grant(row),
                 Shape::Edges => self.edge(row),
+                Shape::Unread => {
+                    if let (Some(what), Some(why)) = (row.get(Field::Name), row.get(Field::Value)) {
+                        self.unreadable(what, why);
+                    }
+                }
                 Shape::Counts => {
                     let count = row.number::<u64>(Field::Count);
                     if let (Some(kind), 1..) = (row.get(Field::Kind), count) {

@@ -62,6 +62,8 @@ pub(super) enum Shape {
     Edges,
     /// Numbers of what is not modelled.
     Counts,
+    /// What may not be seen: `name` and the reason in `value`.
+    Unread,
 }
 
 /// A query.

@@ -3,6 +3,7 @@
 
 use super::queries::{Query, Shape, USER_SCHEMA, class};
 use super::relations::options;
+use crate::unread::MAPPING_OPTIONS;
 
 pub(super) fn queries(major: u32) -> Vec<Query> {
     vec![
@@ -21,6 +22,7 @@ pub(super) fn queries(major: u32) -> Vec<Query> {
         Query::new("foreign data wrappers", Shape::Facts(class::FDW), wrappers()),
         Query::new("servers", Shape::Facts(class::SERVER), servers()),
         Query::new("user mappings", Shape::Facts(class::USER_MAPPING), user_mappings()),
+        Query::new(MAPPING_OPTIONS, Shape::Unread, hidden_mapping_options()),
         Query::new("publications", Shape::Facts(class::PUBLICATION), publications(major)),
         Query::new("publication tables", Shape::Facts(class::PUBLICATION_REL), publication_tables(major)),
         Query::new(
@@ -204,6 +206,21 @@ fn user_mappings() -> String {
          CASE WHEN m.umuser = 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(m.usename) END AS \"user\", {} AS \"foreign_options[]\" \
          FROM pg_catalog.pg_user_mappings m",
         shown("m.umoptions")
+    )
+}
+
+/// The server shows options of a user mapping as if there were none to whom they are no business of.
+fn hidden_mapping_options() -> String {
+    format!(
+        "SELECT '{MAPPING_OPTIONS}' AS name, 'permission denied for the options of ' || pg_catalog.count(*) || \
+           CASE WHEN pg_catalog.count(*) = 1 THEN ' user mapping' ELSE ' user mappings' END AS value \
+         FROM pg_catalog.pg_user_mappings m JOIN pg_catalog.pg_foreign_server s ON s.oid = m.srvid \
+         WHERE m.umoptions IS NULL \
+           AND NOT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = CURRENT_USER) \
+           AND NOT (m.umuser <> 0 AND m.usename = CURRENT_USER \
+             AND (pg_catalog.pg_has_role(s.srvowner, 'USAGE') OR pg_catalog.has_server_privilege(m.srvid, 'USAGE'))) \
+           AND NOT (m.umuser = 0 AND pg_catalog.pg_has_role(s.srvowner, 'USAGE')) \
+         HAVING pg_catalog.count(*) > 0"
     )
 }
 
