@@ -319,3 +319,20 @@ fn what_was_renamed_is_one_change_if_a_line_confirms_it() {
     let alike = renamed(&mut window, true, &lines);
     assert!(alike.contains(&"Both Renamed fourth from third".to_owned()), "{alike:?}");
 }
+
+#[test]
+fn a_table_of_which_only_a_column_was_renamed_is_a_change() {
+    let test = TestRepo::with_database();
+    test.run(&["sql", "-c", BASE]).ok();
+    test.run(&["branch", "create", "feature"]).ok();
+    let mine = "alter table item rename note to remark; alter table item rename to thing; alter table other rename to another";
+    test.run(&["sql", "--branch", "feature", "-c", mine]).ok();
+    let mut window = Window::open(&test);
+    let lines = ["column public.item.note -> remark", "table public.item -> thing"];
+    let found = ["Mine Added another", "Mine Removed other", "Mine Renamed thing from item"];
+    assert_eq!(renamed(&mut window, true, &lines), found);
+    test.run(&["sql", "--branch", "feature", "-c", "alter table thing rename to item"]).ok();
+    let found = ["Mine Added another", "Mine Changed item", "Mine Removed other"];
+    assert_eq!(renamed(&mut window, true, &lines), found);
+    assert_eq!(renamed(&mut window, false, &lines), found);
+}

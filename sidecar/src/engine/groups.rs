@@ -14,18 +14,19 @@ type Found = (Object, SchemaChange);
 pub(super) fn two_way(theirs: &Facts, mine: &Facts, renames: &Renames) -> Vec<SchemaChange> {
     // Schemas are large, and copied only if there is something to rename.
     let fitting = (!renames.is_empty()).then(|| renames.fitting(theirs, mine));
-    let (theirs, objects) = fitting.as_ref().map_or((theirs, &[][..]), |it| (&it.from, &it.objects));
+    let (theirs, objects, touched) =
+        fitting.as_ref().map_or((theirs, &[][..], &[][..]), |it| (&it.from, &it.objects, &it.touched));
     let found = changes(theirs, mine).into_iter();
     let all = found.map(|change| on_the_wire(change, ChangeGroup::Mine)).collect();
-    sorted(named(all, objects))
+    sorted(named(all, objects, touched))
 }
 
 /// What both sides changed since the fork point. Renames that do not fit are left alone.
 pub(super) fn since(fork: &Facts, mine: &Facts, theirs: &Facts, renames: &Renames) -> Vec<SchemaChange> {
     let fitting = (!renames.is_empty()).then(|| renames.fitting_since(fork, mine, theirs));
-    let (fork, mine, theirs, objects) = match &fitting {
-        Some(it) => (&it.fork, &it.mine, &it.theirs, &it.objects[..]),
-        None => (fork, mine, theirs, &[][..]),
+    let (fork, mine, theirs, objects, touched) = match &fitting {
+        Some(it) => (&it.fork, &it.mine, &it.theirs, &it.objects[..], &it.touched[..]),
+        None => (fork, mine, theirs, &[][..], &[][..]),
     };
     let found = three_way(fork, mine, theirs);
     let mut all = Vec::new();
@@ -56,12 +57,16 @@ pub(super) fn since(fork: &Facts, mine: &Facts, theirs: &Facts, renames: &Rename
             (object, change)
         }));
     }
-    sorted(named(all, objects))
+    sorted(named(all, objects, touched))
 }
 
 /// Gives changes, found in schemas in which all that was renamed has its new name, the names that the sides have, and adds
-/// the renames themselves.
-fn named(mut changes: Vec<Found>, objects: &[RenamedObject]) -> Vec<SchemaChange> {
+/// the renames themselves: of objects, and the objects of which nothing but a part was renamed.
+fn named(
+    mut changes: Vec<Found>,
+    objects: &[RenamedObject],
+    touched: &[(Object, Renamer)],
+) -> Vec<SchemaChange> {
     for renamed in objects {
         let group = group(renamed.by);
         let known = |(object, change): &Found| {
@@ -81,6 +86,16 @@ fn named(mut changes: Vec<Found>, objects: &[RenamedObject]) -> Vec<SchemaChange
                 let (object, change) = on_the_wire(change, group);
                 changes.push((object, SchemaChange { change: ChangeKind::Renamed, ..change }));
             }
+        }
+    }
+    for (object, by) in touched {
+        let group = group(*by);
+        let known = |(other, change): &Found| {
+            other == object && (change.group == group || change.group == ChangeGroup::Conflict)
+        };
+        if !changes.iter().any(known) {
+            let change = Change { object: object.clone(), kind: offshoot_schema::ChangeKind::Changed };
+            changes.push(on_the_wire(change, group));
         }
     }
     // A side has the old names of what only the other side renamed.

@@ -37,6 +37,8 @@ pub struct Fitting {
     pub renames: Renames,
     /// The objects that are called otherwise by them; parts of objects are not among them.
     pub objects: Vec<RenamedObject>,
+    /// The objects of which a part is called otherwise, a column or a value of an enum, by their last names.
+    pub touched: Vec<(Object, Renamer)>,
 }
 
 /// Three schemas in which all that was renamed has its new name.
@@ -50,6 +52,8 @@ pub struct FittingSince {
     pub theirs: Facts,
     /// The objects that are called otherwise.
     pub objects: Vec<RenamedObject>,
+    /// The objects of which a part is called otherwise, a column or a value of an enum, by their last names.
+    pub touched: Vec<(Object, Renamer)>,
 }
 
 /// Which of both names a schema has.
@@ -64,13 +68,18 @@ enum Has {
 impl Renames {
     /// The renames that happened between `from` and `to`: the one has only the old name, the other only the new one.
     pub fn fitting(&self, from: &Facts, to: &Facts) -> Fitting {
-        let mut fitting = Fitting { from: from.clone(), renames: Self::default(), objects: Vec::new() };
+        let mut fitting = Fitting {
+            from: from.clone(),
+            renames: Self::default(),
+            objects: Vec::new(),
+            touched: Vec::new(),
+        };
         for at in 0..self.list.len() {
             let fits =
                 |rename: &Rename| has(rename, &fitting.from) == Has::Old && has(rename, to) == Has::New;
             let Some(rename) = self.names_of(at).find(fits) else { continue };
             if let Some(applied) = apply(&rename, &mut fitting.from, to) {
-                note(&mut fitting.objects, &applied, Renamer::Mine);
+                note(&mut fitting.objects, &mut fitting.touched, &applied, Renamer::Mine);
                 fitting.renames.list.push(rename);
             }
         }
@@ -81,7 +90,7 @@ impl Renames {
     /// same rename, or with the old name as it was, is left alone.
     pub fn fitting_since(&self, fork: &Facts, mine: &Facts, theirs: &Facts) -> FittingSince {
         let (fork, mine, theirs) = (fork.clone(), mine.clone(), theirs.clone());
-        let mut since = FittingSince { fork, mine, theirs, objects: Vec::new() };
+        let mut since = FittingSince { fork, mine, theirs, objects: Vec::new(), touched: Vec::new() };
         for at in 0..self.list.len() {
             let by = |rename: &Rename| {
                 let sides = (has(rename, &since.mine), has(rename, &since.theirs));
@@ -112,7 +121,7 @@ impl Renames {
                 *other = moved;
             }
             *fork = before;
-            note(&mut since.objects, &applied, by);
+            note(&mut since.objects, &mut since.touched, &applied, by);
         }
         since
     }
@@ -162,10 +171,26 @@ fn apply(rename: &Rename, facts: &mut Facts, to: &Facts) -> Option<Vec<Applied>>
     one(rename, facts, to).ok()
 }
 
-/// Takes note of objects that are called otherwise: with their first names and their last ones.
-fn note(objects: &mut Vec<RenamedObject>, applied: &[Applied], by: Renamer) {
-    for renamed in applied.iter().filter(|it| it.id.of.is_none() && it.id != it.new) {
+/// Takes note of objects that are called otherwise, with their first names and their last ones, and of those of which a part is.
+fn note(
+    objects: &mut Vec<RenamedObject>,
+    touched: &mut Vec<(Object, Renamer)>,
+    applied: &[Applied],
+    by: Renamer,
+) {
+    for renamed in applied {
         let (from, to) = (Object::of(&renamed.id), Object::of(&renamed.new));
+        if renamed.id.of.is_some() || renamed.id == renamed.new {
+            touched.push((to, by));
+            continue;
+        }
+        for (object, _) in touched.iter_mut() {
+            if *object == from {
+                *object = to.clone();
+            } else if to.kind == Kind::Schema && object.schema.as_ref() == Some(&from.name) {
+                object.schema = Some(to.name.clone());
+            }
+        }
         if to.kind == Kind::Schema {
             let inside = objects.iter_mut().filter(|other| other.to.schema.as_ref() == Some(&from.name));
             inside.for_each(|other| other.to.schema = Some(to.name.clone()));

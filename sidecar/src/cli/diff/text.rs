@@ -136,6 +136,9 @@ pub(super) fn stat(comparison: &Comparison, output: Output) -> String {
         );
         let _ = writeln!(text, "{}", line.trim_end());
     }
+    for line in &comparison.renamed {
+        let _ = writeln!(text, "R {}", one_line(line));
+    }
     text + &comparison.summary()
 }
 
