@@ -10,6 +10,7 @@ mod du;
 mod engine;
 mod exec;
 mod init;
+mod leash;
 mod logs;
 mod migrations;
 mod output;
@@ -83,6 +84,7 @@ fn run(args: Args, output: Output) -> Result<u8> {
         Command::Du => du::run(output),
         Command::Doctor => doctor::run(output),
         Command::Lsp { log } => Ok(if crate::lsp::run(log.as_deref())? { OK } else { NEGATIVE }),
+        Command::Leash { command } => Ok(leash::run(&command)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Args::command(), "offshoot", &mut std::io::stdout());
             Ok(OK)

@@ -138,6 +138,15 @@ pub(crate) fn signal_group(leader: u32, signal: libc::c_int) {
     }
 }
 
+/// Ends this process by a signal, as a program was ended that it stands for.
+pub(crate) fn end_by(signal: libc::c_int) {
+    // SAFETY: restores the default action of a signal and sends it to this process; no memory is touched.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        libc::raise(signal);
+    }
+}
+
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 extern "C" fn on_interrupt(_signal: libc::c_int) {

@@ -106,8 +106,11 @@ pub struct Migration {
     pub when_ms: Option<i64>,
 }
 
-/// How the tool is started. Words may hold `{url}`, `{jdbc_url}`, `{host}`, `{port}`, `{user}`, `{password}` and
-/// `{database}`, for the address of the branch.
+/// How the tool is started.
+///
+/// Words may hold `{bare_url}`, `{jdbc_url}`, `{host}`, `{port}`, `{user}` and `{database}`, for the address of the
+/// branch, and variables also `{url}` and `{password}`. All users of a machine see words, and none but their owner
+/// sees variables: so words never hold the password. Tools whose drivers follow libpq have it from `PGPASSWORD`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Commands {
     /// The folder to start it in, relative to the repository.

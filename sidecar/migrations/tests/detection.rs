@@ -252,6 +252,121 @@ fn commands_carry_the_address_and_the_package_manager() {
         &[("Cargo.toml", "[dependencies]\nsqlx = \"1\""), ("migrations/1_a.sql", "select 1;")],
         Tool::Sqlx,
     );
-    assert_eq!(project.commands.apply, ["sqlx", "migrate", "run", "--database-url", "{url}"]);
+    assert_eq!(project.commands.apply, ["sqlx", "migrate", "run", "--database-url", "{bare_url}"]);
     assert!(project.commands.down.is_empty(), "there is no way down");
+}
+
+/// The least that each tool is found by.
+const LEAST: &[(Tool, &[(&str, &str)])] = &[
+    (
+        Tool::Alembic,
+        &[
+            ("alembic.ini", "[alembic]\nscript_location = db\n"),
+            ("db/versions/a.py", "revision = 'a'\ndown_revision = None\n"),
+        ],
+    ),
+    (
+        Tool::Django,
+        &[
+            ("manage.py", "import django"),
+            (
+                "shop/migrations/0001_initial.py",
+                "class Migration(migrations.Migration):\n    dependencies = []\n",
+            ),
+        ],
+    ),
+    (Tool::Rails, &[("db/migrate/20240101000000_a.rb", "class A\nend\n")]),
+    (
+        Tool::Prisma,
+        &[
+            ("prisma/schema.prisma", "datasource db {\n  provider = \"postgresql\"\n}\n"),
+            ("prisma/migrations/1_a/migration.sql", "select 1;"),
+            ("prisma/migrations/migration_lock.toml", "provider = \"postgresql\"\n"),
+        ],
+    ),
+    (
+        Tool::Drizzle,
+        &[
+            ("drizzle.config.ts", "export default { out: './drizzle' }"),
+            ("drizzle/meta/_journal.json", "{\"entries\": []}"),
+        ],
+    ),
+    (Tool::Knex, &[("knexfile.js", "module.exports = {}"), ("migrations/1_a.js", "//")]),
+    (
+        Tool::TypeOrm,
+        &[
+            (
+                "data-source.ts",
+                "import { DataSource } from 'typeorm'\nnew DataSource({ migrations: ['m/*.ts'] })",
+            ),
+            ("m/1-a.ts", "export class A1 implements MigrationInterface {}"),
+        ],
+    ),
+    (Tool::Sequelize, &[(".sequelizerc", "module.exports = {}"), ("migrations/1-a.js", "//")]),
+    (
+        Tool::NodePgMigrate,
+        &[
+            ("package.json", "{\"dependencies\": {\"node-pg-migrate\": \"8.0.0\"}}"),
+            ("migrations/1_a.js", "//"),
+        ],
+    ),
+    (Tool::Kysely, &[("kysely.config.ts", "export default {}"), ("migrations/1_a.ts", "//")]),
+    (Tool::Supabase, &[("supabase/config.toml", ""), ("supabase/migrations/1_a.sql", "select 1;")]),
+    (Tool::Atlas, &[("migrations/atlas.sum", "h1:=\n"), ("migrations/1_a.sql", "select 1;")]),
+    (
+        Tool::Sqitch,
+        &[
+            ("sqitch.conf", "[core]\nengine = pg\n"),
+            ("sqitch.plan", "%syntax-version=1.0.0\n%project=shop\n"),
+        ],
+    ),
+    (
+        Tool::Liquibase,
+        &[
+            ("liquibase.properties", "changeLogFile=log.sql\n"),
+            ("log.sql", "--liquibase formatted sql\n--changeset me:1\nselect 1;\n"),
+        ],
+    ),
+    (
+        Tool::EfCore,
+        &[
+            ("shop.csproj", "<Project/>"),
+            ("Migrations/20240101000000_A.cs", "[Migration(\"20240101000000_A\")]\nclass A : Migration {}"),
+        ],
+    ),
+    (
+        Tool::SeaOrm,
+        &[
+            ("migration/Cargo.toml", "[dependencies]\nsea-orm-migration = \"1\"\n"),
+            ("migration/src/lib.rs", "Box::new(m1_a::Migration)"),
+            ("migration/src/m1_a.rs", ""),
+        ],
+    ),
+    (Tool::Diesel, &[("diesel.toml", ""), ("migrations/1_a/up.sql", "select 1;")]),
+    (
+        Tool::Refinery,
+        &[("Cargo.toml", "[dependencies]\nrefinery = \"1\"\n"), ("migrations/V1__a.sql", "select 1;")],
+    ),
+    (Tool::Sqlx, &[("Cargo.toml", "[dependencies]\nsqlx = \"1\""), ("migrations/1_a.sql", "select 1;")]),
+    (Tool::Flyway, &[("flyway.conf", ""), ("sql/V1__a.sql", "select 1;")]),
+    (Tool::Dbmate, &[("db/migrations/1_a.sql", "-- migrate:up\nselect 1;\n")]),
+    (Tool::Goose, &[("db/1_a.sql", "-- +goose Up\nselect 1;\n")]),
+    (Tool::Tern, &[("tern.conf", ""), ("001_a.sql", "select 1;")]),
+    (Tool::GolangMigrate, &[("db/1_a.up.sql", "select 1;"), ("db/1_a.down.sql", "select 1;")]),
+    (Tool::PlainSql, &[("migrations/001_a.sql", "select 1;")]),
+];
+
+#[test]
+fn no_word_of_a_command_line_holds_the_password() {
+    let tools: Vec<_> = LEAST.iter().map(|(tool, _)| *tool).collect();
+    assert_eq!(tools, Tool::ALL);
+    for (tool, files) in LEAST {
+        let scan = scan(files);
+        let project = scan.projects.iter().find(|project| project.tool == *tool);
+        let commands = &project.unwrap_or_else(|| panic!("{} is not found", tool.id())).commands;
+        assert_eq!(commands.apply.is_empty(), *tool == Tool::PlainSql, "{}", tool.id());
+        for word in [&commands.apply, &commands.status, &commands.down].into_iter().flatten() {
+            assert!(!word.contains("{url}") && !word.contains("{password}"), "{}: {word}", tool.id());
+        }
+    }
 }

@@ -201,6 +201,13 @@ EXAMPLES:
         #[arg(long, value_name = "LEVEL")]
         log: Option<String>,
     },
+    /// Run a program until standard input ends. The engine starts migration tools with it, which must not outlive it.
+    #[command(hide = true)]
+    Leash {
+        /// The program and its arguments.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+        command: Vec<OsString>,
+    },
     /// Print the completions of a shell.
     #[command(after_help = "\
 EXAMPLES:

@@ -341,6 +341,7 @@ pub(super) async fn wake(engine: &Arc<Engine>, params: BranchParams, call: &Call
 /// `branch/sleep`.
 pub(super) async fn sleep(engine: &Arc<Engine>, params: BranchParams) -> Result<Branch> {
     let id = named(engine, &params.name).await?;
+    engine.migrations.check_idle(id, &params.name)?;
     let turn = engine.computes.turn(id).await;
     engine.binding.drain(id, Duration::ZERO).await?;
     engine.sleep(id, turn).await?;
@@ -358,13 +359,13 @@ pub(super) async fn protect(engine: &Arc<Engine>, params: ProtectParams) -> Resu
     describe_one(engine, id).await
 }
 
-/// Refuses for a branch that is protected.
+/// Refuses for a branch that is protected, or on which migrations are being applied.
 pub(super) async fn unguarded(engine: &Arc<Engine>, id: BranchId, name: &str) -> Result<()> {
     if engine.blocking(move |engine| Book(&engine.store).is_protected(id)).await? {
         return Err(Failure::user(format!("`{name}` is protected"))
             .hint(format!("`offshoot branch unprotect {name}` takes the protection away.")));
     }
-    Ok(())
+    engine.migrations.check_idle(id, name)
 }
 
 async fn is_branch(engine: &Arc<Engine>, name: &str) -> Result<bool> {

@@ -88,7 +88,7 @@ async fn expire(engine: &Arc<Engine>, id: BranchId, now: u64) -> Result<bool> {
     let stands_on = engine.binding.fresh_views().await?.iter().any(|view| view.branch.as_ref() == Ok(&id));
     // Waits for nobody who is about to use it.
     let turn = engine.computes.turn(id).await;
-    if stands_on || engine.computes.connections(id) > 0 {
+    if stands_on || engine.computes.connections(id) > 0 || engine.migrations.runs_on(id) {
         return Ok(false);
     }
     let name = engine

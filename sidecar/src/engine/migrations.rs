@@ -4,6 +4,7 @@ mod apply;
 mod busy;
 mod check;
 mod create;
+mod cut_short;
 mod drift;
 mod elsewhere;
 mod files;
@@ -21,10 +22,15 @@ mod wire;
 pub(super) use apply::apply;
 pub(super) use check::check;
 pub(super) use create::create;
+pub(super) use cut_short::notice;
 pub(super) use drift::drift;
 pub(super) use rehearse::rehearse;
 pub(super) use status::status;
 pub(super) use undo::undo;
+
+use offshoot_storage::BranchId;
+
+use crate::failure::Result;
 
 /// What the engine remembers of them. All of it can be read again.
 #[derive(Default)]
@@ -32,4 +38,19 @@ pub(crate) struct Migrations {
     trees: files::Trees,
     pub(super) histories: history::Histories,
     busy: busy::Busy,
+}
+
+impl Migrations {
+    /// Refuses what would pull a branch away from under a migration tool that runs there.
+    ///
+    /// # Errors
+    /// If one does.
+    pub(super) fn check_idle(&self, id: BranchId, name: &str) -> Result<()> {
+        self.busy.check(id, name)
+    }
+
+    /// Whether a migration tool runs on a branch.
+    pub(super) fn runs_on(&self, id: BranchId) -> bool {
+        self.busy.has(id)
+    }
 }

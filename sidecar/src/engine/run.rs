@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::binding::{Binding, git_failure};
 use super::book::Book;
 use super::presence::Presence;
-use super::{Engine, activity, fork, log, server, throwaway, upkeep};
+use super::{Engine, activity, fork, log, migrations, server, throwaway, upkeep};
 use crate::config::ConfigFile;
 use crate::failure::{Failure, Result, chain};
 use crate::paths::{Paths, interposer};
@@ -154,6 +154,7 @@ async fn supervise(
         tracing::warn!(error = %failure, "files of facts that nobody needs are left");
     }
     note_awake(&engine).await?;
+    engine.blocking(|engine| migrations::notice(engine)).await?;
     let listener = server::listen(socket)?;
     // Watches before anything is read, so that no change falls between.
     let told = engine.binding.clone();

@@ -105,6 +105,12 @@ pub(super) fn address_of(engine: &Engine, port: u16, database: Option<&str>) -> 
     UrlResult { url, branch: String::new(), host: "127.0.0.1".to_owned(), port, user, password, database }
 }
 
+/// An address that leaves the password to `PGPASSWORD`.
+pub(super) fn without_password(address: &UrlResult) -> String {
+    let UrlResult { host, port, user, database, .. } = address;
+    format!("postgres://{}@{host}:{port}/{}", percent_encode(user), percent_encode(database))
+}
+
 fn percent_encode(text: &str) -> String {
     use std::fmt::Write;
     let mut out = String::with_capacity(text.len());

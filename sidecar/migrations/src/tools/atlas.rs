@@ -63,8 +63,10 @@ impl Adapter for Atlas {
             check_sum(context, &mut project, &sum);
             let here = folder.strip_prefix(&root).unwrap_or(&folder).trim_start_matches('/').to_owned();
             let folder_url = format!("file://{here}");
-            let verb =
-                |verb: &str| words_of(&["atlas", "migrate", verb, "--url", "{url}", "--dir", &folder_url]);
+            // Its driver takes the password from PGPASSWORD, as libpq does: https://pkg.go.dev/github.com/lib/pq.
+            let verb = |verb: &str| {
+                words_of(&["atlas", "migrate", verb, "--url", "{bare_url}", "--dir", &folder_url])
+            };
             project.commands.apply = verb("apply");
             project.commands.status = verb("status");
             project.folders = vec![folder];

@@ -1,7 +1,7 @@
 //! dbmate: SQL files with a part `-- migrate:up` and a part `-- migrate:down`.
 
 use super::Adapter;
-use super::common::{keyed, numbered_files, words_of};
+use super::common::{database_url, keyed, numbered_files, words_of};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::history::Rows;
 use crate::model::{Late, Project, Table};
@@ -68,9 +68,13 @@ impl Adapter for Dbmate {
             }
             project.migrations.sort_by(|a, b| a.path.cmp(&b.path));
             let here = folder.strip_prefix(&root).unwrap_or(&folder).trim_start_matches('/').to_owned();
+            // The address is read from a variable: https://github.com/amacneil/dbmate, "Command Line Options".
+            // A `.env` of the project does not replace one that is set.
             let verb = |verb: &str| {
-                words_of(&["dbmate", "--url", "{url}", "--migrations-dir", &here, "--no-dump-schema", verb])
+                let options = ["--env", "DATABASE_URL", "--migrations-dir", &here, "--no-dump-schema"];
+                words_of(&[&["dbmate"], &options[..], &[verb]].concat())
             };
+            project.commands.env = database_url();
             project.commands.apply = verb("migrate");
             project.commands.status = verb("status");
             project.commands.down = verb("rollback");

@@ -72,7 +72,8 @@ impl Adapter for Diesel {
             }
             project.migrations.sort_by(|a, b| a.key.cmp(&b.key));
             project.folders = vec![folder];
-            let verb = |verb: &str| words_of(&["diesel", "migration", verb, "--database-url", "{url}"]);
+            // libpq takes the password from PGPASSWORD: https://www.postgresql.org/docs/current/libpq-envars.html.
+            let verb = |verb: &str| words_of(&["diesel", "migration", verb, "--database-url", "{bare_url}"]);
             project.commands.apply = verb("run");
             project.commands.status = verb("list");
             project.commands.down = verb("revert");

@@ -70,18 +70,19 @@ impl Adapter for EfCore {
             project.history = Some(Table::new(None, "__EFMigrationsHistory"));
             project.late = Late::Runs;
             project.folders = vec![folder];
+            // Npgsql takes the password from PGPASSWORD: https://www.npgsql.org/doc/connection-string-parameters.html.
             let verb = |words: &[&str]| words_of(&[&["dotnet", "ef"], words].concat());
             project.commands.apply = verb(&[
                 "database",
                 "update",
                 "--connection",
-                "Host={host};Port={port};Username={user};Password={password};Database={database}",
+                "Host={host};Port={port};Username={user};Database={database}",
             ]);
             project.commands.status = verb(&[
                 "migrations",
                 "list",
                 "--connection",
-                "Host={host};Port={port};Username={user};Password={password};Database={database}",
+                "Host={host};Port={port};Username={user};Database={database}",
             ]);
             projects.push(project);
         }

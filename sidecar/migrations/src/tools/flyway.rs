@@ -241,8 +241,9 @@ fn finish(context: &mut Context<'_>, mut project: Project, settings: &Settings, 
         (repeatable, migration.version.as_deref().map(numbers), migration.name.clone())
     });
     project.options.insert("placeholders".to_owned(), placeholders.join("\n"));
-    let with =
-        |verb: &str| words_of(&["flyway", "-url={jdbc_url}", "-user={user}", "-password={password}", verb]);
+    // Beside options of the command line: https://documentation.red-gate.com/fd/environment-variables-224003081.html.
+    project.commands.env = vec![("FLYWAY_PASSWORD".to_owned(), "{password}".to_owned())];
+    let with = |verb: &str| words_of(&["flyway", "-url={jdbc_url}", "-user={user}", verb]);
     project.commands.apply = with("migrate");
     project.commands.status = with("info");
     projects.push(project);

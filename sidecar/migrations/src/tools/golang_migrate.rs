@@ -32,8 +32,9 @@ impl Adapter for GolangMigrate {
             }
             sort_by_number(&mut project.migrations);
             let here = folder.strip_prefix(&root).unwrap_or(&folder).trim_start_matches('/').to_owned();
+            // Its drivers take the password from PGPASSWORD, as libpq does: https://pkg.go.dev/github.com/lib/pq.
             let verb = |words: &[&str]| {
-                words_of(&[&["migrate", "-path", &here, "-database", "{url}"], words].concat())
+                words_of(&[&["migrate", "-path", &here, "-database", "{bare_url}"], words].concat())
             };
             project.commands.apply = verb(&["up"]);
             project.commands.status = verb(&["version"]);

@@ -58,7 +58,8 @@ impl Adapter for Goose {
             }
             sort_by_number(&mut project.migrations);
             let here = folder.strip_prefix(&root).unwrap_or(&folder).trim_start_matches('/').to_owned();
-            let verb = |verb: &str| words_of(&["goose", "-dir", &here, "postgres", "{url}", verb]);
+            // Its driver takes the password from PGPASSWORD: https://pkg.go.dev/github.com/jackc/pgx/v5/pgconn#ParseConfig.
+            let verb = |verb: &str| words_of(&["goose", "-dir", &here, "postgres", "{bare_url}", verb]);
             project.commands.apply = verb("up");
             project.commands.status = verb("status");
             project.commands.down = verb("down");

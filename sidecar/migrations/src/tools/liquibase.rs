@@ -164,7 +164,10 @@ impl Adapter for Liquibase {
                 project.diagnostics.push(Diagnostic::error(Code::MissingFolder, &path, 1, message, hint));
             }
             project.late = Late::Runs;
-            let credentials = ["--url={jdbc_url}", "--username={user}", "--password={password}"];
+            // Read since 4.18, before the properties file:
+            // https://docs.liquibase.com/concepts/connections/liquibase-environment-variables.html.
+            project.commands.env = vec![("LIQUIBASE_COMMAND_PASSWORD".to_owned(), "{password}".to_owned())];
+            let credentials = ["--url={jdbc_url}", "--username={user}"];
             let changelog = format!("--changelog-file={log}");
             let verb =
                 |words: &[&str]| words_of(&[&["liquibase"], &credentials[..], &[&changelog], words].concat());

@@ -56,7 +56,10 @@ impl Adapter for SeaOrm {
             project.migrations = order.into_iter().map(|(_, migration)| migration).collect();
             project.folders = vec![folder];
             project.commands.env = database_url();
-            let verb = |verb: &str| words_of(&["sea-orm-cli", "migrate", verb, "-u", "{url}", "-d", "."]);
+            // Without `-u` the tool would hand DATABASE_URL on as an argument of `cargo run`. Its driver takes the
+            // password from PGPASSWORD: https://docs.rs/sqlx/latest/sqlx/postgres/struct.PgConnectOptions.html.
+            let verb =
+                |verb: &str| words_of(&["sea-orm-cli", "migrate", verb, "-u", "{bare_url}", "-d", "."]);
             project.commands.apply = verb("up");
             project.commands.status = verb("status");
             project.commands.down = verb("down");

@@ -51,7 +51,12 @@ impl Adapter for Sqitch {
             project.config = Some(config.clone());
             project.folders = vec![folder("deploy")];
             read_plan(context, &mut project, &plan, &folder("deploy"), &folder("revert"));
-            let verb = |words: &[&str]| words_of(&[&["sqitch"], words, &["--target", "db:{url}"]].concat());
+            // These come before all others: https://sqitch.org/docs/manual/sqitch-authentication/.
+            project.commands.env = [("SQITCH_USERNAME", "{user}"), ("SQITCH_PASSWORD", "{password}")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .to_vec();
+            let verb =
+                |words: &[&str]| words_of(&[&["sqitch"], words, &["--target", "db:{bare_url}"]].concat());
             project.commands.apply = verb(&["deploy"]);
             project.commands.status = verb(&["status"]);
             project.commands.down = verb(&["revert", "--to", "@HEAD^", "-y"]);

@@ -73,7 +73,9 @@ impl Adapter for Sqlx {
             }
             sort_by_number(&mut project.migrations);
             project.folders = vec![folder];
-            let verb = |verb: &str| words_of(&["sqlx", "migrate", verb, "--database-url", "{url}"]);
+            // `sqlx.toml` may name another variable than DATABASE_URL. The password is taken from PGPASSWORD:
+            // https://docs.rs/sqlx/latest/sqlx/postgres/struct.PgConnectOptions.html.
+            let verb = |verb: &str| words_of(&["sqlx", "migrate", verb, "--database-url", "{bare_url}"]);
             project.commands.apply = verb("run");
             project.commands.status = verb("info");
             if project.migrations.iter().any(|migration| migration.down != Down::None) {

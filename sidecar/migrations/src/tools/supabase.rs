@@ -37,10 +37,14 @@ impl Adapter for Supabase {
             }
             sort_by_number(&mut project.migrations);
             project.folders = vec![folder];
-            project.commands.apply =
-                node_program(context, &root, &["supabase", "migration", "up", "--yes", "--db-url", "{url}"]);
+            // Its driver takes the password from PGPASSWORD: https://pkg.go.dev/github.com/jackc/pgx/v5/pgconn#ParseConfig.
+            project.commands.apply = node_program(
+                context,
+                &root,
+                &["supabase", "migration", "up", "--yes", "--db-url", "{bare_url}"],
+            );
             project.commands.status =
-                node_program(context, &root, &["supabase", "migration", "list", "--db-url", "{url}"]);
+                node_program(context, &root, &["supabase", "migration", "list", "--db-url", "{bare_url}"]);
             projects.push(project);
         }
         projects

@@ -75,8 +75,11 @@ impl Adapter for Tern {
             check_gaps(&mut project);
             let here = folder.strip_prefix(&root).unwrap_or(&folder).trim_start_matches('/').to_owned();
             let here = if here.is_empty() { ".".to_owned() } else { here };
+            // Its driver takes the password from PGPASSWORD: https://pkg.go.dev/github.com/jackc/pgx/v5/pgconn#ParseConfig.
             let verb = |words: &[&str]| {
-                words_of(&[&["tern"], words, &["--migrations", &here, "--conn-string", "{url}"]].concat())
+                words_of(
+                    &[&["tern"], words, &["--migrations", &here, "--conn-string", "{bare_url}"]].concat(),
+                )
             };
             project.commands.apply = verb(&["migrate"]);
             project.commands.status = verb(&["status"]);

@@ -12,13 +12,14 @@ use offshoot_protocol::snapshot::SnapshotParams;
 use offshoot_protocol::types::Subject;
 use offshoot_storage::{BranchId, SnapshotKind};
 
+use super::busy::{Taken, Work};
 use super::files::id_of;
-use super::status::{self, SNAPSHOT};
+use super::status::{self, Place, SNAPSHOT};
 use super::tool::{self, Address, Done, Prepared};
 use super::trial::on_throwaway;
-use super::{elsewhere, history, stage};
+use super::{cut_short, elsewhere, history, stage};
 use crate::engine::server::Call;
-use crate::engine::{Engine, schema, snapshots};
+use crate::engine::{Engine, branches, schema, snapshots};
 use crate::failure::{Failure, Result};
 use crate::timestamp;
 
@@ -41,8 +42,41 @@ pub(in crate::engine) async fn apply(
             .hint("With `--throwaway` there are `--to` and `--branch`; check another git branch out for its database."));
     }
     let (id, name) = place.meant(engine, None).await?;
-    let _taken = engine.migrations.busy.take(id, &name)?;
-    let meant = to_run(engine, &scan, id, &name, &params).await?;
+    let _taken = take(engine, id, &name, params.direction).await?;
+    let done = Box::pin(on_branch(engine, &place, &scan, (id, name), &params, call)).await;
+    cut_short::ended(engine, id).await;
+    done
+}
+
+/// Takes the branch while nobody resets, renames or deletes it.
+async fn take(
+    engine: &Arc<Engine>,
+    id: BranchId,
+    name: &str,
+    direction: MigrationsDirection,
+) -> Result<Taken> {
+    let _structure = engine.structure.lock().await;
+    if branches::named(engine, name).await? != id {
+        return Err(Failure::user(format!("`{name}` was replaced by another state of it just now"))
+            .hint("Begin again with `offshoot migrations status`."));
+    }
+    let work = match direction {
+        MigrationsDirection::Up => Work::Apply,
+        MigrationsDirection::Down => Work::Down,
+    };
+    engine.migrations.busy.take(id, name, work)
+}
+
+/// Runs the tools on a branch that is taken.
+async fn on_branch(
+    engine: &Arc<Engine>,
+    place: &Place,
+    scan: &Arc<Scan>,
+    (id, name): (BranchId, String),
+    params: &MigrationsApplyParams,
+    call: &Call,
+) -> Result<MigrationsApplied> {
+    let meant = to_run(engine, scan, id, &name, params).await?;
     let address = Address::of_branch(engine, id).await?;
     let mut prepared = Vec::new();
     for (at, must) in meant {
@@ -59,15 +93,16 @@ pub(in crate::engine) async fn apply(
     }
     if prepared.is_empty() {
         let mut nothing = nothing(&name, false);
-        nothing.status = Some(status_of(engine, &params, call).await?);
+        nothing.status = Some(status_of(engine, params, call).await?);
         return Ok(nothing);
     }
     call.progress("reading the schema", 0, None);
     let before = call.or_cancelled(schema::schema(engine, id, &name)).await?.facts;
-    let was = applied(engine, &scan, id).await?;
+    let was = applied(engine, scan, id).await?;
     let snapshot =
         if params.no_snapshot { None } else { Some(call.or_cancelled(keep(engine, id, &name)).await?) };
-    let job = Job { engine, call, params: &params, scan: &scan, id, address: &address };
+    cut_short::begin(engine, id, snapshot.as_ref()).await?;
+    let job = Job { engine, call, params, scan, id, address: &address };
     let (mut steps, nowhere) = match Box::pin(job.run(prepared, &was)).await {
         Ok(done) => done,
         Err((failure, began)) => {
@@ -84,9 +119,9 @@ pub(in crate::engine) async fn apply(
     drop(address);
     engine.changed(Subject::Migrations);
     let after = call.or_cancelled(schema::schema(engine, id, &name)).await?.facts;
-    let is = applied(engine, &scan, id).await?;
+    let is = applied(engine, scan, id).await?;
     let (changes, sql) = {
-        let scan = Arc::clone(&scan);
+        let scan = Arc::clone(scan);
         let work = engine.blocking(move |_| {
             let projects = || scan.projects.iter();
             let (from, to) =
@@ -125,7 +160,7 @@ pub(in crate::engine) async fn apply(
         changes,
         sql,
         measured: None,
-        status: Some(status_of(engine, &params, call).await?),
+        status: Some(status_of(engine, params, call).await?),
     })
 }
 

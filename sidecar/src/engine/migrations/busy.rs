@@ -1,16 +1,30 @@
 //! Which branches have migrations applied right now, and what the newest apply on each came to.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use offshoot_storage::BranchId;
 
 use crate::failure::{Failure, Result};
 
+/// What is under way on a branch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    /// Pending migrations are applied.
+    Apply,
+    /// The newest one is taken back.
+    Down,
+    /// All since a snapshot are taken back.
+    Undo,
+}
+
+type UnderWay = Mutex<HashMap<BranchId, (Work, Instant)>>;
+
 /// One apply, down or undo at a time on a branch. Lives as long as the engine.
 #[derive(Default)]
 pub(in crate::engine) struct Busy {
-    under_way: Arc<Mutex<HashSet<BranchId>>>,
+    under_way: Arc<UnderWay>,
     /// Branches on which the newest apply failed and changed nothing.
     in_vain: Mutex<HashSet<BranchId>>,
 }
@@ -18,7 +32,7 @@ pub(in crate::engine) struct Busy {
 /// A branch that is taken. It is free again when this is dropped.
 #[derive(Debug)]
 pub(super) struct Taken {
-    under_way: Arc<Mutex<HashSet<BranchId>>>,
+    under_way: Arc<UnderWay>,
     id: BranchId,
 }
 
@@ -28,7 +42,7 @@ impl Drop for Taken {
     }
 }
 
-fn lock(set: &Mutex<HashSet<BranchId>>) -> MutexGuard<'_, HashSet<BranchId>> {
+fn lock<T>(set: &Mutex<T>) -> MutexGuard<'_, T> {
     set.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -37,12 +51,26 @@ impl Busy {
     ///
     /// # Errors
     /// If somebody has it.
-    pub(super) fn take(&self, id: BranchId, name: &str) -> Result<Taken> {
-        if lock(&self.under_way).insert(id) {
-            return Ok(Taken { under_way: Arc::clone(&self.under_way), id });
+    pub(super) fn take(&self, id: BranchId, name: &str, work: Work) -> Result<Taken> {
+        let mut under_way = lock(&self.under_way);
+        if let Some(other) = under_way.get(&id) {
+            return Err(refused(name, *other));
         }
-        Err(Failure::user(format!("migrations are being applied to {name} already"))
-            .hint("Wait until that has ended, or end it with Ctrl-C where it runs."))
+        under_way.insert(id, (work, Instant::now()));
+        Ok(Taken { under_way: Arc::clone(&self.under_way), id })
+    }
+
+    /// Whether somebody has the branch.
+    pub(super) fn has(&self, id: BranchId) -> bool {
+        lock(&self.under_way).contains_key(&id)
+    }
+
+    /// Refuses what would pull the branch away from under a tool.
+    ///
+    /// # Errors
+    /// If somebody has it.
+    pub(super) fn check(&self, id: BranchId, name: &str) -> Result<()> {
+        lock(&self.under_way).get(&id).map_or(Ok(()), |other| Err(refused(name, *other)))
     }
 
     /// Remembers whether the newest apply on a branch failed and changed nothing.
@@ -60,6 +88,22 @@ impl Busy {
     }
 }
 
+fn refused(name: &str, (work, since): (Work, Instant)) -> Failure {
+    let what = match work {
+        Work::Apply => "migrations are being applied on",
+        Work::Down => "a migration is being taken back on",
+        Work::Undo => "migrations are being undone on",
+    };
+    let begun = match since.elapsed().as_secs() {
+        0..2 => "just now".to_owned(),
+        seconds @ 2..120 => format!("{seconds} seconds ago"),
+        seconds => format!("{} minutes ago", seconds / 60),
+    };
+    Failure::user(format!("{what} `{name}`, begun {begun}")).hint(
+        "Wait until that has ended, or cancel it: with Ctrl-C where it runs, in an editor at its progress.",
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,11 +111,16 @@ mod tests {
     #[test]
     fn a_branch_is_taken_once_at_a_time() {
         let busy = Busy::default();
-        let first = busy.take(BranchId(1), "main").unwrap();
-        let second = busy.take(BranchId(1), "main").unwrap_err();
-        assert!(second.to_string().contains("migrations are being applied to main already"), "{second}");
-        assert!(busy.take(BranchId(2), "other").is_ok());
+        let first = busy.take(BranchId(1), "main", Work::Apply).unwrap();
+        let second = busy.take(BranchId(1), "main", Work::Undo).unwrap_err();
+        assert!(
+            second.to_string().contains("migrations are being applied on `main`, begun just now"),
+            "{second}"
+        );
+        assert!(busy.check(BranchId(1), "main").is_err() && busy.has(BranchId(1)));
+        assert!(busy.check(BranchId(2), "other").is_ok());
+        assert!(busy.take(BranchId(2), "other", Work::Down).is_ok());
         drop(first);
-        assert!(busy.take(BranchId(1), "main").is_ok());
+        assert!(busy.take(BranchId(1), "main", Work::Apply).is_ok());
     }
 }

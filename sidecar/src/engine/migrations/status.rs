@@ -14,7 +14,7 @@ use offshoot_storage::{BranchId, SnapshotKind};
 use tokio::task::JoinSet;
 
 use super::files::{self, Git, id_of};
-use super::{history, wire};
+use super::{cut_short, history, wire};
 use crate::config::ConfigFile;
 use crate::engine::server::Call;
 use crate::engine::{Engine, branches, worktrees};
@@ -224,6 +224,7 @@ async fn one(
             // The root cannot be taken back in place, so that nothing is promised.
             let is_root = id == engine.store.info().root_branch;
             let undo = if is_root { None } else { undo_of(engine, id, &name)? };
+            let cut_short = cut_short::told(engine, id, &name)?;
             let mut branches = Vec::new();
             for (at, project) in projects.into_iter().enumerate() {
                 let mut branch = match &histories {
@@ -238,6 +239,7 @@ async fn one(
                     Err(why) => wire::unread(&name, why.clone()),
                 };
                 branch.undo.clone_from(&undo);
+                branch.diagnostics.splice(0..0, cut_short.clone());
                 branches.push(branch);
             }
             Ok(branches)

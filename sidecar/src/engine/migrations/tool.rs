@@ -164,7 +164,7 @@ pub(super) fn prepare(
     for (name, value) in &project.commands.env {
         variables.insert(name.clone(), fill(value));
     }
-    let words: Vec<String> = words.iter().map(|word| fill(word)).collect();
+    let words: Vec<String> = words.iter().map(|text| word(text, address, is_go)).collect();
     let Some((name, rest)) = words.split_first() else {
         return Err(Failure::user(format!("{} has no command for this", project.tool.name())));
     };
@@ -232,19 +232,28 @@ fn environment_of(
     all
 }
 
+/// A variable with the address in it.
 fn filled(text: &str, address: &UrlResult, is_go: bool) -> String {
-    let jdbc = format!("jdbc:postgresql://{}:{}/{}", address.host, address.port, address.database);
-    // The drivers of Go take what a URL does not say for TLS.
-    let url = format!("{}?sslmode=disable", address.url);
-    let url = if is_go { &url } else { &address.url };
     // The URL last: a password may hold braces.
+    word(text, address, is_go)
+        .replace("{password}", &address.password)
+        .replace("{url}", &with_tls(&address.url, is_go))
+}
+
+/// A word of a command line with the address in it, which every user of the machine may read: without the password.
+fn word(text: &str, address: &UrlResult, is_go: bool) -> String {
+    let jdbc = format!("jdbc:postgresql://{}:{}/{}", address.host, address.port, address.database);
     text.replace("{jdbc_url}", &jdbc)
         .replace("{host}", &address.host)
         .replace("{port}", &address.port.to_string())
         .replace("{user}", &address.user)
         .replace("{database}", &address.database)
-        .replace("{password}", &address.password)
-        .replace("{url}", url)
+        .replace("{bare_url}", &with_tls(&worktrees::without_password(address), is_go))
+}
+
+/// The drivers of Go take what a URL does not say for TLS.
+fn with_tls(url: &str, is_go: bool) -> String {
+    if is_go { format!("{url}?sslmode=disable") } else { url.to_owned() }
 }
 
 fn find(name: &str, path: &str, folder: &Path) -> Option<PathBuf> {
@@ -291,13 +300,17 @@ fn missing(tool: Tool, program: &str) -> Failure {
 /// Runs a command and tells what it prints. If nobody wants it any more, it and all that it started are ended.
 pub(super) async fn run(prepared: Prepared, what: &str, call: &Call) -> Result<Done> {
     let begun = Instant::now();
-    let mut command = tokio::process::Command::new(&prepared.program);
+    // Ours by the kernel's own name: an update may have put another file in its place.
+    let mut command = tokio::process::Command::new("/proc/self/exe");
     command
+        .arg0("offshoot")
+        .args(["leash", "--"])
+        .arg(&prepared.program)
         .args(&prepared.words)
         .current_dir(&prepared.folder)
         .env_clear()
         .envs(&prepared.environment)
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0);
@@ -305,6 +318,8 @@ pub(super) async fn run(prepared: Prepared, what: &str, call: &Call) -> Result<D
     let mut child = child
         .map_err(|e| Failure::configuration(format!("cannot run {}: {e}", prepared.program.display())))?;
     let group = Group(child.id());
+    // Open for as long as the tool is wanted, also by an engine that is killed.
+    let leash = child.stdin.take();
     let mut log = Log::new(what);
     let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
     let (mut of_out, mut of_err) = (Filter::new(&prepared.secret), Filter::new(&prepared.secret));
@@ -342,6 +357,7 @@ pub(super) async fn run(prepared: Prepared, what: &str, call: &Call) -> Result<D
             let _ = child.wait().await;
         }
     }
+    drop(leash);
     // What it left behind must not go on in a database that has been read by then.
     drop(group);
     log.add(of_out.rest(), call).await;

@@ -7,6 +7,7 @@ use offshoot_protocol::migrations::{MigrationsSnapshot, MigrationsUndoParams, Mi
 use offshoot_protocol::snapshot::SnapshotParams;
 use offshoot_protocol::types::Subject;
 
+use super::busy::Work;
 use super::status;
 use crate::engine::book::Book;
 use crate::engine::server::Call;
@@ -25,9 +26,9 @@ pub(in crate::engine) async fn undo(
 ) -> Result<MigrationsUndone> {
     let place = status::place(engine, &params.folder).await?;
     let (id, name) = place.meant(engine, params.branch.as_deref()).await?;
-    let _taken = engine.migrations.busy.take(id, &name)?;
     let _structure = engine.structure.lock().await;
     branches::unguarded(engine, id, &name).await?;
+    let _taken = engine.migrations.busy.take(id, &name, Work::Undo)?;
     let (asked, of) = (params.snapshot.clone(), name.clone());
     let found = engine.blocking(move |engine| {
         let wanted = match asked {

@@ -51,12 +51,11 @@ fn file(from: &offshoot_migrations::Migration) -> MigrationFile {
 fn command(words: &[String]) -> String {
     let words = words.iter().map(|word| {
         let word = [
-            ("{url}", "$DATABASE_URL"),
+            ("{bare_url}", "postgres://$PGUSER@$PGHOST:$PGPORT/$PGDATABASE"),
             ("{jdbc_url}", "jdbc:postgresql://$PGHOST:$PGPORT/$PGDATABASE"),
             ("{host}", "$PGHOST"),
             ("{port}", "$PGPORT"),
             ("{user}", "$PGUSER"),
-            ("{password}", "$PGPASSWORD"),
             ("{database}", "$PGDATABASE"),
         ]
         .iter()
