@@ -284,8 +284,10 @@ fn exec_hands_over_the_address_and_the_exit_code() {
     let run =
         test.run(&["exec", "--", "sh", "-c", "echo $PGHOST $PGUSER $PGDATABASE ${PGSERVICE-none}; exit 7"]);
     assert_eq!((run.code, run.out.as_str()), (7, "127.0.0.1 postgres app none\n"));
-    let run = test.run(&["exec", "--", "sh", "-c", "echo $DATABASE_URL"]).ok();
-    assert_eq!(run, test.url());
+    let mut command = test.command(support::PROGRAM);
+    command.args(["exec", "--", "sh", "-c", "echo $DATABASE_URL $PGSSLMODE"]).env("PGSSLMODE", "require");
+    let run = support::Ran::from(command.output().unwrap()).ok();
+    assert_eq!(run, format!("{} disable", test.url()));
     test.run(&["exec", "--", "no-such-program"]).fails(127);
     test.run(&["exec", "--", "/etc/passwd"]).fails(126);
 }

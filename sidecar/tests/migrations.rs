@@ -327,7 +327,7 @@ fn migrations_are_applied_once_at_a_time() {
     wait_until("the tool runs", || test.repo.join("pid").exists());
     for verb in ["apply", "undo"] {
         let second = test.run(&["migrations", verb]).fails(128);
-        assert!(second.contains("migrations are being applied to feature already"), "{second}");
+        assert!(second.contains("migrations are being applied on `feature`"), "{second}");
     }
     signal("-INT", &first.id().to_string());
     assert_eq!(first.wait().unwrap().code(), Some(130));

@@ -103,10 +103,7 @@ fn dbmate_connects_without_a_password_in_its_command_line() {
 #[test]
 fn a_tool_and_what_it_started_do_not_outlive_the_engine_and_the_branch_says_so() {
     let test = on_feature();
-    install(
-        &test,
-        "trap '' TERM; sleep 600 & echo \"$$ $! $PPID\" > pids.tmp; mv pids.tmp runs.tmp; wait; sleep 600",
-    );
+    install(&test, "trap '' TERM; sleep 600 & echo \"$$ $! $PPID\" > pids.tmp; mv pids.tmp runs.tmp; wait");
     let mut apply = start_apply(&test);
     let pids = read(&test, "runs.tmp");
     test.kill_engine();
@@ -121,6 +118,41 @@ fn a_tool_and_what_it_started_do_not_outlive_the_engine_and_the_branch_says_so()
     let back = hint.split("`offshoot ").last().unwrap().split('`').next().unwrap();
     test.run(&back.split(' ').collect::<Vec<_>>()).ok();
     assert_eq!(status(&test)["diagnostics"], serde_json::json!([]), "it is what it was before");
+}
+
+#[test]
+fn a_failing_statement_is_told_with_its_place_and_whoever_is_disconnected_with_a_name() {
+    let test = on_feature();
+    let text = "-- migrate:up\ncreate table tag (id int);\nalter table tag\n  add wrong nothing;\n";
+    write(&test, "db/migrations/002_tag.sql", text);
+    install(&test, "echo 'Error: pq: type \"nothing\" does not exist'; exit 1");
+    let failed = test.run(&["migrations", "apply"]);
+    assert!(
+        failed.out.contains("db/migrations/002_tag.sql:4:13: type \"nothing\" does not exist (42704)"),
+        "{}",
+        failed.out
+    );
+
+    write(&test, "db/migrations/002_tag.sql", "-- migrate:up transaction:false\nvacuum;\nselect 1;\n");
+    let tried = test.run(&["migrations", "apply", "--throwaway"]);
+    assert!(
+        tried.out.contains("002_tag.sql:2:1: VACUUM cannot run inside a transaction block"),
+        "{}",
+        tried.out
+    );
+    assert!(tried.out.contains("into a file by itself"), "{}", tried.out);
+
+    test.run(&["snapshot", "create", "now"]).ok();
+    let mut client =
+        postgres::Client::connect(&format!("{}?application_name=shop", test.url()), postgres::NoTls).unwrap();
+    client.batch_execute("begin; select 1").unwrap();
+    let undone = test.run(&["migrations", "undo", "--snapshot", "now"]).ok();
+    assert!(
+        undone.contains("1 connection was ended, one with a transaction that is not committed:"),
+        "{undone}"
+    );
+    assert!(undone.contains("  shop, pid "), "{undone}");
+    assert!(client.batch_execute("commit").is_err());
 }
 
 #[test]

@@ -1104,6 +1104,27 @@ tool?: string,
 environment?: Array<MigrationsVariable>, };
 
 /**
+ * Somebody who is connected to a branch.
+ */
+export type MigrationsConnection = {
+/**
+ * Process id of its backend.
+ */
+pid: number,
+/**
+ * Its `application_name`; may be empty.
+ */
+application: string,
+/**
+ * Name of its role.
+ */
+user: string,
+/**
+ * Whether it has a transaction open.
+ */
+inTransaction: boolean, };
+
+/**
  * Which way migrations are run.
  */
 export type MigrationsDirection = "up" | "down";
@@ -1560,7 +1581,11 @@ branch?: string,
 /**
  * Name of the snapshot; absent means the newest that was taken before migrations.
  */
-snapshot?: string, };
+snapshot?: string,
+/**
+ * Only tell what it would be, and whom it would disconnect.
+ */
+dryRun?: boolean, };
 
 /**
  * A branch was taken back.
@@ -1577,7 +1602,11 @@ snapshot: MigrationsSnapshot,
 /**
  * The command that brings back what it was before this.
  */
-redo: string, };
+redo: string,
+/**
+ * Who was connected, and is not any more.
+ */
+ended: Array<MigrationsConnection>, };
 
 /**
  * A variable of the environment that a tool is started with.

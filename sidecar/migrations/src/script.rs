@@ -140,20 +140,21 @@ impl Project {
         let beside = beside.unwrap_or_default();
         let says = |what: &str| squeezed(beside).contains(what);
         let head = |mark: &str| text::line_with(text, mark).map(|(_, rest)| rest.to_owned());
+        // Several statements that arrive at once are one transaction to the server, whatever the tool was told.
+        let at_once = || split(part).len() > 1 && !begins(part);
         match self.tool {
             Tool::Dbmate => {
                 let mark = if direction == Direction::Up { "-- migrate:up" } else { "-- migrate:down" };
-                !head(mark).is_some_and(|rest| squeezed(&rest).contains("transaction:false"))
+                !head(mark).is_some_and(|rest| squeezed(&rest).contains("transaction:false")) || at_once()
             }
             Tool::Goose => head("-- +goose NO TRANSACTION").is_none(),
-            Tool::Sqlx => !text.trim_start_matches('\u{feff}').starts_with("-- no-transaction"),
-            Tool::Diesel => !says("run_in_transaction=false"),
+            Tool::Sqlx => !text.trim_start_matches('\u{feff}').starts_with("-- no-transaction") || at_once(),
+            Tool::Diesel => !says("run_in_transaction=false") || at_once(),
             Tool::Tern => head("---- tern: disable-tx ----").is_none(),
             Tool::Atlas => !head("-- atlas:txmode").is_some_and(|rest| rest.starts_with("none")),
             Tool::Liquibase => !squeezed(part).contains("runintransaction:false"),
-            // They are sent as they are: what a script does not hold together is not held together, but for what the server
-            // does with several statements that arrive at once.
-            Tool::Prisma | Tool::GolangMigrate | Tool::Supabase => split(part).len() > 1 && !begins(part),
+            // They are sent as they are.
+            Tool::Prisma | Tool::GolangMigrate | Tool::Supabase => at_once(),
             Tool::Sqitch => false,
             Tool::Flyway if says("executeintransaction=false") => false,
             Tool::Flyway | Tool::PlainSql => {
@@ -289,6 +290,14 @@ mod tests {
         assert_eq!(part("db/migrations/1_a.sql", text, Direction::Down), ("select 2;".into(), true));
         let text = "-- +goose Up\nselect 1;\n-- +goose Down\nselect 2;\n";
         assert_eq!(part("db/1_a.sql", text, Direction::Down), ("select 2;".into(), true));
+    }
+
+    #[test]
+    fn several_statements_sent_at_once_are_one_transaction() {
+        let text = "-- migrate:up transaction:false\nvacuum item;\nselect 1;\n-- migrate:down\n";
+        assert!(part("db/migrations/1_a.sql", text, Direction::Up).1);
+        let text = "-- +goose NO TRANSACTION\n-- +goose Up\nvacuum item;\nselect 1;\n";
+        assert!(!part("db/1_a.sql", text, Direction::Up).1, "goose sends one after the other");
     }
 
     #[test]

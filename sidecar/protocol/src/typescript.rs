@@ -84,6 +84,7 @@ fn types() -> String {
         g::MigrationsApplied,
         g::MigrationsUndoParams,
         g::MigrationsUndone,
+        g::MigrationsConnection,
         g::MigrationsCheckParams,
         g::MigrationsReport,
         g::MigrationsDriftParams,

@@ -24,7 +24,7 @@ const TOP_EXAMPLES: &str = "\
 EXAMPLES:
     offshoot init --from postgres://localhost/shop    a copy of a database to branch from
     git checkout -b feature                           the database is branched too
-    psql \"$(offshoot url)\"                            the same URL on every branch
+    offshoot exec psql                                the same address on every branch
     offshoot branch reset feature                     back to the data of its parent";
 
 /// A database branch for every git branch.
@@ -64,7 +64,7 @@ EXAMPLES:
     /// Print the URL of this worktree's database. It stays the same whatever is checked out.
     #[command(after_help = "\
 EXAMPLES:
-    psql \"$(offshoot url)\"
+    url=$(offshoot url) && psql \"$url\"     or `offshoot exec psql`; with an empty URL psql goes elsewhere
     offshoot url --branch main      an address that always leads to `main`
     offshoot url --new-port         after another program took the port")]
     Url {

@@ -16,7 +16,6 @@ const IN_THE_WAY: &[&str] = &[
     "PGSERVICEFILE",
     "PGPASSFILE",
     "PGHOSTADDR",
-    "PGSSLMODE",
     "PGSSLNEGOTIATION",
     "PGREQUIRESSL",
     "PGREQUIREAUTH",
@@ -47,7 +46,9 @@ pub(super) fn run(branch: Option<&str>, command: &[OsString]) -> Result<u8> {
         .env("PGPORT", address.port.to_string())
         .env("PGUSER", &address.user)
         .env("PGPASSWORD", &address.password)
-        .env("PGDATABASE", &address.database);
+        .env("PGDATABASE", &address.database)
+        // Some drivers would insist on TLS, which a loopback connection does not have.
+        .env("PGSSLMODE", "disable");
     let error = command.exec();
     let program = program.to_string_lossy();
     let (code, why) = match error.kind() {

@@ -1,6 +1,7 @@
 //! Migrations: what the tools did to the branches, and running them.
 
 mod apply;
+mod blame;
 mod busy;
 mod check;
 mod create;
@@ -16,6 +17,7 @@ mod stage;
 mod status;
 mod tool;
 mod trial;
+mod unchanged;
 mod undo;
 mod wire;
 

@@ -181,6 +181,25 @@ pub struct MigrationsUndoParams {
     /// Name of the snapshot; absent means the newest that was taken before migrations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<String>,
+    /// Only tell what it would be, and whom it would disconnect.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+    pub dry_run: bool,
+}
+
+/// Somebody who is connected to a branch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
+#[serde(rename_all = "camelCase")]
+pub struct MigrationsConnection {
+    /// Process id of its backend.
+    pub pid: u32,
+    /// Its `application_name`; may be empty.
+    pub application: String,
+    /// Name of its role.
+    pub user: String,
+    /// Whether it has a transaction open.
+    pub in_transaction: bool,
 }
 
 /// A branch was taken back.
@@ -194,6 +213,8 @@ pub struct MigrationsUndone {
     pub snapshot: MigrationsSnapshot,
     /// The command that brings back what it was before this.
     pub redo: String,
+    /// Who was connected, and is not any more.
+    pub ended: Vec<MigrationsConnection>,
 }
 
 /// Migrations are to be checked on a throwaway.

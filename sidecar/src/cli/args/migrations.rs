@@ -49,6 +49,9 @@ EXAMPLES:
         /// To this snapshot of the branch.
         #[arg(long, value_name = "NAME")]
         snapshot: Option<String>,
+        /// Do not ask. Without a terminal nothing is asked either.
+        #[arg(long)]
+        yes: bool,
     },
     /// Try pending migrations on a throwaway: do they apply, twice, and back; what do they cost.
     #[command(after_help = "\

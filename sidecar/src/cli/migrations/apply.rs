@@ -1,20 +1,13 @@
-//! `offshoot migrations apply`, `down` and `undo`.
+//! `offshoot migrations apply` and `down`.
 
-use std::io::{BufRead, IsTerminal, Write};
-
-use offshoot_protocol::method::{MigrationsApply, MigrationsGetStatus, MigrationsUndo};
-use offshoot_protocol::migrations::{
-    MigrationsApplied, MigrationsApplyParams, MigrationsDirection, MigrationsStatusParams,
-    MigrationsUndoParams,
-};
+use offshoot_protocol::method::MigrationsApply;
+use offshoot_protocol::migrations::{MigrationsApplied, MigrationsApplyParams, MigrationsDirection};
 
 use super::{call, text};
 use crate::cli::args::ApplyArgs;
 use crate::cli::connect::Session;
 use crate::cli::output::{Output, bytes};
-use crate::cli::plain::plain;
-use crate::failure::{Failure, Result};
-use crate::timestamp;
+use crate::failure::Result;
 
 pub(super) fn apply(args: &ApplyArgs, output: Output) -> Result<u8> {
     let params = MigrationsApplyParams {
@@ -116,64 +109,4 @@ pub(super) fn cost(measured: &offshoot_protocol::measure::Measured, output: Outp
         output.line(format!("  {}", step.what));
         output.line(output.faint(&format!("    {}", parts.join(", "))));
     }
-}
-
-pub(super) fn undo(branch: Option<String>, snapshot: Option<String>, output: Output) -> Result<u8> {
-    let mut session = Session::open(output)?;
-    let params = MigrationsUndoParams { folder: session.path(), branch, snapshot };
-    if !output.json && std::io::stdin().is_terminal() && !agreed(&mut session, &params)? {
-        return Ok(crate::cli::NEGATIVE);
-    }
-    let undone = call::long::<MigrationsUndo>(&mut session, &params, output.json)?;
-    if output.json {
-        output.value(&undone)?;
-    } else {
-        output.line(format!(
-            "{} is what it was {}: {}@{}. Migrations and data since then are gone from it; `{}` brings them back.",
-            output.strong(&undone.branch),
-            ago(undone.snapshot.created_at),
-            undone.branch,
-            undone.snapshot.name,
-            undone.redo
-        ));
-    }
-    Ok(crate::cli::OK)
-}
-
-/// Asks, if there is something to take back.
-fn agreed(session: &mut Session, params: &MigrationsUndoParams) -> Result<bool> {
-    let status = session.call::<MigrationsGetStatus>(&MigrationsStatusParams {
-        folder: params.folder.clone(),
-        branches: params.branch.iter().cloned().collect(),
-        known_only: true,
-        ..MigrationsStatusParams::default()
-    })?;
-    let found = status.projects.iter().flat_map(|one| &one.branches).find_map(|one| one.undo.clone());
-    let what = match (&params.snapshot, found) {
-        (Some(snapshot), _) => format!("Go back to the snapshot {}", plain(snapshot)),
-        (None, Some(found)) => {
-            let (branch, name) = (plain(&found.branch), plain(&found.name));
-            format!("Take {branch} back to what it was {}, at {name}", ago(found.created_at))
-        }
-        // Whoever is asked tells why there is none.
-        (None, None) => return Ok(true),
-    };
-    let fault = |e: &std::io::Error| Failure::io("ask a question", e);
-    write!(std::io::stderr(), "{what}, without migrations and data since then? [y/N] ")
-        .map_err(|e| fault(&e))?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).map_err(|e| fault(&e))?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
-}
-
-/// A time in seconds since 1970, as one says it.
-fn ago(at: u64) -> String {
-    let seconds = timestamp::seconds(std::time::SystemTime::now()).saturating_sub(at);
-    let (number, unit) = match seconds {
-        0..120 => (seconds, "second"),
-        120..7_200 => (seconds / 60, "minute"),
-        7_200..172_800 => (seconds / 3_600, "hour"),
-        _ => (seconds / 86_400, "day"),
-    };
-    format!("{} ago", text::count(usize::try_from(number).unwrap_or(usize::MAX), unit))
 }

@@ -79,7 +79,9 @@ fn failure(found: &MigrationsFailure) -> String {
     let MigrationsFailure { path, line, column, message, code, statement, hint } = found;
     let first: String = statement.lines().next().unwrap_or_default().chars().take(100).collect();
     let hint = hint.as_ref().map(|hint| format!("\n           {hint}")).unwrap_or_default();
-    format!("\n           {path}:{line}:{column}: {message} ({code})\n             {first}{hint}")
+    let code = if code.is_empty() { String::new() } else { format!(" ({code})") };
+    let first = if first.is_empty() { first } else { format!("\n             {first}") };
+    format!("\n           {path}:{line}:{column}: {message}{code}{first}{hint}")
 }
 
 /// What changed in the schema, a line each.

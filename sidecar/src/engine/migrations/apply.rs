@@ -1,30 +1,29 @@
 //! `migrations/apply`: the tool's own command, after a snapshot.
 
+mod before;
+
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use offshoot_migrations::{Next, Project, Scan, State};
 use offshoot_protocol::migrations::{
-    MigrationsApplied, MigrationsApplyParams, MigrationsDirection, MigrationsOutcome, MigrationsSnapshot,
-    MigrationsStatusParams, MigrationsStep, MigrationsStepKind,
+    MigrationsApplied, MigrationsApplyParams, MigrationsDirection, MigrationsOutcome, MigrationsStatusParams,
+    MigrationsStep, MigrationsStepKind,
 };
-use offshoot_protocol::snapshot::SnapshotParams;
 use offshoot_protocol::types::Subject;
-use offshoot_storage::{BranchId, SnapshotKind};
+use offshoot_storage::BranchId;
 
 use super::busy::{Taken, Work};
 use super::files::id_of;
-use super::status::{self, Place, SNAPSHOT};
+use super::status::{self, Place};
 use super::tool::{self, Address, Done, Prepared};
 use super::trial::on_throwaway;
-use super::{cut_short, elsewhere, history, stage};
+use super::{blame, cut_short, elsewhere, history, stage, unchanged};
 use crate::engine::server::Call;
-use crate::engine::{Engine, branches, schema, snapshots};
+use crate::engine::{Engine, branches, schema};
 use crate::failure::{Failure, Result};
-use crate::timestamp;
-
-/// How many snapshots of ours a branch keeps.
-const KEPT: usize = 10;
+use before::{drop_snapshot, keep, with_undo};
 
 /// `migrations/apply`.
 pub(in crate::engine) async fn apply(
@@ -102,7 +101,7 @@ async fn on_branch(
     let snapshot =
         if params.no_snapshot { None } else { Some(call.or_cancelled(keep(engine, id, &name)).await?) };
     cut_short::begin(engine, id, snapshot.as_ref()).await?;
-    let job = Job { engine, call, params, scan, id, address: &address };
+    let job = Job { engine, call, params, root: &place.root, scan, id, address: &address };
     let (mut steps, nowhere) = match Box::pin(job.run(prepared, &was)).await {
         Ok(done) => done,
         Err((failure, began)) => {
@@ -181,6 +180,7 @@ struct Job<'j> {
     engine: &'j Arc<Engine>,
     call: &'j Call,
     params: &'j MigrationsApplyParams,
+    root: &'j Path,
     scan: &'j Arc<Scan>,
     id: BranchId,
     address: &'j Address,
@@ -198,15 +198,21 @@ impl Job<'_> {
         for Ready { at, must, command } in prepared {
             let project = &self.scan.projects[at];
             let began = !steps.is_empty();
-            self.is_unchanged(at).await.map_err(|failure| (failure, began))?;
+            unchanged::check(self.engine, &self.params.folder, project, Some(self.id))
+                .await
+                .map_err(|failure| (failure, began))?;
             let title = title(project, self.params.direction);
             self.call.progress(&title, 0, None);
             self.address.was_used();
             let done = Box::pin(tool::run(command, &title, self.call)).await;
             self.engine.migrations.histories.forget(self.id);
-            let step =
+            let mut step =
                 step_of(MigrationsStepKind::Apply, project, title, &done.map_err(|failure| (failure, true))?);
             let passed = step.outcome == MigrationsOutcome::Passed;
+            if !passed && self.params.direction == MigrationsDirection::Up {
+                let found = blame::find(self.engine, self.id, self.root, self.scan, at, &step.log, self.call);
+                step.failure = Box::pin(found).await;
+            }
             steps.push(step);
             if !passed {
                 break;
@@ -224,35 +230,6 @@ impl Job<'_> {
         }
         Ok((steps, None))
     }
-
-    /// Whether the worktree still leads to the branch and has the files that were looked at.
-    async fn is_unchanged(&self, at: usize) -> Result<()> {
-        let place = status::place(self.engine, &self.params.folder).await?;
-        let leads_here = place.branch.as_ref().is_ok_and(|(id, _)| *id == self.id);
-        let project = &self.scan.projects[at];
-        let scan = place.scan(self.engine).await?;
-        let now = scan.projects.iter().find(|one| id_of(one) == id_of(project));
-        if leads_here && now.is_some_and(|now| now.migrations == project.migrations) {
-            return Ok(());
-        }
-        let what = if leads_here {
-            "the migrations of the worktree changed"
-        } else {
-            "another branch was checked out"
-        };
-        Err(Failure::user(format!("{what} before {} was started", project.tool.name()))
-            .hint("It was not run. Begin again with `offshoot migrations status`."))
-    }
-}
-
-/// Removes a snapshot that nobody needs. One that is left is no harm.
-async fn drop_snapshot(
-    engine: &Arc<Engine>,
-    snapshot: Option<MigrationsSnapshot>,
-) -> Option<MigrationsSnapshot> {
-    let taken = snapshot?;
-    let _ = snapshots::delete(engine, SnapshotParams { branch: taken.branch, name: taken.name }).await;
-    None
 }
 
 /// Why a tool cannot be asked for this.
@@ -287,19 +264,6 @@ fn title(project: &Project, direction: MigrationsDirection) -> String {
     match direction {
         MigrationsDirection::Up => format!("applying migrations with {id}"),
         MigrationsDirection::Down => format!("taking the newest migration back with {id}"),
-    }
-}
-
-fn with_undo(failure: Failure, snapshot: Option<&MigrationsSnapshot>, is_root: bool) -> Failure {
-    match snapshot {
-        Some(taken) if is_root => failure.hint(format!(
-            "`offshoot branch create NAME --from {}@{}` makes a branch of what it was.",
-            taken.branch, taken.name
-        )),
-        Some(taken) => {
-            failure.hint(format!("`offshoot migrations undo` goes back to {}@{}.", taken.branch, taken.name))
-        }
-        None => failure,
     }
 }
 
@@ -373,33 +337,6 @@ async fn applied(engine: &Arc<Engine>, scan: &Arc<Scan>, id: BranchId) -> Result
         }));
     }
     Ok(found)
-}
-
-/// Takes a snapshot, and removes the oldest of ours.
-async fn keep(engine: &Arc<Engine>, id: BranchId, name: &str) -> Result<MigrationsSnapshot> {
-    let now = timestamp::utc(
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default(),
-    );
-    let digits: String = now.chars().filter(char::is_ascii_digit).collect();
-    let snapshot = format!("{SNAPSHOT}{}", digits.get(..17).unwrap_or(&digits));
-    let taken = snapshots::create(engine, SnapshotParams { branch: name.to_owned(), name: snapshot }).await?;
-    let surplus = engine.blocking(move |engine| {
-        let mut ours: Vec<_> = engine
-            .store
-            .snapshots(id)?
-            .into_iter()
-            .filter(|one| one.kind == SnapshotKind::Named && status::is_ours(&one.name))
-            .collect();
-        ours.truncate(ours.len().saturating_sub(KEPT));
-        for old in ours {
-            engine.store.delete_snapshot(old.id)?;
-        }
-        Ok(())
-    });
-    if let Err(failure) = surplus.await {
-        tracing::warn!(branch = name, error = %failure, "an old snapshot is left");
-    }
-    Ok(MigrationsSnapshot { branch: taken.branch, name: taken.name, created_at: taken.created_at })
 }
 
 /// What a run of a tool came to.

@@ -20,7 +20,7 @@ use super::files::id_of;
 use super::stage::{self, Stage};
 use super::status::{self, Place};
 use super::trial::{items, try_items};
-use super::{elsewhere, report, tool};
+use super::{elsewhere, report, tool, unchanged};
 use crate::engine::Engine;
 use crate::engine::server::Call;
 use crate::failure::{Failure, Result};
@@ -166,6 +166,7 @@ impl Job<'_> {
     /// Applies what is pending. Returns whether the tool did it; `None` if it failed.
     async fn up(&self, at: usize, waiting: &[usize], report: &mut MigrationsReport) -> Result<Option<bool>> {
         let project = &self.scan.projects[at];
+        unchanged::check(self.engine, &self.params.folder, project, None).await?;
         let title = format!("applies cleanly: {} of {}", count(waiting.len()), id_of(project));
         self.call.progress(&title, 0, None);
         let address = self.stage.address(self.engine).await?;

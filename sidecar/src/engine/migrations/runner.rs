@@ -10,7 +10,7 @@ use offshoot_protocol::migrations::MigrationsFailure;
 use offshoot_schema::plan::{Action, Part, Step};
 use offshoot_schema::{Kind, Object, Plan};
 use postgres::Client;
-use postgres::error::ErrorPosition;
+use postgres::error::{ErrorPosition, SqlState};
 
 use crate::engine::{Engine, throwaway};
 use crate::failure::{Failure, Result, chain};
@@ -95,7 +95,7 @@ impl Item {
         };
         let message = said.message();
         let mut failure = self.failed_at(statement, position, message, said.code().code());
-        failure.hint = said.hint().or(said.detail()).map(str::to_owned);
+        failure.hint = said.hint().or(said.detail()).map(str::to_owned).or_else(|| usual_hint(&failure.code));
         failure
     }
 
@@ -118,6 +118,13 @@ impl Item {
             hint: None,
         }
     }
+}
+
+/// What to do where Postgres has no advice of its own.
+fn usual_hint(code: &str) -> Option<String> {
+    let text = "Put the statement into a file by itself, and mark that as the tool has it: to be run without a transaction. \
+                Several statements that a tool sends at once are one transaction.";
+    (code == SqlState::ACTIVE_SQL_TRANSACTION.code()).then(|| text.to_owned())
 }
 
 /// Runs migrations in a database of a throwaway, up to the first that fails, each in a session of its own. Blocks.

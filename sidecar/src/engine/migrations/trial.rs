@@ -15,7 +15,7 @@ use super::files::id_of;
 use super::runner::{self, Item};
 use super::stage::{self, Stage};
 use super::status::Place;
-use super::{elsewhere, tool};
+use super::{elsewhere, tool, unchanged};
 use crate::engine::server::Call;
 use crate::engine::{Engine, measure};
 use crate::failure::{Failure, Result};
@@ -113,6 +113,8 @@ async fn tried(
         }
         let title = format!("trying the migrations of {}", id_of(project));
         call.progress(&title, 0, None);
+        let meant = place.branch.as_ref().ok().map(|(id, _)| *id).filter(|_| params.branch.is_none());
+        unchanged::check(engine, &params.folder, project, meant).await?;
         let step = match items(&place.root, project, &waiting, Direction::Up) {
             Ok(items) => {
                 let begun = std::time::Instant::now();

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use offshoot_protocol::migrations::{MigrationsSnapshot, MigrationsUndoParams, MigrationsUndone};
+use offshoot_protocol::migrations::{
+    MigrationsConnection, MigrationsSnapshot, MigrationsUndoParams, MigrationsUndone,
+};
 use offshoot_protocol::snapshot::SnapshotParams;
 use offshoot_protocol::types::Subject;
+use offshoot_storage::{BranchId, ComputeState};
 
 use super::busy::Work;
-use super::status;
+use super::{history, status};
 use crate::engine::book::Book;
 use crate::engine::server::Call;
 use crate::engine::{Engine, branches, snapshots};
@@ -17,6 +20,16 @@ use crate::timestamp;
 
 /// How long transactions may go on when a branch is taken back.
 const UNDO_GRACE: Duration = Duration::from_secs(1);
+
+/// Those that clients have opened: pid, program, role, and whether a transaction is open.
+const CONNECTIONS: &str =
+    "SELECT pid, coalesce(application_name, ''), coalesce(usename::pg_catalog.text, ''),
+        xact_start IS NOT NULL
+    FROM pg_catalog.pg_stat_activity
+    WHERE backend_type OPERATOR(pg_catalog.=) 'client backend'
+        AND pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()
+        AND application_name OPERATOR(pg_catalog.<>) 'offshoot schema'
+    ORDER BY backend_start";
 
 /// `migrations/undo`.
 pub(in crate::engine) async fn undo(
@@ -65,6 +78,20 @@ pub(in crate::engine) async fn undo(
                 age / 60
             )));
     }
+    let ended = connected(engine, id).await;
+    let undone = MigrationsUndone {
+        redo: format!("offshoot undo {name}"),
+        snapshot: MigrationsSnapshot {
+            branch: name.clone(),
+            name: snapshot.name.clone(),
+            created_at: timestamp::seconds(snapshot.created_at),
+        },
+        branch: name.clone(),
+        ended,
+    };
+    if params.dry_run {
+        return Ok(undone);
+    }
     let turn = engine.computes.turn(id).await;
     call.progress("closing connections", 0, Some(2));
     call.or_cancelled(engine.binding.drain(id, UNDO_GRACE)).await?;
@@ -92,13 +119,38 @@ pub(in crate::engine) async fn undo(
     if status::is_ours(&kept) {
         let _ = snapshots::delete(engine, SnapshotParams { branch, name: kept }).await;
     }
-    Ok(MigrationsUndone {
-        redo: format!("offshoot undo {name}"),
-        snapshot: MigrationsSnapshot {
-            branch: name.clone(),
-            name: snapshot.name,
-            created_at: timestamp::seconds(snapshot.created_at),
-        },
-        branch: name,
+    Ok(undone)
+}
+
+/// Who is connected to a branch, us left out. One that sleeps is not woken for that; what cannot be asked is nobody.
+async fn connected(engine: &Arc<Engine>, id: BranchId) -> Vec<MigrationsConnection> {
+    let asked = async {
+        let is_awake =
+            engine.blocking(move |engine| Ok(engine.store.branch(id)?.state == ComputeState::Awake)).await?;
+        if !is_awake {
+            return Ok(Vec::new());
+        }
+        let Ok(socket) = engine.wake(id).await else { return Ok(Vec::new()) };
+        engine
+            .blocking(move |engine| {
+                let mut client = history::connect(engine, &socket, None)?;
+                let rows = client.query(CONNECTIONS, &[]);
+                let rows = rows.map_err(|e| Failure::engine(crate::failure::chain(&e)))?;
+                Ok(rows.iter().map(connection).collect())
+            })
+            .await
+    };
+    asked.await.unwrap_or_else(|failure: Failure| {
+        tracing::info!(id = id.0, error = %failure, "it is not known who is connected");
+        Vec::new()
     })
+}
+
+fn connection(row: &postgres::Row) -> MigrationsConnection {
+    MigrationsConnection {
+        pid: u32::try_from(row.get::<_, i32>(0)).unwrap_or_default(),
+        application: row.get(1),
+        user: row.get(2),
+        in_transaction: row.get(3),
+    }
 }
