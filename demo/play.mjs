@@ -156,7 +156,7 @@ function farewell(terminal, bin, stage, keep) {
   terminal.lines([
     `alias offshoot=${bin}`,
     'offshoot init --from postgres://...      or --from dump.sql, or --empty',
-    'psql "$(offshoot url)"                   or your application; the URL stays the same',
+    'offshoot exec psql                       or your application; the URL stays the same',
     'git checkout -b feature                  the database follows',
   ], 3);
   terminal.line();

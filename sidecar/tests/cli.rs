@@ -79,7 +79,7 @@ fn help_tells_every_verb() {
     EXAMPLES:
         offshoot init --from postgres://localhost/shop    a copy of a database to branch from
         git checkout -b feature                           the database is branched too
-        psql "$(offshoot url)"                            the same URL on every branch
+        offshoot exec psql                                the same address on every branch
         offshoot branch reset feature                     back to the data of its parent
     "#);
 }

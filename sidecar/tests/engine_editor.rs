@@ -444,7 +444,7 @@ fn an_expired_branch_goes_to_the_trash_unless_somebody_needs_it() {
     for name in ["guarded", "parent", "here", "child"] {
         assert!(has(&mut window, name), "{name}");
     }
-    test.run(&["undo", "a-gone"]).ok();
+    assert!(test.run(&["undo", "a-gone"]).ok().contains("It had expired, and stays now"));
     assert_eq!(window.branch("a-gone").expires_at, None, "who brings it back wants to keep it");
     assert!(test.run(&["branch", "expire", "child", "--never"]).ok().contains("stays"));
     assert_eq!(window.branch("child").expires_at, None);

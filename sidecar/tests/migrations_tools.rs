@@ -123,8 +123,8 @@ fn a_tool_and_what_it_started_do_not_outlive_the_engine_and_the_branch_says_so()
 #[test]
 fn a_failing_statement_is_told_with_its_place_and_whoever_is_disconnected_with_a_name() {
     let test = on_feature();
-    let text = "-- migrate:up\ncreate table tag (id int);\nalter table tag\n  add wrong nothing;\n";
-    write(&test, "db/migrations/002_tag.sql", text);
+    let failing = "-- migrate:up\ncreate table tag (id int);\nalter table tag\n  add wrong nothing;\n";
+    write(&test, "db/migrations/002_tag.sql", failing);
     install(&test, "echo 'Error: pq: type \"nothing\" does not exist'; exit 1");
     let failed = test.run(&["migrations", "apply"]);
     assert!(
@@ -175,4 +175,7 @@ fn a_branch_is_not_pulled_away_from_under_a_tool() {
     write(&test, "go.tmp", "");
     assert_eq!(apply.wait().unwrap().code(), Some(1));
     test.run(&["branch", "reset", "feature"]).ok();
+    test.run(&["snapshot", "create", "then"]).ok();
+    let made = test.run(&["branch", "create", "again", "--from", "feature@then"]).ok();
+    assert_eq!(made, "Created branch again from feature@then.");
 }

@@ -122,6 +122,8 @@ fn a_store_that_reaches_its_limit_warns_then_refuses_to_grow_and_still_reads_and
     test.git(&["checkout", "-q", "-b", "other"]);
     let error = Client::connect(&url, NoTls).err().expect("a connection to no branch");
     assert!(format!("{error:?}").contains("nothing more is made"), "{error:?}");
+    let said = test.run(&["status"]).ok();
+    assert!(said.starts_with("On git branch other\nNo database branch\n"), "{said}");
     test.git(&["checkout", "-q", "main"]);
     test.run(&["branch", "delete", "feature"]).ok();
     test.run(&["branch", "purge", "--all", "--yes"]).ok();

@@ -1897,7 +1897,11 @@ branch: Branch,
 /**
  * True if a branch of that name existed and was replaced (a reset was undone).
  */
-replaced: boolean, };
+replaced: boolean,
+/**
+ * True if its expiry had passed, and was taken away.
+ */
+hadExpired: boolean, };
 
 /**
  * A worktree, its branch and its endpoint.

@@ -338,7 +338,7 @@ const LEAST: &[(Tool, &[(&str, &str)])] = &[
         Tool::SeaOrm,
         &[
             ("migration/Cargo.toml", "[dependencies]\nsea-orm-migration = \"1\"\n"),
-            ("migration/src/lib.rs", "Box::new(m1_a::Migration)"),
+            ("migration/src/lib.rs", "impl MigratorTrait for M { Box::new(m1_a::Migration) }"),
             ("migration/src/m1_a.rs", ""),
         ],
     ),

@@ -587,6 +587,8 @@ pub struct UndoResult {
     pub branch: Branch,
     /// True if a branch of that name existed and was replaced (a reset was undone).
     pub replaced: bool,
+    /// True if its expiry had passed, and was taken away.
+    pub had_expired: bool,
 }
 
 /// Notification `$/progress`: how far a request is.

@@ -105,6 +105,7 @@ fn create(name: &str, from: Option<String>, ttl: Option<Duration>, output: Outpu
     names::check(name)?;
     let mut session = Session::open(output)?;
     let path = Some(session.path());
+    let asked = from.clone();
     let branch = session.call::<BranchCreate>(&CreateParams {
         name: name.to_owned(),
         from,
@@ -112,8 +113,9 @@ fn create(name: &str, from: Option<String>, ttl: Option<Duration>, output: Outpu
         expires_at: ttl.map(from_now),
     })?;
     done(output, &branch, |branch| {
-        let made =
-            format!("Created branch {} from {}.", branch.name, branch.parent.as_deref().unwrap_or("nothing"));
+        // A snapshot is named as it was asked for: the parent is the branch that has it.
+        let from = asked.as_deref().or(branch.parent.as_deref()).unwrap_or("nothing");
+        let made = format!("Created branch {} from {from}.", branch.name);
         match branch.expires_at {
             Some(at) => {
                 let time = until(at, timestamp::seconds(SystemTime::now()));
@@ -223,12 +225,18 @@ pub(super) fn undo(name: Option<String>, output: Output) -> Result<u8> {
     let undone = session.call::<BranchUndo>(&UndoParams { name, id: None })?;
     if output.json {
         output.value(&undone)?;
-    } else if undone.replaced {
-        let name = &undone.branch.name;
-        output
-            .line(format!("Branch {name} has again what it had before. `offshoot undo {name}` swaps back."));
     } else {
-        output.line(format!("Brought back branch {}.", undone.branch.name));
+        let name = &undone.branch.name;
+        output.line(if undone.replaced {
+            format!("Branch {name} has again what it had before. `offshoot undo {name}` swaps back.")
+        } else {
+            format!("Brought back branch {name}.")
+        });
+        if undone.had_expired {
+            output.line(format!(
+                "It had expired, and stays now; `offshoot branch expire {name} --in 7d` sets another time."
+            ));
+        }
     }
     Ok(super::OK)
 }

@@ -294,13 +294,13 @@ pub(super) async fn undo(engine: &Arc<Engine>, params: UndoParams) -> Result<Und
     if let Some((id, name)) = undoable.and_then(|undoable| Some((undoable.replaces?, undoable.name))) {
         unguarded(engine, id, &name).await?;
     }
-    let (undone, before) = engine
+    let (undone, before, had_expired) = engine
         .blocking(move |engine| {
             let before = engine.store.branches()?;
             let undone = engine.store.undo(&meant)?;
-            expiry::spare(&engine.store, undone.branch.id)?;
+            let had_expired = expiry::spare(&engine.store, undone.branch.id)?;
             Book(&engine.store).set_parent(&undone.branch.name, None)?;
-            Ok((undone, before))
+            Ok((undone, before, had_expired))
         })
         .await?;
     let new = undone.branch.id;
@@ -313,7 +313,7 @@ pub(super) async fn undo(engine: &Arc<Engine>, params: UndoParams) -> Result<Und
         engine.binding.replaced(old.id, Some(new)).await?;
     }
     engine.branches_changed();
-    Ok(UndoResult { branch: describe_one(engine, new).await?, replaced: undone.replaced })
+    Ok(UndoResult { branch: describe_one(engine, new).await?, replaced: undone.replaced, had_expired })
 }
 
 /// `branch/url`.

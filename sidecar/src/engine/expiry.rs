@@ -46,12 +46,12 @@ pub(super) async fn set(engine: &Arc<Engine>, params: ExpireParams) -> Result<Br
     branches::describe_one(engine, id).await
 }
 
-/// Takes away an expiry that has passed: who brings a branch back wants to have it.
-pub(super) fn spare(store: &Store, id: BranchId) -> Result<()> {
+/// Takes away an expiry that has passed: who brings a branch back wants to have it. Whether there was one.
+pub(super) fn spare(store: &Store, id: BranchId) -> Result<bool> {
     let now = timestamp::seconds(SystemTime::now());
     match Book(store).expiry(id)? {
-        Some(at) if at <= now => Book(store).set_expiry(id, None),
-        _ => Ok(()),
+        Some(at) if at <= now => Book(store).set_expiry(id, None).map(|()| true),
+        _ => Ok(false),
     }
 }
 

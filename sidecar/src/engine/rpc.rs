@@ -155,7 +155,7 @@ fn moved(engine: &Engine, common_dir: &std::path::Path) -> Result<bool> {
     );
     Err(Failure::user(text)
         .reason(Reason::CopiedRepository)
-        .hint("`offshoot init` gives the copy a store of its own; `--from \"$(offshoot -C ORIGINAL url)\"` fills it."))
+        .hint("`offshoot init` gives the copy a store of its own; `--from URL` fills it, with what `offshoot -C ORIGINAL url` prints."))
 }
 
 async fn status(engine: &Arc<Engine>) -> Result<EngineStatus> {

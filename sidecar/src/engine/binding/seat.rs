@@ -120,6 +120,11 @@ impl Seat {
                 tracing::warn!(worktree = %self.worktree.path.display(), error = %failure, "cannot follow a checkout");
                 changed |= self.failure.as_ref() != Some(&failure);
                 self.failure = Some(failure);
+                // The branch that was refused, and not the one that was checked out before.
+                if let Some(head) = found.head {
+                    changed |= self.head.as_ref() != Some(&head);
+                    self.head = Some(head);
+                }
             }
         }
         for reply in self.asked.drain(..) {

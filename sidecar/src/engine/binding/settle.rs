@@ -39,6 +39,8 @@ pub(super) struct Look {
 /// What a look found.
 pub(super) struct Found {
     pub(super) config: ConfigFile,
+    /// What is checked out, if that can be read, whatever comes of it.
+    pub(super) head: Option<Head>,
     pub(super) outcome: Result<Outcome>,
 }
 
@@ -73,13 +75,13 @@ pub(crate) struct Missing {
 /// Takes the look.
 pub(super) fn look(mut look: Look) -> Found {
     look.config.refresh();
-    let outcome = settle(&look);
-    Found { config: look.config, outcome }
+    let head = offshoot_git::head(&look.worktree).map_err(|e| super::git_failure(&e));
+    let outcome = head.clone().and_then(|head| settle(&look, head));
+    Found { config: look.config, head: head.ok(), outcome }
 }
 
-fn settle(look: &Look) -> Result<Outcome> {
+fn settle(look: &Look, head: Head) -> Result<Outcome> {
     let store = &*look.engine.store;
-    let head = offshoot_git::head(&look.worktree).map_err(|e| super::git_failure(&e))?;
     let on_checkout = look.config.config().on_checkout;
     let generation = look.engine.generation.load(Ordering::Acquire);
     let stamp = Stamp { head: head.clone(), on_checkout, generation };

@@ -206,6 +206,7 @@ impl Task {
                 tracing::error!(error = %panic, seat = job_key.as_str(), "a look failed");
                 super::settle::Found {
                     config: crate::config::ConfigFile::open(&worktree),
+                    head: None,
                     outcome: Err(Failure::internal("looking at the worktree failed")),
                 }
             });

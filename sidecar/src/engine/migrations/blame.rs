@@ -79,7 +79,7 @@ fn from_log(root: &Path, project: &Project, log: &str) -> Option<MigrationsFailu
     let mut places = log.lines().flat_map(|line| places(line, &files));
     // Python prints the innermost call last, others first.
     let first = places.next()?;
-    let (path, line, column) = if first.0.ends_with(".py") { places.last().unwrap_or(first) } else { first };
+    let (path, line, column) = if is_python(first.0) { places.last().unwrap_or(first) } else { first };
     let text = std::fs::read(root.join(path)).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let statement = text.lines().nth(line.saturating_sub(1) as usize).unwrap_or_default().trim();
@@ -88,10 +88,14 @@ fn from_log(root: &Path, project: &Project, log: &str) -> Option<MigrationsFailu
         line,
         column,
         statement: statement.chars().take(SHOWN_LETTERS).collect(),
-        message: message(log, path.ends_with(".py")),
+        message: message(log, is_python(path)),
         code: sqlstate(log),
         hint: None,
     })
+}
+
+fn is_python(path: &str) -> bool {
+    Path::new(path).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("py"))
 }
 
 type Found<'f> = (&'f str, u32, u32);
