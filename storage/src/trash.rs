@@ -76,9 +76,38 @@ pub(crate) fn adopt_children(
     Ok(())
 }
 
+/// The key of the note that a branch has as long as `deleted`, which lies in the trash, was its parent.
+fn orphan_of(deleted: BranchId) -> String {
+    format!("orphan-of-{deleted}")
+}
+
+/// Notes that `deleted` is the parent of its children, which are to be somebody else's.
+fn note_orphans(transaction: &Transaction<'_>, deleted: BranchId) -> Result<(), StorageError> {
+    transaction.execute(
+        "INSERT OR REPLACE INTO notes SELECT id, ?2, '' FROM branches WHERE parent = ?1",
+        params![deleted.0 as i64, orphan_of(deleted)],
+    )?;
+    Ok(())
+}
+
+/// Gives `back` its children again that are still where they went when it was deleted, which is with `parent`.
+fn take_orphans_back(
+    transaction: &Transaction<'_>,
+    back: BranchId,
+    parent: Option<BranchId>,
+) -> Result<(), StorageError> {
+    let key = orphan_of(back);
+    transaction.execute(
+        "UPDATE branches SET parent = ?1 WHERE parent = ?2 AND id IN (SELECT branch FROM notes WHERE key = ?3)",
+        params![back.0 as i64, parent.map(|id| id.0 as i64), key],
+    )?;
+    transaction.execute("DELETE FROM notes WHERE key = ?1", params![key])?;
+    Ok(())
+}
+
 impl Store {
     /// Deletes a branch: it goes to the trash, for seven days. Its Postgres stops; its children keep working and
-    /// become children of its parent.
+    /// become children of its parent, until it is back.
     ///
     /// # Errors
     /// [`StorageError::IsRoot`], [`StorageError::NoSuchBranch`].
@@ -95,6 +124,7 @@ impl Store {
         crash_point!(DeleteStopped);
         self.shared.metadata.transaction(|transaction| {
             put_in(transaction, id, None)?;
+            note_orphans(transaction, id)?;
             adopt_children(transaction, id, parent)?;
             crash_point!(DeleteWritten);
             Ok(())
@@ -203,6 +233,7 @@ impl Store {
                     params![row.id.0 as i64, name, parent.map(|id| id.0 as i64)],
                 )
                 .map_err(|error| name_taken(error.into(), name))?;
+            take_orphans_back(transaction, row.id, parent)?;
             crash_point!(UndoWritten);
             Ok(())
         })

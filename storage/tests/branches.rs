@@ -112,6 +112,33 @@ fn children_of_a_deleted_branch_keep_working_and_undo_brings_it_back() {
 }
 
 #[test]
+fn children_are_those_of_their_parent_again_when_it_is_back() {
+    let Some(test) = TestStore::new(MAJOR) else { return };
+    let chain = ["main", "a", "b", "c"];
+    for pair in chain.windows(2) {
+        test.create(pair[1], pair[0]);
+    }
+    test.create("moved", "b");
+    let parents = || {
+        ["a", "b", "c", "moved"].map(|name| {
+            test.store().branch_named(name).unwrap().map(|branch| branch.parent_name.unwrap_or_default())
+        })
+    };
+    let before = parents();
+    test.store().delete_branch(test.id("b")).unwrap();
+    test.store().delete_branch(test.id("a")).unwrap();
+    assert_eq!(test.store().branch(test.id("c")).unwrap().parent_name.as_deref(), Some("main"));
+    // What was made anew from where it is now stays there.
+    test.store().reset_branch(test.id("moved")).unwrap();
+    for name in ["b", "a"] {
+        test.store().undo(&Former::Named(name.to_owned())).unwrap();
+    }
+    let after = parents();
+    assert_eq!(after[..3], before[..3]);
+    assert_eq!(after[3].as_deref(), Some("main"));
+}
+
+#[test]
 fn a_rename_keeps_data_and_connections() {
     let Some(test) = TestStore::new(MAJOR) else { return };
     test.create("old", "main");
