@@ -16,6 +16,17 @@ pub(crate) fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
+/// `12 seconds ago`, of a span in seconds.
+pub(crate) fn ago(seconds: u64) -> String {
+    let (number, unit) = match seconds {
+        0..120 => (seconds, "second"),
+        120..7_200 => (seconds / 60, "minute"),
+        7_200..172_800 => (seconds / 3_600, "hour"),
+        _ => (seconds / 86_400, "day"),
+    };
+    format!("{number} {unit}{} ago", if number == 1 { "" } else { "s" })
+}
+
 /// Year, month and day of a day since 1970 in the Gregorian calendar: counts in eras of 400 years that begin in March.
 fn civil(days: u64) -> (u64, u64, u64) {
     let shifted = days + 719_468;
@@ -31,6 +42,23 @@ fn civil(days: u64) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spans_are_told_in_the_unit_that_fits() {
+        let spans = [0, 1, 119, 120, 7_199, 7_200, 172_800].map(ago);
+        assert_eq!(
+            spans,
+            [
+                "0 seconds ago",
+                "1 second ago",
+                "119 seconds ago",
+                "2 minutes ago",
+                "119 minutes ago",
+                "2 hours ago",
+                "2 days ago"
+            ]
+        );
+    }
 
     #[test]
     fn days_are_those_of_the_calendar() {

@@ -63,13 +63,17 @@ pub(super) fn step(step: &MigrationsStep, output: Output) -> String {
     if step.took_ms > 0 {
         text.push_str(&output.faint(&format!("  {} ms", step.took_ms)));
     }
-    if !step.message.is_empty() {
+    let found = step.failure.as_ref();
+    // What was found of a failure is said with its place.
+    if !step.message.is_empty() && found.is_none_or(|found| found.message != step.message) {
         let _ = write!(text, "\n           {}", step.message);
     }
-    if let Some(found) = &step.failure {
+    if let Some(found) = found {
         text.push_str(&failure(found));
     }
-    if let Some(hint) = &step.hint {
+    if let Some(hint) =
+        step.hint.as_ref().filter(|hint| found.is_none_or(|found| found.hint.as_ref() != Some(hint)))
+    {
         text.push_str(&output.faint(&format!("\n           {hint}")));
     }
     text

@@ -96,14 +96,7 @@ fn ended(all: &[MigrationsConnection], one: &str, many: &str) -> Vec<String> {
 
 /// A time in seconds since 1970, as one says it.
 fn ago(at: u64) -> String {
-    let seconds = timestamp::seconds(std::time::SystemTime::now()).saturating_sub(at);
-    let (number, unit) = match seconds {
-        0..120 => (seconds, "second"),
-        120..7_200 => (seconds / 60, "minute"),
-        7_200..172_800 => (seconds / 3_600, "hour"),
-        _ => (seconds / 86_400, "day"),
-    };
-    format!("{} ago", text::count(usize::try_from(number).unwrap_or(usize::MAX), unit))
+    timestamp::ago(timestamp::seconds(std::time::SystemTime::now()).saturating_sub(at))
 }
 
 #[cfg(test)]

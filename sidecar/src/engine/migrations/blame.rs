@@ -70,7 +70,7 @@ async fn again(
 }
 
 /// The place that a tool printed: `file:line`, `file:line:column`, or as Python has it, of one of the project's files.
-fn from_log(root: &Path, project: &Project, log: &str) -> Option<MigrationsFailure> {
+pub(super) fn from_log(root: &Path, project: &Project, log: &str) -> Option<MigrationsFailure> {
     let mut files: HashMap<&str, Vec<&str>> = HashMap::new();
     for migration in &project.migrations {
         let path = migration.path.as_str();

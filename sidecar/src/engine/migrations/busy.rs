@@ -7,6 +7,7 @@ use std::time::Instant;
 use offshoot_storage::BranchId;
 
 use crate::failure::{Failure, Result};
+use crate::timestamp;
 
 /// What is under way on a branch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,8 +97,7 @@ fn refused(name: &str, (work, since): (Work, Instant)) -> Failure {
     };
     let begun = match since.elapsed().as_secs() {
         0..2 => "just now".to_owned(),
-        seconds @ 2..120 => format!("{seconds} seconds ago"),
-        seconds => format!("{} minutes ago", seconds / 60),
+        seconds => timestamp::ago(seconds),
     };
     Failure::user(format!("{what} `{name}`, begun {begun}")).hint(
         "Wait until that has ended, or cancel it: with Ctrl-C where it runs, in an editor at its progress.",

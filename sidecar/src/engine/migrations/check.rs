@@ -20,7 +20,7 @@ use super::files::id_of;
 use super::stage::{self, Stage};
 use super::status::{self, Place};
 use super::trial::{items, try_items};
-use super::{elsewhere, report, tool, unchanged};
+use super::{blame, elsewhere, report, tool, unchanged};
 use crate::engine::Engine;
 use crate::engine::server::Call;
 use crate::failure::{Failure, Result};
@@ -182,6 +182,9 @@ impl Job<'_> {
             (Ok(ready), _) => {
                 let done = Box::pin(tool::run(ready, &title, self.call)).await?;
                 let mut step = step_of(MigrationsStepKind::Apply, project, title, &done);
+                if step.outcome == MigrationsOutcome::Failed {
+                    step.failure = blame::from_log(self.root(), project, &step.log);
+                }
                 let left = self.pending(at, &report.against).await?;
                 let connected = address.was_used();
                 if step.outcome == MigrationsOutcome::Passed && waiting.iter().all(|one| left.contains(one)) {
@@ -260,7 +263,10 @@ impl Job<'_> {
         let (changes, sql) = stage::difference(&before, &self.facts().await?);
         if step.outcome == MigrationsOutcome::Passed && !changes.is_empty() {
             step.outcome = MigrationsOutcome::Failed;
-            step.message = format!("it changed {} objects of the schema", changes.len());
+            step.message = match changes.len() {
+                1 => "it changed an object of the schema".to_owned(),
+                many => format!("it changed {many} objects of the schema"),
+            };
             step.log.push_str(&sql);
         }
         report.steps.push(step);

@@ -107,11 +107,12 @@ pub(super) fn cost(measured: &Measured) -> String {
     } else {
         "nothing is rewritten".to_owned()
     };
-    format!(
-        "{:.1} ms, {lock}, {rewritten}, {} rows are written",
-        totals.elapsed_us as f64 / 1000.0,
-        totals.rows_written
-    )
+    let written = match totals.rows_written {
+        0 => "no rows are written".to_owned(),
+        1 => "1 row is written".to_owned(),
+        many => format!("{many} rows are written"),
+    };
+    format!("{:.1} ms, {lock}, {rewritten}, {written}", totals.elapsed_us as f64 / 1000.0)
 }
 
 fn end_of(log: &str) -> &str {

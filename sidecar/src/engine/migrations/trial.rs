@@ -15,7 +15,7 @@ use super::files::id_of;
 use super::runner::{self, Item};
 use super::stage::{self, Stage};
 use super::status::Place;
-use super::{elsewhere, tool, unchanged};
+use super::{blame, elsewhere, tool, unchanged};
 use crate::engine::server::Call;
 use crate::engine::{Engine, measure};
 use crate::failure::{Failure, Result};
@@ -159,6 +159,9 @@ async fn tried(
                 let ran = waiting.iter().filter(|place| !left.contains(place));
                 applied.ran.extend(ran.map(|place| project.migrations[*place].path.clone()));
                 let mut step = step_of(MigrationsStepKind::Apply, project, title, &done);
+                if step.outcome == MigrationsOutcome::Failed {
+                    step.failure = blame::from_log(&place.root, project, &step.log);
+                }
                 if step.outcome == MigrationsOutcome::Passed && waiting.iter().all(|one| left.contains(one)) {
                     let on = format!("the throwaway of {}", applied.branch);
                     elsewhere::fail(&mut step, project, MigrationsDirection::Up, &on, address.was_used());

@@ -70,13 +70,15 @@ pub(in crate::engine) async fn undo(
     if params.snapshot.is_none() && engine.migrations.busy.was_in_vain(id) {
         let age = timestamp::seconds(std::time::SystemTime::now())
             .saturating_sub(timestamp::seconds(snapshot.created_at));
-        return Err(Failure::user(format!("the last apply on {name} changed nothing, so there is nothing of it to undo"))
-            .hint(format!(
-                "`offshoot migrations undo --snapshot {}` goes back further: to before the apply of {} minutes ago, \
+        return Err(Failure::user(format!(
+            "the last apply on {name} changed nothing, so there is nothing of it to undo"
+        ))
+        .hint(format!(
+            "`offshoot migrations undo --snapshot {}` goes back further: to before the apply of {}, \
                  without all data since.",
-                snapshot.name,
-                age / 60
-            )));
+            snapshot.name,
+            timestamp::ago(age)
+        )));
     }
     let ended = connected(engine, id).await;
     let undone = MigrationsUndone {
