@@ -166,3 +166,59 @@ fn a_statement_that_fails_is_told_where_it_stands_until_the_file_is_changed() {
         editor.progress.get("try").and_then(|steps| steps.last()).is_some_and(|last| last["kind"] == "end")
     });
 }
+
+#[test]
+fn rules_weigh_statements_by_the_tables_of_the_branch_and_by_what_was_measured() {
+    let test = with_migrations("create index i on big (id);");
+    let rows = "create table big as select generate_series(1, 20000) id; analyze big; analyze t";
+    test.run(&["sql", "-c", rows]).ok();
+    let mut editor = Editor::open(&test, &[&test.repo]);
+    read(&mut editor);
+    let (two, three) = (test.repo.join(TWO), test.repo.join("db/migrations/3_three.sql"));
+    fs::write(&three, "-- migrate:up\ncreate index j on t (id);\n-- migrate:down\n").unwrap();
+    editor.ask("offshoot/migrations/status", json!({ "folder": uri(&test.repo) }));
+    for path in [&two, &three] {
+        open(&mut editor, &uri(path), &fs::read_to_string(path).unwrap());
+    }
+    let found = |editor: &Editor, path: &std::path::Path, rule: &str| -> Option<(u64, String)> {
+        let all = editor.diagnostics.get(&uri(path))?.as_array()?;
+        let one = all.iter().find(|found| found["code"] == rule)?;
+        Some((one["severity"].as_u64()?, one["message"].as_str()?.to_owned()))
+    };
+    let general = "require-concurrent-index-creation";
+    editor.until("the size of the large table", |editor| {
+        found(editor, &two, "long-index-build")
+            .is_some_and(|(severity, message)| severity == 2 && message.contains("`big` (20,000 rows, "))
+            && found(editor, &two, general).is_none()
+    });
+    editor.until("a hint about the small one", |editor| {
+        found(editor, &three, general)
+            .is_some_and(|(severity, message)| severity == 4 && message.contains("(0 rows, 0 bytes)"))
+    });
+    let range = json!({ "start": { "line": 1, "character": 0 }, "end": { "line": 1, "character": 9 } });
+    let wanted =
+        json!({ "textDocument": { "uri": uri(&two) }, "range": range, "context": { "diagnostics": [] } });
+    let actions = editor.ask("textDocument/codeAction", wanted);
+    let title = "Build the Index CONCURRENTLY, Outside of a Transaction";
+    let fix = actions.as_array().unwrap().iter().find(|action| action["title"] == title).unwrap();
+    let edits = fix["edit"]["changes"][&uri(&two)].as_array().unwrap();
+    let texts: Vec<_> = edits.iter().map(|edit| edit["newText"].as_str().unwrap()).collect();
+    assert_eq!(texts, [" CONCURRENTLY", " transaction:false"]);
+
+    let params = json!({ "folder": uri(&test.repo), "throwaway": true, "measure": true });
+    let applied = editor.ask("offshoot/migrations/apply", params);
+    assert_eq!(applied["passed"], json!(true), "{applied:#}");
+    editor.until("what it cost", |editor| {
+        [general, "long-index-build"].iter().any(|rule| {
+            found(editor, &two, rule)
+                .is_some_and(|(_, message)| message.contains("Measured on a throwaway: "))
+        })
+    });
+    let other = fs::read_to_string(&two).unwrap().replace("(id)", "(id desc)");
+    let change =
+        json!({ "textDocument": { "uri": uri(&two), "version": 2 }, "contentChanges": [{ "text": other }] });
+    editor.notify("textDocument/didChange", change);
+    editor.until("sizes again, as nobody measured this", |editor| {
+        found(editor, &two, "long-index-build").is_some_and(|(_, message)| !message.contains("Measured"))
+    });
+}

@@ -997,6 +997,35 @@ export type MigrationStanding = "upToDate" | "behind" | "diverged" | "unknown";
 export type MigrationState = "applied" | "pending" | "failed" | "outOfOrder" | "changed" | "missing" | "unknownRow" | "baseline" | "ignored" | "unknown";
 
 /**
+ * How large a table is.
+ */
+export type MigrationTable = {
+/**
+ * Name of its schema.
+ */
+schema: string,
+/**
+ * Its name.
+ */
+name: string,
+/**
+ * How many rows it has, as Postgres estimates it; absent if they were never counted.
+ */
+rows?: number,
+/**
+ * Bytes of its rows, without indexes; of a partitioned table those of all partitions.
+ */
+bytes: number,
+/**
+ * Whether it is partitioned.
+ */
+partitioned: boolean,
+/**
+ * Whether its name alone means it, by the search path.
+ */
+visible: boolean, };
+
+/**
  * What came of running migrations.
  */
 export type MigrationsApplied = {
@@ -1485,7 +1514,11 @@ diagnostics: Array<MigrationDiagnostic>,
 /**
  * What is to be done when a checkout leads to a branch with pending migrations.
  */
-onCheckout: MigrationsOnCheckout, };
+onCheckout: MigrationsOnCheckout,
+/**
+ * The tables of the worktree's branch, if [`MigrationsStatusParams::sizes`] asked for them and they were ever seen.
+ */
+tables?: Array<MigrationTable>, };
 
 /**
  * Whose migrations are wanted.
@@ -1515,6 +1548,10 @@ commit?: string,
  * Wakes no branch: what a sleeping one has is told if it is known, and is unknown otherwise.
  */
 knownOnly?: boolean,
+/**
+ * Adds the sizes of the tables of the worktree's branch.
+ */
+sizes?: boolean,
 /**
  * Leaves out applied entries on all branches but the worktree's.
  */

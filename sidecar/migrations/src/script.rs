@@ -130,6 +130,26 @@ impl Project {
         Ok(Script { range, transactional })
     }
 
+    /// The line that makes the tool run a file outside of a transaction, and where it goes in the file, in bytes; for tools
+    /// that have such.
+    pub fn without_transaction(&self, text: &str) -> Option<(usize, &'static str)> {
+        // Some want it in the very first line.
+        let start = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+        match self.tool {
+            Tool::Dbmate => {
+                let (line, _) = text::line_with(text, "-- migrate:up")?;
+                let start = offset_of(text, line);
+                let line = text[start..].lines().next()?;
+                Some((start + line.trim_end().len(), " transaction:false"))
+            }
+            Tool::Goose => Some((start, "-- +goose NO TRANSACTION\n")),
+            Tool::Sqlx => Some((start, "-- no-transaction\n")),
+            Tool::Tern => Some((start, "---- tern: disable-tx ----\n")),
+            Tool::Atlas => Some((start, "-- atlas:txmode none\n\n")),
+            _ => None,
+        }
+    }
+
     fn holds_in_transaction(
         &self,
         direction: Direction,
@@ -298,6 +318,20 @@ mod tests {
         assert!(part("db/migrations/1_a.sql", text, Direction::Up).1);
         let text = "-- +goose NO TRANSACTION\n-- +goose Up\nvacuum item;\nselect 1;\n";
         assert!(!part("db/1_a.sql", text, Direction::Up).1, "goose sends one after the other");
+    }
+
+    #[test]
+    fn a_file_is_taken_out_of_its_transaction_by_a_word() {
+        for (path, text) in [
+            ("db/migrations/1_a.sql", "-- migrate:up\nselect 1;\n-- migrate:down\n"),
+            ("db/1_a.sql", "-- +goose Up\nselect 1;\n-- +goose Down\n"),
+        ] {
+            let (at, word) = project(path, text).without_transaction(text).unwrap();
+            let without = format!("{}{word}{}", &text[..at], &text[at..]);
+            assert!(part(path, text, Direction::Up).1 && !part(path, &without, Direction::Up).1, "{without}");
+            assert_eq!(part(path, &without, Direction::Up).0, "select 1;");
+        }
+        assert_eq!(project("migrations/V1__a.sql", "select 1;").without_transaction("select 1;"), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod split;
 
 pub use classify::{StatementKind, classify};
 #[cfg(feature = "lint")]
-pub use lint::{Edit, Finding, lint};
+pub use lint::{Edit, Finding, Known, Measurement, TableSize, Weight, lint, lint_on};
 pub use place::{Place, place_of_offset, place_of_position};
 pub use split::{Piece, Statement, split};
 

@@ -45,6 +45,10 @@ pub struct MigrationsStatusParams {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
     pub known_only: bool,
+    /// Adds the sizes of the tables of the worktree's branch.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+    pub sizes: bool,
     /// Leaves out applied entries on all branches but the worktree's.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
@@ -70,6 +74,30 @@ pub struct MigrationsStatus {
     pub diagnostics: Vec<MigrationDiagnostic>,
     /// What is to be done when a checkout leads to a branch with pending migrations.
     pub on_checkout: MigrationsOnCheckout,
+    /// The tables of the worktree's branch, if [`MigrationsStatusParams::sizes`] asked for them and they were ever seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, ts(optional, as = "Option<Vec<MigrationTable>>"))]
+    pub tables: Vec<MigrationTable>,
+}
+
+/// How large a table is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
+#[serde(rename_all = "camelCase")]
+pub struct MigrationTable {
+    /// Name of its schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// How many rows it has, as Postgres estimates it; absent if they were never counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+    /// Bytes of its rows, without indexes; of a partitioned table those of all partitions.
+    pub bytes: u64,
+    /// Whether it is partitioned.
+    pub partitioned: bool,
+    /// Whether its name alone means it, by the search path.
+    pub visible: bool,
 }
 
 /// What is to be done when a checkout leads to a branch with pending migrations.

@@ -13,6 +13,7 @@ mod history;
 mod rehearse;
 mod report;
 mod runner;
+mod sizes;
 mod stage;
 mod status;
 mod tool;
@@ -39,6 +40,7 @@ use crate::failure::Result;
 pub(crate) struct Migrations {
     trees: files::Trees,
     pub(super) histories: history::Histories,
+    sizes: sizes::Sizes,
     busy: busy::Busy,
 }
 

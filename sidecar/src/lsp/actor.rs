@@ -302,7 +302,8 @@ impl Actor {
                 worktrees.insert(project.worktree.path.clone());
             }
         }
-        self.shared.migrations.retain(&worktrees);
+        let opened = self.folders.iter().map(|folder| folder.path.clone());
+        self.shared.migrations.retain(&worktrees, opened.collect());
         // A repository that has another store now needs another link.
         self.links.retain(|key, link| {
             wanted.get(key).is_some_and(|(project, _)| project.store == link.project.store)

@@ -8,6 +8,7 @@ mod findings;
 mod hover;
 mod lens;
 mod linting;
+mod measured;
 mod requests;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,6 +48,8 @@ struct State {
     /// Files that are open in the editor, by path.
     open: BTreeMap<PathBuf, Document>,
     published: BTreeMap<PathBuf, (Uri, Vec<Diagnostic>)>,
+    /// The folders as the editor names them, which may lead to worktrees by symbolic links.
+    opened: Vec<PathBuf>,
 }
 
 impl State {
@@ -55,6 +58,15 @@ impl State {
         let within = |root: &PathBuf| path.strip_prefix(root).ok()?.to_str();
         // The innermost, as worktrees may lie in each other.
         self.books.keys().rev().find_map(|root| Some((root, within(root)?)))
+    }
+
+    /// A file as the editor names it.
+    fn uri_of(&self, path: &Path) -> Option<Uri> {
+        let named = self.opened.iter().find_map(|opened| {
+            let within = path.strip_prefix(fs::canonicalize(opened).ok()?).ok()?;
+            Some(opened.join(within))
+        });
+        Uri::from_file_path(named.as_deref().unwrap_or(path))
     }
 }
 
@@ -87,9 +99,10 @@ impl Migrations {
         }
     }
 
-    /// Forgets all other worktrees.
-    pub(super) fn retain(&self, roots: &BTreeSet<PathBuf>) {
+    /// Forgets all other worktrees. `opened` are the folders as the editor names them.
+    pub(super) fn retain(&self, roots: &BTreeSet<PathBuf>, opened: Vec<PathBuf>) {
         let mut state = self.lock();
+        state.opened = opened;
         let gone: Vec<PathBuf> = state.books.keys().filter(|root| !roots.contains(*root)).cloned().collect();
         for root in gone {
             state.books.remove(&root);
@@ -153,19 +166,21 @@ impl Migrations {
                 tracing::warn!(error = %failure, "read the state of migrations");
             }
             let scan = scanner.scan(&DiskSource::new(root)).unwrap_or_default();
-            let is_news = {
+            let news = {
                 let mut state = self.lock();
                 let Some(book) = state.books.get_mut(root) else { return };
-                let is_news = book.take(status, scan);
+                let news = book.take(status, scan);
                 std::mem::swap(&mut scanner, &mut book.scanner);
-                if is_news {
+                if news.status {
                     self.publish_all(&mut state, root);
                 }
-                is_news
+                news
             };
-            if is_news {
+            if news.status {
                 // Fails when the server ends.
                 let _ = shared.actor.blocking_send(Message::Migrations);
+            }
+            if news.status || news.sizes {
                 self.lint_below(shared, root);
             }
         }
@@ -206,7 +221,7 @@ impl Migrations {
         let Some(uri) = open
             .map(|document| document.uri.clone())
             .or_else(|| before.map(|(uri, _)| uri.clone()))
-            .or_else(|| Uri::from_file_path(path))
+            .or_else(|| state.uri_of(path))
         else {
             return;
         };
@@ -281,7 +296,13 @@ fn read(store: &Path, root: &Path, wakes: bool) -> Result<MigrationsStatus> {
         let own = MigrationsStatusParams { folder: folder.clone(), ..MigrationsStatusParams::default() };
         client.call::<MigrationsGetStatus>(&own, STATUS_PATIENCE)?;
     }
-    let all =
-        MigrationsStatusParams { folder, all: true, known_only: true, brief: true, ..Default::default() };
+    let all = MigrationsStatusParams {
+        folder,
+        all: true,
+        known_only: true,
+        brief: true,
+        sizes: true,
+        ..Default::default()
+    };
     Ok(client.call::<MigrationsGetStatus>(&all, STATUS_PATIENCE)?)
 }

@@ -1,14 +1,31 @@
-//! Rules for statements that lock, break or lose data, by squawk's linter; ours may be added by the caller.
+//! Rules for statements that lock, break or lose data: squawk's, and ours where the database is known.
 //!
 //! `-- offshoot:ignore` on the line before a statement, or on its line, silences all rules for it;
 //! `-- offshoot:ignore rule-a, rule-b` silences these. squawk's own comments work as well.
 
+mod known;
+mod touch;
+mod weigh;
+
 use std::ops::Range;
 
-use squawk_linter::{Linter, Version};
+use squawk_linter::{Linter, Rule, Version};
 use squawk_syntax::SourceFile;
 
 use super::split::{Statement, split};
+pub use known::{Known, Measurement, TableSize};
+use weigh::{How, silences, weigh};
+
+/// How much a finding weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Weight {
+    /// It does no harm on this branch.
+    Hint,
+    /// Something to look at.
+    Warning,
+    /// Others will wait for long.
+    Error,
+}
 
 /// A change of text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,12 +49,21 @@ pub struct Finding {
     pub help: Option<String>,
     /// The title of the quick fix and its edits.
     pub fix: Option<(String, Vec<Edit>)>,
+    /// How much it weighs.
+    pub weight: Weight,
+    /// Whether what the fix makes can only run outside of a transaction.
+    pub alone: bool,
 }
 
 /// Checks a script for a server of this major version. `in_transaction` says whether the tool runs it inside of one.
 ///
 /// Syntax that the rules' parser does not know is left out: Postgres has the last word there.
 pub fn lint(script: &str, postgres_major: u32, in_transaction: bool) -> Vec<Finding> {
+    lint_on(script, postgres_major, in_transaction, &Known::default())
+}
+
+/// As [`lint`], on a database of which something is known: see [`Known`].
+pub fn lint_on(script: &str, postgres_major: u32, in_transaction: bool, known: &Known) -> Vec<Finding> {
     let statements = split(script);
     let parsed = SourceFile::parse(script);
     let mut linter = Linter::with_default_rules();
@@ -49,6 +75,8 @@ pub fn lint(script: &str, postgres_major: u32, in_transaction: bool) -> Vec<Find
         .lint(&parsed, script)
         .into_iter()
         .map(|violation| Finding {
+            weight: Weight::Warning,
+            alone: violation.code == Rule::RequireConcurrentIndexCreation,
             rule: violation.code.to_string(),
             range: usize::from(violation.text_range.start())..usize::from(violation.text_range.end()),
             message: violation.message,
@@ -62,8 +90,14 @@ pub fn lint(script: &str, postgres_major: u32, in_transaction: bool) -> Vec<Find
                 (fix.title, edits.collect())
             }),
         })
-        .filter(|finding| !ignored(script, &statements, finding))
         .collect();
+    weigh(
+        &mut findings,
+        &parsed.tree(),
+        known,
+        &How { statements: &statements, in_transaction, postgres_major },
+    );
+    findings.retain(|finding| !ignored(script, &statements, finding));
     findings.sort_by(|a, b| (a.range.start, &a.rule).cmp(&(b.range.start, &b.rule)));
     findings
 }
@@ -79,7 +113,7 @@ fn ignored(script: &str, statements: &[Statement], finding: &Finding) -> bool {
     [before, &script[line_start..line_end]].iter().flat_map(|text| text.lines()).any(|line| {
         let Some((_, names)) = line.split_once("-- offshoot:ignore") else { return false };
         let mut names = names.split([',', ' ']).map(str::trim).filter(|name| !name.is_empty()).peekable();
-        names.peek().is_none() || names.any(|name| name == finding.rule)
+        names.peek().is_none() || names.any(|name| silences(name, &finding.rule))
     })
 }
 

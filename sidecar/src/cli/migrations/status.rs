@@ -25,6 +25,7 @@ pub(super) fn run(args: &StatusArgs, output: Output) -> Result<u8> {
         commit: args.commit.clone(),
         known_only: args.known,
         brief: args.all && !args.verbose,
+        sizes: false,
     };
     let status = session.call::<MigrationsGetStatus>(&params)?;
     if output.json {

@@ -14,7 +14,7 @@ use offshoot_storage::{BranchId, SnapshotKind};
 use tokio::task::JoinSet;
 
 use super::files::{self, Git, id_of};
-use super::{cut_short, history, wire};
+use super::{cut_short, history, sizes, wire};
 use crate::config::ConfigFile;
 use crate::engine::server::Call;
 use crate::engine::{Engine, branches, worktrees};
@@ -160,7 +160,12 @@ async fn of(
             project.branches.push(branch);
         }
     }
+    let tables = match own.filter(|_| params.sizes) {
+        Some(id) => sizes::of(engine, id).await,
+        None => Vec::new(),
+    };
     let status = MigrationsStatus {
+        tables,
         worktree: place.root.to_string_lossy().into_owned(),
         branch: place.branch.as_ref().ok().map(|(_, name)| name.clone()),
         commit: params.commit.clone(),

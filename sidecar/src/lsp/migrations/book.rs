@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use offshoot_migrations::sql::{Known, TableSize};
 use offshoot_migrations::{Scan, Scanner};
 use offshoot_protocol::migrations::{
     MigrationBranch, MigrationDiagnostic, MigrationEntry, MigrationFile, MigrationProject, MigrationState,
@@ -10,6 +11,7 @@ use offshoot_protocol::migrations::{
 };
 use offshoot_protocol::types::{Branch, ComputeState, WorktreeStatus};
 
+use super::measured::MeasuredFiles;
 use crate::failure::Result;
 
 /// What the migrations of a worktree depend on, besides files and statements.
@@ -48,6 +50,15 @@ impl Observed {
     }
 }
 
+/// What is something else than before.
+#[derive(Clone, Copy, Default)]
+pub(super) struct News {
+    /// The migrations, or what they did.
+    pub(super) status: bool,
+    /// The tables, by as much as people are told.
+    pub(super) sizes: bool,
+}
+
 /// See the module.
 #[derive(Default)]
 pub(super) struct Book {
@@ -60,6 +71,10 @@ pub(super) struct Book {
     pub(super) scanner: Scanner,
     /// Statements that failed when they were run last.
     pub(super) failures: Vec<MigrationsFailure>,
+    /// The tables of the branch.
+    pub(super) tables: Arc<Known>,
+    /// What statements cost when they were measured last.
+    pub(super) measured: MeasuredFiles,
     /// It is to be read; with true the branch may be woken.
     pub(super) wanted: Option<bool>,
     pub(super) reading: bool,
@@ -100,16 +115,31 @@ impl Book {
         self.observed.as_ref().map_or(0, |seen| seen.postgres)
     }
 
-    /// Takes what was read. Returns whether it is something else.
-    pub(super) fn take(&mut self, status: Result<MigrationsStatus>, scan: Scan) -> bool {
+    /// Takes what was read. Returns what of it is something else.
+    pub(super) fn take(&mut self, mut status: Result<MigrationsStatus>, scan: Scan) -> News {
+        let mut news = News::default();
+        if let Ok(status) = &mut status {
+            // They are for the rules alone, and change with every row.
+            let tables = std::mem::take(&mut status.tables).into_iter().map(|table| TableSize {
+                schema: table.schema,
+                name: table.name,
+                rows: table.rows,
+                bytes: table.bytes,
+                partitioned: table.partitioned,
+                visible: table.visible,
+            });
+            let tables = Known::of_tables(tables);
+            news.sizes = !tables.is_alike(&self.tables);
+            self.tables = Arc::new(tables);
+        }
         let status = Some(status.map(Arc::new));
         self.scan = Arc::new(scan);
-        let is_news = self.status != status;
-        if is_news {
+        news.status = self.status != status;
+        if news.status {
             self.revision += 1;
             self.status = status;
         }
-        is_news
+        news
     }
 
     /// The status, if it could be read.

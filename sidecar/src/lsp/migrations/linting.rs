@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use offshoot_migrations::sql::{Edit, Finding, lint, place_of_offset};
-use offshoot_migrations::{Direction, Scan};
+use offshoot_migrations::sql::{Edit, Finding, Known, Piece, Weight, lint_on, place_of_offset, split};
+use offshoot_migrations::{Direction, Project, Scan};
 use tower_lsp_server::ls_types::{
     CodeDescription, Diagnostic, DiagnosticSeverity, NumberOrString, Position, Range, Uri,
 };
@@ -16,6 +16,8 @@ use super::{Migrations, Shared};
 const MOST_BYTES: usize = 1 << 20;
 /// Where squawk explains its rules.
 const RULES: &str = "https://squawkhq.com/docs/";
+/// How the names of our own rules begin.
+const OURS: &str = "long-";
 /// Rules about style, and about settings that a person may have made elsewhere.
 const MINOR: &[&str] = &[
     "prefer-bigint-over-int",
@@ -23,7 +25,7 @@ const MINOR: &[&str] = &[
     "prefer-identity",
     "prefer-robust-stmts",
     "prefer-text-field",
-    "prefer-timestamptz",
+    "prefer-timestamp-tz",
     "require-lock-timeout",
     "require-statement-timeout",
 ];
@@ -65,12 +67,9 @@ impl Document {
         let text = self.checked.clone().unwrap_or_else(|| Arc::clone(&self.text));
         self.findings.iter().map(move |finding| Diagnostic {
             range: range(&text, finding.range.clone()),
-            severity: Some(severity(&finding.rule)),
+            severity: Some(severity(finding)),
             code: Some(NumberOrString::String(finding.rule.clone())),
-            code_description: format!("{RULES}{}", finding.rule)
-                .parse()
-                .ok()
-                .map(|href| CodeDescription { href }),
+            code_description: explained(&finding.rule),
             source: Some(SOURCE.to_owned()),
             message: with_hint(&finding.message, finding.help.as_ref()),
             ..Diagnostic::default()
@@ -78,8 +77,21 @@ impl Document {
     }
 }
 
-fn severity(rule: &str) -> DiagnosticSeverity {
-    if MINOR.contains(&rule) { DiagnosticSeverity::HINT } else { DiagnosticSeverity::WARNING }
+fn severity(finding: &Finding) -> DiagnosticSeverity {
+    match finding.weight {
+        _ if MINOR.contains(&finding.rule.as_str()) => DiagnosticSeverity::HINT,
+        Weight::Hint => DiagnosticSeverity::HINT,
+        Weight::Warning => DiagnosticSeverity::WARNING,
+        Weight::Error => DiagnosticSeverity::ERROR,
+    }
+}
+
+/// Where a rule is explained; ours say all in their message.
+fn explained(rule: &str) -> Option<CodeDescription> {
+    if rule.starts_with(OURS) {
+        return None;
+    }
+    format!("{RULES}{rule}").parse().ok().map(|href| CodeDescription { href })
 }
 
 /// Bytes as lines and UTF-16 units. Only the first line of a long statement is underlined.
@@ -92,12 +104,16 @@ pub(super) fn range(text: &str, bytes: std::ops::Range<usize>) -> Range {
     Range::new(place(bytes.start), place(bytes.end.min(first_line).max(bytes.start)))
 }
 
+/// The title of a quick fix, and its edits.
+type Fix = (String, Vec<Edit>);
+
 /// What it takes to check a file.
 struct Context {
     scan: Arc<Scan>,
     name: String,
     root: PathBuf,
     postgres: u32,
+    tables: Arc<Known>,
 }
 
 impl Migrations {
@@ -139,6 +155,7 @@ impl Migrations {
                     name: name.to_owned(),
                     root: root.clone(),
                     postgres: book.postgres(),
+                    tables: Arc::clone(&book.tables),
                 })
             });
             let Some(document) = state.open.get_mut(path) else { return false };
@@ -148,7 +165,7 @@ impl Migrations {
             }
             (Arc::clone(&document.text), context)
         };
-        let findings = context.map(|context| check(&context, &text)).unwrap_or_default();
+        let findings = context.map(|context| self.check(&context, &text)).unwrap_or_default();
         let mut state = self.lock();
         let Some(document) = state.open.get_mut(path) else { return false };
         document.findings = findings;
@@ -158,31 +175,55 @@ impl Migrations {
     }
 }
 
-/// What the rules say of all halves of a file that apply something.
-fn check(context: &Context, text: &str) -> Vec<Finding> {
-    if text.len() > MOST_BYTES {
-        return Vec::new();
-    }
-    let mut all = Vec::new();
-    for project in &context.scan.projects {
-        for migration in project.migrations.iter().filter(|migration| migration.path == context.name) {
-            let beside = project.script_files(migration, Direction::Up).ok().and_then(|(_, beside)| beside);
-            let beside = beside.and_then(|path| std::fs::read_to_string(context.root.join(path)).ok());
-            // A program or a template is for its tool to understand.
-            let Ok(script) = project.script(migration, Direction::Up, text, beside.as_deref()) else {
-                continue;
-            };
-            let start = script.range.start;
-            let found = lint(&text[script.range], context.postgres, script.transactional);
-            all.extend(
-                found
-                    .into_iter()
-                    .filter(|finding| finding.rule != "syntax-error")
-                    .map(|finding| moved(finding, start)),
-            );
+impl Migrations {
+    /// What the rules say of all halves of a file that apply something.
+    fn check(&self, context: &Context, text: &str) -> Vec<Finding> {
+        if text.len() > MOST_BYTES {
+            return Vec::new();
         }
+        let mut all = Vec::new();
+        for project in &context.scan.projects {
+            for migration in project.migrations.iter().filter(|migration| migration.path == context.name) {
+                let beside =
+                    project.script_files(migration, Direction::Up).ok().and_then(|(_, beside)| beside);
+                let beside = beside.and_then(|path| std::fs::read_to_string(context.root.join(path)).ok());
+                // A program or a template is for its tool to understand.
+                let Ok(script) = project.script(migration, Direction::Up, text, beside.as_deref()) else {
+                    continue;
+                };
+                let start = script.range.start;
+                let measured = self
+                    .lock()
+                    .books
+                    .get(&context.root)
+                    .map(|book| book.measured.of(&context.name, text, start));
+                let known = Known::clone(&context.tables).with_measured(measured.unwrap_or_default());
+                let part = &text[script.range.clone()];
+                let found = lint_on(part, context.postgres, script.transactional, &known);
+                let found = found.into_iter().filter(|finding| finding.rule != "syntax-error");
+                all.extend(found.map(|finding| {
+                    let mut finding = moved(finding, start);
+                    if finding.alone && script.transactional {
+                        finding.fix = take_out(finding.fix, project, text, part);
+                    }
+                    finding
+                }));
+            }
+        }
+        all
     }
-    all
+}
+
+/// A fix whose result cannot run in the transaction that the tool holds the file in, with what makes the tool hold it in none.
+/// There is none if the tool has no word for that, or other statements would lose their transaction.
+fn take_out(fix: Option<Fix>, project: &Project, text: &str, part: &str) -> Option<Fix> {
+    let (title, mut edits) = fix?;
+    let (at, word) = project.without_transaction(text)?;
+    if split(part).iter().filter(|statement| statement.piece == Piece::Sql).count() != 1 {
+        return None;
+    }
+    edits.push(Edit { range: at..at, text: word.to_owned() });
+    Some((format!("{title}, Outside of a Transaction"), edits))
 }
 
 /// A finding of a part of a text as one of the whole.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use offshoot_protocol::Method;
+use offshoot_protocol::measure::Measured;
 use offshoot_protocol::method as m;
 use offshoot_protocol::migrations::{
     MigrationsApplied, MigrationsApplyParams, MigrationsCheckParams, MigrationsDrift, MigrationsDriftParams,
@@ -16,6 +17,7 @@ use tower_lsp_server::jsonrpc;
 
 use super::super::job::{self, About, Work};
 use super::super::server::Backend;
+use super::measured::{self, Texts};
 use crate::failure::Result;
 
 type Answer<T> = jsonrpc::Result<T>;
@@ -69,6 +71,27 @@ fn remember(work: &Work, steps: &[MigrationsStep]) {
     }
 }
 
+/// The files that a run may measure, as they are before it.
+fn to_measure(work: &Work) -> Texts {
+    let Ok(project) = work.target.project() else { return Texts::new() };
+    let root = &project.worktree.path;
+    let paths = work.shared.migrations.lock().books.get(root).map(measured::waiting);
+    measured::texts(root, paths.unwrap_or_default())
+}
+
+/// Takes note of what statements cost, and tells it beside them.
+fn remember_cost(work: &Work, before: Texts, measured: Option<&Measured>) {
+    let (Ok(project), Some(measured)) = (work.target.project(), measured) else { return };
+    let root = &project.worktree.path;
+    let is_news = {
+        let mut state = work.shared.migrations.lock();
+        state.books.get_mut(root).is_some_and(|book| book.measured.take(root, before, measured))
+    };
+    if is_news {
+        work.shared.migrations.lint_below(&work.shared, root);
+    }
+}
+
 impl Backend {
     pub(in crate::lsp) async fn migrations_status(
         &self,
@@ -97,8 +120,10 @@ impl Backend {
         let title = if params.throwaway { "Trying migrations on a throwaway" } else { "Running migrations" };
         job::run(&self.shared, about(&params.folder, title, token), move |work| {
             let params = MigrationsApplyParams { folder: work.path()?, environment: environment(), ..params };
+            let before = if params.measure { to_measure(work) } else { Texts::new() };
             let applied = changing::<m::MigrationsApply>(work, &params)?;
             remember(work, &applied.steps);
+            remember_cost(work, before, applied.measured.as_ref());
             Ok(applied)
         })
         .await
@@ -127,8 +152,10 @@ impl Backend {
         let Long { params, token } = params;
         job::run(&self.shared, about(&params.folder, "Checking migrations", token), move |work| {
             let params = MigrationsCheckParams { folder: work.path()?, environment: environment(), ..params };
+            let before = to_measure(work);
             let report = work.call::<m::MigrationsCheck>(&params)?;
             remember(work, &report.steps);
+            remember_cost(work, before, report.measured.as_ref());
             Ok(report)
         })
         .await
