@@ -89,6 +89,73 @@ fn a_migration_has_its_state_and_what_can_be_done_above_it_once_somebody_wants_t
     editor.notify("workspace/didChangeWatchedFiles", json!({ "changes": [] }));
     editor.state(0, "the news", |state| state["migrations"].as_u64() > Some(revision));
     assert_eq!(titles(&lenses(&mut editor, TWO)), ["$(check) Applied to main"]);
+
+    // What ran is known when the file is another one.
+    let script = fs::read_to_string(test.repo.join(TWO)).unwrap();
+    fs::write(test.repo.join(TWO), script.replace("select 2", "select 22")).unwrap();
+    let ran = json!({ "folder": uri(&test.repo), "path": TWO });
+    let known = editor.ask("offshoot/migrations/ran", ran);
+    assert_eq!((&known["branch"], &known["text"]), (&json!("main"), &json!(script)), "{known:#}");
+    let none = json!({ "folder": uri(&test.repo), "path": "offshoot.toml" });
+    assert_eq!(
+        editor.refused("offshoot/migrations/ran", none)["message"],
+        "offshoot.toml is no migration of this worktree"
+    );
+}
+
+#[test]
+fn files_are_known_by_whatever_link_the_editor_came_and_those_that_are_no_migrations_are_left_alone() {
+    let test = with_migrations("select 2;");
+    let link = test.repo.with_file_name("link");
+    std::os::unix::fs::symlink(&test.repo, &link).unwrap();
+    fs::write(test.repo.join("db/migrations/2_twin.sql"), "-- migrate:up\nselect 3;\n-- migrate:down\n")
+        .unwrap();
+    let mut editor = Editor::open(&test, &[&link]);
+    read(&mut editor);
+    editor.ask("offshoot/migrations/status", json!({ "folder": uri(&link) }));
+    let twin = uri(&link.join("db/migrations/2_twin.sql"));
+    editor.until("the two files of one version, by the link", |editor| {
+        let all = editor
+            .diagnostics
+            .iter()
+            .filter(|(_, found)| found.as_array().is_some_and(|all| !all.is_empty()));
+        let names: Vec<&String> = all.map(|(name, _)| name).collect();
+        names.contains(&&twin) && names.iter().all(|name| name.contains("/link/"))
+    });
+    let lens = json!({ "textDocument": { "uri": uri(&link.join(ONE)) } });
+    assert_eq!(titles(&editor.ask("textDocument/codeLens", lens)), ["$(check) Applied to main"]);
+
+    // What is no migration, or lies nowhere, has nothing beside it.
+    let outside = tempfile::tempdir().unwrap();
+    let file = outside.path().join("1_one.sql");
+    let unfinished = "-- migrate:up\n<<<<<<< HEAD\ncreate index i on t (id);\n";
+    fs::write(&file, unfinished).unwrap();
+    for name in ["untitled:Untitled-1".to_owned(), uri(&file), uri(&link.join("db/migrations/none/3_x.sql"))]
+    {
+        open(&mut editor, &name, unfinished);
+        let document = json!({ "uri": name });
+        assert_eq!(
+            editor.ask("textDocument/codeLens", json!({ "textDocument": document })),
+            json!([]),
+            "{name}"
+        );
+        let range = json!({ "start": { "line": 0, "character": 0 }, "end": { "line": 9, "character": 0 } });
+        let actions = json!({ "textDocument": document, "range": range, "context": { "diagnostics": [] } });
+        assert_eq!(editor.ask("textDocument/codeAction", actions), json!([]), "{name}");
+        let at = json!({ "textDocument": document, "position": { "line": 0, "character": 0 } });
+        assert_eq!(editor.ask("textDocument/hover", at), Value::Null, "{name}");
+    }
+    // The same in a migration of the worktree: told, and nothing more.
+    let two = link.join(TWO);
+    fs::write(&two, unfinished).unwrap();
+    open(&mut editor, &uri(&two), unfinished);
+    editor.notify("workspace/didChangeWatchedFiles", json!({ "changes": [] }));
+    editor.until("the unfinished merge", |editor| {
+        let found = editor.diagnostics.get(&uri(&two)).and_then(Value::as_array);
+        found.is_some_and(|all| {
+            all.iter().any(|one| one["code"] == "conflictMarkers" && one["range"]["start"]["line"] == 1)
+        })
+    });
 }
 
 #[test]
@@ -221,4 +288,41 @@ fn rules_weigh_statements_by_the_tables_of_the_branch_and_by_what_was_measured()
     editor.until("sizes again, as nobody measured this", |editor| {
         found(editor, &two, "long-index-build").is_some_and(|(_, message)| !message.contains("Measured"))
     });
+}
+
+#[test]
+fn two_repositories_of_a_window_have_each_their_tool() {
+    let test = with_migrations("select 2;");
+    let other = test.root().join("other");
+    fs::create_dir_all(other.join("sql")).unwrap();
+    fs::write(other.join("flyway.toml"), "[flyway]\nlocations = [\"filesystem:sql\"]\n").unwrap();
+    fs::write(other.join("sql/V1__one.sql"), "create table other (id bigint primary key);\n").unwrap();
+    test.git_in(&other, &["init", "-q", "-b", "main"]);
+    test.git_in(&other, &["add", "."]);
+    test.git_in(&other, &["-c", "user.name=A", "-c", "user.email=a@b.c", "commit", "-q", "-m", "first"]);
+    let bin_dir = support::postgres_bin_dir();
+    test.run_in(&other, &["init", "--empty", "--bin-dir", bin_dir.to_str().unwrap()]).ok();
+    let mut editor = Editor::open(&test, &[&test.repo, &other]);
+    read(&mut editor);
+    editor.state(1, "the other one is known", |state| state["migrations"].is_u64());
+    for (folder, path, tool, icon) in [
+        (&test.repo, ONE, "dbmate", "$(check) Applied to main"),
+        (&other, "sql/V1__one.sql", "flyway", "$(circle-outline) Pending on main"),
+    ] {
+        let status = editor.ask("offshoot/migrations/status", json!({ "folder": uri(folder) }));
+        let tools: Vec<_> = status["projects"].as_array().unwrap().iter().map(|one| &one["tool"]).collect();
+        assert_eq!(tools, [&json!(tool)]);
+        let document = json!({ "textDocument": { "uri": uri(&folder.join(path)) } });
+        let mut lens = Value::Null;
+        // What was asked for comes with the news of it.
+        for _ in 0..100 {
+            lens = editor.ask("textDocument/codeLens", document.clone());
+            if titles(&lens)[0] == icon {
+                break;
+            }
+            let seen = editor.statuses;
+            editor.until("news", |editor| editor.statuses > seen);
+        }
+        assert_eq!(titles(&lens)[0], icon);
+    }
 }

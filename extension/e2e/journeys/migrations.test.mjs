@@ -1,6 +1,6 @@
 // Migrations beside their files: lenses, applying, taking back, diagnostics, the tree, source control, reports.
 import assert from 'node:assert/strict';
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { workbenchNames } from '../lib/installed.mjs';
 import { inWorkbench } from '../lib/journey.mjs';
@@ -18,10 +18,22 @@ const FILES = {
   [TWO]: file('CREATE TABLE lots (id bigint PRIMARY KEY);\nALTER TABLE suppliers ADD COLUMN city text NOT NULL;', 'DROP TABLE lots;'),
 };
 
-/** Stands in for the tool where it is run, on the worktree's branch only; states are read without it. */
+const FOUR = 'db/migrations/20240401000000_shelves.sql';
+
+/** Stands in for the tool where it is run, on the worktree's branch only; states are read without it. OFFSHOOT_TEST_DBMATE names the real one. */
 const DBMATE = `#!/bin/sh
 set -e
 ask() { offshoot sql --json -c "$1"; }
+case " $* " in *' rollback '*)
+  for file in $(ls -r db/migrations/*.sql); do
+    version=$(basename "$file" | cut -d_ -f1)
+    case $(ask "select version from schema_migrations where version = '$version'") in *'"'$version'"'*) ;; *) continue ;; esac
+    echo "Rolling back: $(basename "$file")"
+    down=$(sed -n '/-- migrate:down/,$p' "$file" | grep -v '^-- migrate:')
+    ask "begin; $down; delete from schema_migrations where version = '$version'; commit" > /dev/null
+    exit
+  done ;;
+esac
 ask 'create table if not exists schema_migrations (version varchar(128) primary key)' > /dev/null
 for file in db/migrations/*.sql; do
   version=$(basename "$file" | cut -d_ -f1)
@@ -44,7 +56,8 @@ for (const name of workbenchNames.filter((each) => each === 'current')) {
       project = await stage.project({ files: { [ONE]: FILES[ONE] } });
       const tool = join(dirname(project.folder), 'tools', 'dbmate');
       await mkdir(dirname(tool), { recursive: true });
-      await writeFile(tool, DBMATE);
+      const real = process.env.OFFSHOOT_TEST_DBMATE;
+      await writeFile(tool, real === undefined ? DBMATE : `#!/bin/sh\nexec '${real}' --no-dump-schema "$@"\n`);
       await chmod(tool, 0o755);
       project.env.PATH = `${dirname(tool)}:${project.env.PATH}`;
       await project.init('empty');
@@ -129,6 +142,67 @@ for (const name of workbenchNames.filter((each) => each === 'current')) {
       await window.shot(`migrations rehearsal ${name}`);
     });
 
+    journey('a_migration_is_tried_and_measured_where_nothing_of_it_stays', async () => {
+      await window.command('View: Close All Editors');
+      await writeFile(join(project.folder, FOUR), file('CREATE INDEX ON stock (n);', 'select 1;'));
+      await project.sql('CREATE TABLE stock AS SELECT generate_series(1, 20000) n; ANALYZE stock');
+      await project.sql('DROP TABLE IF EXISTS shelves');
+      await window.showContainer(CONTAINER);
+      await window.until(() => window.rowTexts(), /20240401000000_shelves\.sql pending/, 'the new file in the tree');
+      await window.row('20240401000000_shelves.sql').click();
+      await window.until(lenses, /Pending on feature.*Apply on a Throwaway/, 'the lenses');
+      await window.until(() => window.problems(), /Writes to `stock` \(20,000 rows, .*long-index-build/, 'the rule about the table', 30_000);
+      await window.shot(`migrations rule ${name}`);
+      await lens('Apply on a Throwaway').click();
+      await window.until(() => window.toasts(), /20240401000000_shelves\.sql runs on a throwaway of feature/, 'the end of it', 60_000);
+      await lens('Measure Locks').click();
+      await window.until(() => window.webview().locator('body').innerText(), /Locks and cost[^]*public\.stock[^]*SHARE/, 'the report', 60_000);
+      await window.shot(`migrations measured ${name}`);
+    });
+
+    journey('a_migration_that_is_not_saved_is_saved_before_it_is_run_and_the_place_of_a_failure_is_shown', async () => {
+      await window.command('View: Close All Editors');
+      await window.row('20240401000000_shelves.sql').click();
+      await window.until(() => window.editorText(), /CREATE INDEX/, 'the file');
+      await window.page.locator('.part.editor .view-line').filter({ hasText: 'CREATE INDEX' }).click();
+      await window.page.keyboard.press('End');
+      await window.page.keyboard.type(' ALTER TABLE nowhere ADD x int;');
+      await lens('Apply on a Throwaway').click();
+      await window.until(() => window.toasts(), /failed on a throwaway of feature.*nowhere.* does not exist/, 'the failure', 60_000);
+      await window.until(() => window.problems(), /nowhere.* does not exist.*Postgres/, 'the problem');
+      await window.shot(`migrations failed ${name}`);
+      await window.toastAction('failed', 'Show Statement');
+      await rm(join(project.folder, FOUR));
+      await window.command('View: Revert and Close Editor').catch(() => {});
+    });
+
+    journey('rolling_back_runs_the_tools_own_way_back_and_says_so', async () => {
+      await window.command('View: Close All Editors');
+      await window.openFile(TWO);
+      await window.until(lenses, /Applied to feature/, 'the lens');
+      await window.command('Offshoot: Roll Back Newest Migration');
+      await window.until(() => window.toasts(), /20240201000000_lots\.sql was rolled back on feature/, 'the end of it', 60_000);
+      await window.until(lenses, /Pending on feature/, 'the lens');
+      assert.deepEqual(await project.sql("select to_regclass('lots'), to_regclass('suppliers')"), [[null, 'suppliers']]);
+      await window.shot(`migrations rolled back ${name}`);
+      await window.toastAction('rolled back', 'Undo');
+      await window.until(lenses, /Applied to feature/, 'the lens after the undo', 60_000);
+      assert.deepEqual(await project.sql("select to_regclass('lots')"), [['lots']]);
+    });
+
+    journey('a_merge_that_is_not_finished_and_a_version_that_is_there_twice_are_told', async () => {
+      const conflict = 'db/migrations/20240501000000_conflict.sql';
+      const twin = 'db/migrations/20240201000000_twin.sql';
+      await writeFile(join(project.folder, conflict), '-- migrate:up\n<<<<<<< HEAD\nSELECT 1;\n=======\nSELECT 2;\n>>>>>>> other\n\n-- migrate:down\n');
+      await writeFile(join(project.folder, twin), file('SELECT 1;', 'SELECT 1;'));
+      await window.until(() => window.problems(), /conflict\.sql[^]*merge/i, 'the conflict', 30_000);
+      await window.until(() => window.problems(), /twin\.sql[^]*20240201000000/, 'the twins');
+      await window.shot(`migrations conflict ${name}`);
+      await rm(join(project.folder, conflict));
+      await rm(join(project.folder, twin));
+      await window.until(() => window.problems(), (rows) => !rows.some((row) => /twin|conflict/.test(row)), 'no problem');
+    });
+
     journey('a_checkout_that_leads_to_pending_migrations_asks_once', async () => {
       await project.git('checkout', '-q', 'other');
       await window.until(() => window.toasts(), /“other” has \d pending migrations/, 'the question', 60_000);
@@ -136,6 +210,28 @@ for (const name of workbenchNames.filter((each) => each === 'current')) {
       await window.toastAction('pending migrations', 'Not Now');
       await window.until(() => window.toasts(), (toasts) => !toasts.some((text) => /pending/.test(text)), 'no question');
       assert.deepEqual(await project.sql("select to_regclass('racks')"), [[null]]);
+    });
+
+    journey('a_checkout_applies_where_the_person_has_allowed_it_and_on_no_other_branch', async () => {
+      await appendFile(join(project.folder, 'offshoot.toml'), '\n[migrations]\non_checkout = "apply"\n');
+      await project.git('commit', '-q', '-a', '-m', 'Apply on checkout');
+      await project.git('checkout', '-q', '-b', 'auto');
+      await window.until(() => window.toasts(), /pending migrations of “auto” to be applied/, 'the question', 60_000);
+      await window.shot(`migrations allowed ${name}`);
+      // The question stays while the person goes on.
+      await project.git('checkout', '-q', 'feature');
+      await window.until(() => window.statusText(STATUS), /feature/, 'the status bar');
+      await window.toastAction('“auto”', 'Apply Once');
+      await window.until(() => window.toasts(), /“auto” is not checked out any more/, 'nothing was run');
+      await window.command('Notifications: Clear All Notifications');
+      await project.git('checkout', '-q', 'auto');
+      await window.until(() => window.toasts(), /pending migrations of “auto” to be applied/, 'the question again', 60_000);
+      await window.toastAction('“auto”', 'Always in This Repository');
+      await window.until(() => window.toasts(), /ran on auto/, 'the end of it', 60_000);
+      assert.deepEqual(await project.sql("select to_regclass('racks')"), [['racks']]);
+      await window.command('Notifications: Clear All Notifications');
+      await project.git('checkout', '-q', '-b', 'again', 'other');
+      await window.until(() => window.toasts(), /ran on again/, 'it runs without a question', 60_000);
     });
   });
 }

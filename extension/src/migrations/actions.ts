@@ -1,9 +1,13 @@
 import * as vscode from 'vscode';
 import { command } from '../commands/register.js';
 import { askName } from '../commands/names.js';
+import { detach } from '../detach.js';
 import type { Surroundings } from '../surroundings.js';
+import { sentences } from '../views/words.js';
+import { fileUri } from './paths.js';
 import { driftText, rehearsalText } from './render.js';
 import { apply, long, tryOut, undo, withToken, type Tools } from './run.js';
+import { saveMigrations } from './save.js';
 import { chooseMigration, chooseMigrations, chooseProject, type MigrationTarget } from './target.js';
 
 /** Every command about migrations. */
@@ -26,6 +30,7 @@ export function registerActions(tools: Tools): vscode.Disposable {
     on('offshoot.previewMigration', vscode.l10n.t('Preview Diff'), async (target) => tryOut(tools, target.ready, upTo(target), true), chooseMigration),
     on('offshoot.measureMigration', vscode.l10n.t('Measure Locks'), async (target) => tryOut(tools, target.ready, { ...upTo(target), measure: true }, true), chooseMigration),
     on('offshoot.checkMigrations', vscode.l10n.t('Check Migrations'), async ({ ready, project }) => {
+      await saveMigrations(around, ready);
       const report = await long(tools, vscode.l10n.t('Checking migrations'), async (token, cancel) =>
         requests.migrationsCheck(withToken({ folder: ready.folder.uri, ...only(project) }, token), cancel),
       );
@@ -43,11 +48,7 @@ export function registerActions(tools: Tools): vscode.Disposable {
       // Without `knownOnly`: who asks wants to know, and the branch is woken for it.
       await vscode.window.withProgress({ location: { viewId: 'offshoot.migrations' } }, async () => requests.migrationsStatus({ folder: ready.folder.uri }));
     }),
-    on('offshoot.compareMigration', vscode.l10n.t('Open Migration'), async ({ ready, path }) => {
-      if (path !== undefined) {
-        await compare(vscode.Uri.file(`${ready.project.worktree.path}/${path}`));
-      }
-    }),
+    on('offshoot.compareMigration', vscode.l10n.t('Open Migration'), async (target) => compare(tools, target), chooseMigration),
   );
 }
 
@@ -62,6 +63,7 @@ function upTo({ project, path }: MigrationTarget): { tool?: string; to?: string 
 /** What the branch has and its migration files do not make, side by side. */
 async function drift(tools: Tools, { ready, project }: MigrationTarget): Promise<void> {
   const { around, reports } = tools;
+  await saveMigrations(around, ready);
   const found = await long(tools, vscode.l10n.t('Replaying migrations'), async (token, cancel) =>
     around.server.requests.migrationsDrift(withToken({ folder: ready.folder.uri, ...only(project) }, token), cancel),
   );
@@ -81,22 +83,34 @@ async function create({ around }: Tools, target: MigrationTarget): Promise<void>
   const project = await chooseProject(around, target);
   const title = vscode.l10n.t('New Migration from the Difference');
   const prompt = vscode.l10n.t('A name for it, such as add_suppliers. It gets what the branch has and the migration files do not make.');
-  const { folder, project: { worktree } } = target.ready;
+  const { folder } = target.ready;
   const made = await askName({ title, prompt, taken: [] }, async (name) =>
     around.server.withProgress(vscode.l10n.t('Writing a migration'), async (token, cancel) =>
       around.server.requests.migrationsNew(withToken({ folder: folder.uri, name, ...only(project?.id ?? target.project) }, token), cancel),
     ),
   );
   for (const path of made?.files ?? []) {
-    await vscode.window.showTextDocument(vscode.Uri.file(`${worktree.path}/${path}`), { preview: false });
+    await vscode.window.showTextDocument(fileUri(target.ready, path), { preview: false });
   }
   if (made !== undefined && made.notes.length > 0) {
     await vscode.window.showWarningMessage(made.notes.join('\n'));
   }
 }
 
-/** The file beside what git has of it, or alone if git has the same. */
-async function compare(uri: vscode.Uri): Promise<void> {
+/** The file beside what ran; if that is not known, beside what git has of it, or alone if git has the same. */
+async function compare({ around, reports }: Tools, { ready, project, path }: MigrationTarget): Promise<void> {
+  if (path === undefined) {
+    return;
+  }
+  const uri = fileUri(ready, path);
+  const name = path.split('/').pop() ?? path;
+  const { branch, text, why } = await around.server.requests.migrationsRan({ folder: ready.folder.uri, path, ...only(project) });
+  if (text !== undefined) {
+    const title = vscode.l10n.t('{0} (as it ran on {1} ↔ now)', name, branch);
+    await reports.beside(title, name, { label: vscode.l10n.t('ran on {0}', branch), text }, uri);
+    return;
+  }
+  detach(vscode.window.showInformationMessage(vscode.l10n.t('What ran on {0} cannot be shown: {1} Shown is the difference from what git has committed.', branch, sentences(why ?? '', undefined))));
   await vscode.commands.executeCommand('vscode.open', uri);
   const all = await vscode.commands.getCommands(true);
   if (all.includes('git.openChange')) {

@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import * as vscode from 'vscode';
 import { detach } from '../detach.js';
 import { readyFolders, type ReadyFolder } from '../model.js';
@@ -5,6 +6,7 @@ import type { EditorStatus, MigrationsStatus } from '../protocol/types.js';
 import { worktreeFolders } from '../scm/labels.js';
 import { describeError } from '../server/errors.js';
 import type { Server } from '../server/server.js';
+import { realPath } from './paths.js';
 import { allRows, type FolderMigrations, type MigrationRow } from './rows.js';
 
 interface Page {
@@ -24,6 +26,8 @@ export class MigrationsBook implements vscode.Disposable {
   private readonly subscription: vscode.Disposable;
   /** By path; absent until somebody asks. */
   private byPath: Map<string, MigrationRow[]> | undefined;
+  /** By the paths of folders that were asked about. */
+  private readonly realFolders = new Map<string, string>();
 
   constructor(server: Server) {
     this.server = server;
@@ -39,7 +43,22 @@ export class MigrationsBook implements vscode.Disposable {
 
   /** The migrations in a file. */
   rowsIn(uri: vscode.Uri): readonly MigrationRow[] {
-    return uri.scheme === 'file' ? (this.index().get(uri.path) ?? []) : [];
+    const index = this.index();
+    if (uri.scheme !== 'file' || index.size === 0) {
+      return [];
+    }
+    return index.get(uri.path) ?? index.get(`${this.realFolder(posix.dirname(uri.path))}/${posix.basename(uri.path)}`) ?? [];
+  }
+
+  /** Worktrees are known by their real paths, whatever links a person came by. */
+  private realFolder(folder: string): string {
+    const known = this.realFolders.get(folder);
+    if (known !== undefined) {
+      return known;
+    }
+    const real = realPath(folder);
+    this.realFolders.set(folder, real);
+    return real;
   }
 
   /** What is known of the worktree that a folder lies in. */
@@ -68,6 +87,7 @@ export class MigrationsBook implements vscode.Disposable {
 
   private tell(): void {
     this.byPath = undefined;
+    this.realFolders.clear();
     this.changed.fire();
   }
 

@@ -1,6 +1,6 @@
 import * as vscode from 'vscode';
 import { detach } from '../detach.js';
-import { currentBranch, gitHeadName } from '../model.js';
+import { currentBranch, gitHeadName, readyFolder } from '../model.js';
 import { isAnswered, keepAnswer } from './answers.js';
 import { Due } from './due.js';
 import { pendingCount, type FolderMigrations } from './rows.js';
@@ -46,7 +46,7 @@ async function applyIfAllowed(tools: Tools, folder: FolderMigrations): Promise<v
   const { id } = folder.ready.project;
   const memory = tools.around.context.globalState;
   if (!isAnswered(memory, 'always', id)) {
-    const text = vscode.l10n.t('offshoot.toml asks for pending migrations to be applied after a checkout. They run as programs on this machine.');
+    const text = vscode.l10n.t('offshoot.toml asks for the pending migrations of “{0}” to be applied after a checkout. They run as programs on this machine.', folder.status?.branch ?? '');
     const always = vscode.l10n.t('Always in This Repository');
     const once = vscode.l10n.t('Apply Once');
     const choice = await vscode.window.showInformationMessage(text, once, always, vscode.l10n.t('Not Now'));
@@ -56,7 +56,18 @@ async function applyIfAllowed(tools: Tools, folder: FolderMigrations): Promise<v
       return;
     }
   }
-  await apply(tools, folder.ready, {});
+  await applyThere(tools, folder);
+}
+
+/** Applies what is pending, if the branch that it was asked about is still the one: questions stay where they are while people go on. */
+async function applyThere(tools: Tools, { ready, status }: FolderMigrations): Promise<void> {
+  const now = readyFolder(tools.around.server.status, ready.folder.uri);
+  const branch = status?.branch ?? '';
+  if (now === undefined || currentBranch(now) !== branch) {
+    await vscode.window.showInformationMessage(vscode.l10n.t('“{0}” is not checked out any more, so nothing was run.', branch));
+    return;
+  }
+  await apply(tools, now, {});
 }
 
 async function ask(tools: Tools, folder: FolderMigrations): Promise<void> {
@@ -67,7 +78,7 @@ async function ask(tools: Tools, folder: FolderMigrations): Promise<void> {
   const no = vscode.l10n.t('Never for This Repository');
   const choice = await vscode.window.showInformationMessage(text, yes, vscode.l10n.t('Not Now'), no);
   if (choice === yes) {
-    await apply(tools, folder.ready, {});
+    await applyThere(tools, folder);
   } else if (choice === no) {
     await keepAnswer(tools.around.context.globalState, 'never', folder.ready.project.id);
   }

@@ -63,9 +63,10 @@ export function appliedText(applied: MigrationsApplied): string {
     `# ${escapeMarkdown(title)}`,
     `**${verdict}**`,
     ...ranText,
+    // Who measured wants to see that.
+    ...(measured === undefined ? [] : measuredText(measured)),
     `## ${l10n.t('Schema')}`,
     ...diff,
-    ...(measured === undefined ? [] : measuredText(measured)),
     `## ${l10n.t('Steps')}`,
     ...stepsText(steps),
     '',

@@ -28,6 +28,11 @@ export class Reports implements vscode.TextDocumentContentProvider, vscode.Dispo
     await vscode.commands.executeCommand('vscode.diff', ...uris, title);
   }
 
+  /** Shows a text beside a file, which can be edited there. */
+  async beside(title: string, name: string, left: { label: string; text: string }, right: vscode.Uri): Promise<void> {
+    await vscode.commands.executeCommand('vscode.diff', this.put(`${left.label}/${name}`, left.text), right, title);
+  }
+
   dispose(): void {
     this.registration.dispose();
     this.changed.dispose();

@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import { fileUri } from './paths.js';
 import { rowName, type MigrationRow } from './rows.js';
 import { entryWords, look, stateWords } from './words.js';
 
@@ -19,7 +20,7 @@ export class MigrationResource implements vscode.SourceControlResourceState {
     this.project = project.id;
     this.path = file?.path;
     // A row without a file is named after itself, and never opened.
-    this.resourceUri = file === undefined ? vscode.Uri.from({ scheme: 'offshoot-row', path: `/${rowName(row)}` }) : vscode.Uri.file(`${worktree}/${file.path}`);
+    this.resourceUri = file === undefined ? vscode.Uri.from({ scheme: 'offshoot-row', path: `/${rowName(row)}` }) : fileUri(row.ready, file.path);
     this.contextValue = `${entry.state};${entry.next}`;
     this.command =
       entry.state === 'changed'

@@ -12,8 +12,7 @@ export interface FolderMigrations {
 
 /** A migration on the branch of a worktree. */
 export interface MigrationRow {
-  /** URI of the folder. */
-  readonly folder: string;
+  readonly ready: ReadyFolder;
   /** Root of the worktree. */
   readonly worktree: string;
   readonly project: MigrationProject;
@@ -44,7 +43,7 @@ export function rowsOf(folder: FolderMigrations, project: MigrationProject): Mig
     return [];
   }
   return branch.entries.map((entry) => ({
-    folder: ready.folder.uri,
+    ready,
     worktree: status.worktree,
     project,
     branch,

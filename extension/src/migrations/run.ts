@@ -5,8 +5,10 @@ import type { MigrationsApplied, MigrationsApplyParams, MigrationsStep } from '.
 import type { Surroundings } from '../surroundings.js';
 import { sentences } from '../views/words.js';
 import type { ToolOutput } from './output.js';
+import { fileUri } from './paths.js';
 import { appliedText } from './render.js';
 import type { Reports } from './reports.js';
+import { saveMigrations } from './save.js';
 
 /** What the actions need. */
 export interface Tools {
@@ -31,10 +33,12 @@ export async function apply(tools: Tools, ready: ReadyFolder, more: Partial<Migr
   const { around, output } = tools;
   const title = more.direction === 'down' ? vscode.l10n.t('Rolling back the newest migration') : vscode.l10n.t('Applying migrations');
   output.show();
+  await saveMigrations(around, ready);
   const applied = await long(tools, title, async (token, cancel) =>
     around.server.requests.migrationsApply(withToken({ folder: ready.folder.uri, ...more }, token), cancel),
   );
-  detach(applied.passed ? tellApplied(tools, ready, applied) : tellFailed(tools, ready, applied));
+  const isDown = more.direction === 'down';
+  detach(applied.passed ? tellApplied(tools, ready, applied, isDown) : tellFailed(tools, ready, applied, isDown));
 }
 
 /** Whether there is a snapshot to go back to. The root branch is not taken back in place. */
@@ -42,14 +46,23 @@ function canUndo({ project }: ReadyFolder, { snapshot }: MigrationsApplied): boo
   return project.branches.some(({ name, parent }) => name === snapshot?.branch && parent !== undefined);
 }
 
-async function tellApplied(tools: Tools, ready: ReadyFolder, applied: MigrationsApplied): Promise<void> {
+/** What ran, in a sentence. */
+function ranText({ ran, branch }: MigrationsApplied, isDown: boolean): string {
+  const [first = ''] = ran;
+  const name = first.split('/').pop() ?? first;
+  if (isDown) {
+    return ran.length === 1 ? vscode.l10n.t('{0} was rolled back on {1}.', name, branch) : vscode.l10n.t('{0} migrations were rolled back on {1}.', ran.length, branch);
+  }
+  return ran.length === 1 ? vscode.l10n.t('{0} ran on {1}.', name, branch) : vscode.l10n.t('{0} migrations ran on {1}.', ran.length, branch);
+}
+
+async function tellApplied(tools: Tools, ready: ReadyFolder, applied: MigrationsApplied, isDown: boolean): Promise<void> {
   const { ran, branch } = applied;
   if (ran.length === 0 && applied.changes.length === 0) {
     vscode.window.setStatusBarMessage(`$(check) ${vscode.l10n.t('Nothing was to be run on {0}.', branch)}`, 5_000);
     return;
   }
-  const [first = ''] = ran;
-  const text = ran.length === 1 ? vscode.l10n.t('{0} ran on {1}.', first.split('/').pop() ?? first, branch) : vscode.l10n.t('{0} migrations ran on {1}.', ran.length, branch);
+  const text = ranText(applied, isDown);
   const diff = vscode.l10n.t('Show Diff');
   const back = vscode.l10n.t('Undo');
   const choice = await vscode.window.showInformationMessage(text, diff, ...(canUndo(ready, applied) ? [back] : []));
@@ -60,12 +73,14 @@ async function tellApplied(tools: Tools, ready: ReadyFolder, applied: Migrations
   }
 }
 
-async function tellFailed(tools: Tools, ready: ReadyFolder, applied: MigrationsApplied): Promise<void> {
+async function tellFailed(tools: Tools, ready: ReadyFolder, applied: MigrationsApplied, isDown = false): Promise<void> {
   const step = applied.steps.find(({ outcome }) => outcome === 'failed');
   const message = step?.failure?.message ?? step?.message ?? '';
   const text = applied.throwaway
     ? vscode.l10n.t('The migrations failed on a throwaway of {0}, which is gone: {1}', applied.branch, sentences(message, step?.hint))
-    : vscode.l10n.t('The migrations failed on {0}: {1}', applied.branch, sentences(message, step?.hint));
+    : isDown
+      ? vscode.l10n.t('Rolling back failed on {0}: {1}', applied.branch, sentences(message, step?.hint))
+      : vscode.l10n.t('The migrations failed on {0}: {1}', applied.branch, sentences(message, step?.hint));
   const place = vscode.l10n.t('Show Statement');
   const log = vscode.l10n.t('Show Output');
   const back = vscode.l10n.t('Undo');
@@ -80,15 +95,16 @@ async function tellFailed(tools: Tools, ready: ReadyFolder, applied: MigrationsA
   }
 }
 
-async function showStatement({ project }: ReadyFolder, { path, line, column }: NonNullable<MigrationsStep['failure']>): Promise<void> {
+async function showStatement(ready: ReadyFolder, { path, line, column }: NonNullable<MigrationsStep['failure']>): Promise<void> {
   const at = new vscode.Position(Math.max(0, line - 1), Math.max(0, column - 1));
-  await vscode.window.showTextDocument(vscode.Uri.file(`${project.worktree.path}/${path}`), { selection: new vscode.Range(at, at) });
+  await vscode.window.showTextDocument(fileUri(ready, path), { selection: new vscode.Range(at, at) });
 }
 
 /** Runs files on a throwaway of the branch. `opens`: the report comes at once, not when the person asks for it. */
 export async function tryOut(tools: Tools, ready: ReadyFolder, more: Partial<MigrationsApplyParams>, opens: boolean): Promise<void> {
   const { around } = tools;
   const title = more.measure === true ? vscode.l10n.t('Measuring locks on a throwaway') : vscode.l10n.t('Running migrations on a throwaway');
+  await saveMigrations(around, ready);
   const applied = await long(tools, title, async (token, cancel) =>
     around.server.requests.migrationsApply(withToken({ folder: ready.folder.uri, throwaway: true, ...more }, token), cancel),
   );
@@ -107,7 +123,11 @@ export async function tryOut(tools: Tools, ready: ReadyFolder, more: Partial<Mig
 
 async function tellTried(tools: Tools, applied: MigrationsApplied): Promise<void> {
   const diff = vscode.l10n.t('Show Diff');
-  const text = vscode.l10n.t('{0} migrations run on a throwaway of {1}. Nothing was kept.', applied.ran.length, applied.branch);
+  const { ran, branch } = applied;
+  const text =
+    ran.length === 1
+      ? vscode.l10n.t('{0} runs on a throwaway of {1}. Nothing was kept.', ran[0]?.split('/').pop() ?? '', branch)
+      : vscode.l10n.t('{0} migrations run on a throwaway of {1}. Nothing was kept.', ran.length, branch);
   if ((await vscode.window.showInformationMessage(text, diff)) === diff) {
     await showApplied(tools, applied);
   }

@@ -31,7 +31,7 @@ export async function chooseMigrations({ server, migrations }: Surroundings, arg
   }
   if (argument instanceof vscode.Uri) {
     const [row] = migrations.rowsIn(argument);
-    const ready = row === undefined ? undefined : readyFolders(server.status).find(({ folder }) => folder.uri === row.folder);
+    const ready = row === undefined ? undefined : readyFolders(server.status).find(({ folder }) => folder.uri === row.ready.folder.uri);
     if (row !== undefined && ready !== undefined) {
       return { ready, project: row.project.id, path: row.file?.path };
     }

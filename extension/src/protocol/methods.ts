@@ -33,6 +33,8 @@ import type {
   MigrationsDriftParams,
   MigrationsNew,
   MigrationsNewParams,
+  MigrationsRan,
+  MigrationsRanParams,
   MigrationsRehearsal,
   MigrationsRehearseParams,
   MigrationsReport,
@@ -158,6 +160,11 @@ export class ServerRequests {
   /** Runs pending migrations with the tool's own command, or takes the newest one back. Long; tells what the tool prints. */
   migrationsApply(params: MigrationsApplyParams, cancel?: CancellationToken): Promise<MigrationsApplied> {
     return this.send('offshoot/migrations/apply', params, cancel);
+  }
+
+  /** What a file held when it ran on the worktree's branch, where that is known. */
+  migrationsRan(params: MigrationsRanParams, cancel?: CancellationToken): Promise<MigrationsRan> {
+    return this.send('offshoot/migrations/ran', params, cancel);
   }
 
   /** Takes a branch back to before its migrations were applied last. */

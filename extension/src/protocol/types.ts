@@ -1368,6 +1368,44 @@ orders: Array<MigrationsOrder>,
 differs: Array<SchemaChange>, };
 
 /**
+ * What a file held when it ran.
+ */
+export type MigrationsRan = {
+/**
+ * Name of the branch.
+ */
+branch: string,
+/**
+ * The id that git gives that content, if it was seen.
+ */
+blob?: string,
+/**
+ * The text, if git has it or it was kept.
+ */
+text?: string,
+/**
+ * Why there is no text, in one sentence.
+ */
+why?: string, };
+
+/**
+ * What a file held when it ran is wanted.
+ */
+export type MigrationsRanParams = {
+/**
+ * Any path inside the worktree, whose branch is meant.
+ */
+folder: string,
+/**
+ * The project, by tool or id; absent means the first that has the file.
+ */
+tool?: string,
+/**
+ * The file, relative to the worktree.
+ */
+path: string, };
+
+/**
  * What merging each of the others before and after mine does.
  */
 export type MigrationsRehearsal = {

@@ -138,6 +138,8 @@ methods! {
     MigrationsGetStatus = "migrations/status" (g::MigrationsStatusParams) -> g::MigrationsStatus;
     /// Runs pending migrations with the tool's own command, or takes the newest one back. Long; tells what the tool prints.
     MigrationsApply = "migrations/apply" (g::MigrationsApplyParams) -> g::MigrationsApplied;
+    /// What a file held when it ran on the worktree's branch, where that is known.
+    MigrationsGetRan = "migrations/ran" (g::MigrationsRanParams) -> g::MigrationsRan;
     /// Takes a branch back to before its migrations were applied last.
     MigrationsUndo = "migrations/undo" (g::MigrationsUndoParams) -> g::MigrationsUndone;
     /// Tries pending migrations on a throwaway. Long.
@@ -206,6 +208,8 @@ methods! {
     EditorMigrationsGetStatus = "offshoot/migrations/status" (g::MigrationsStatusParams) -> g::MigrationsStatus;
     /// Runs pending migrations with the tool's own command, or takes the newest one back. Long; tells what the tool prints.
     EditorMigrationsApply = "offshoot/migrations/apply" (g::MigrationsApplyParams) -> g::MigrationsApplied;
+    /// What a file held when it ran on the worktree's branch, where that is known.
+    EditorMigrationsGetRan = "offshoot/migrations/ran" (g::MigrationsRanParams) -> g::MigrationsRan;
     /// Takes a branch back to before its migrations were applied last.
     EditorMigrationsUndo = "offshoot/migrations/undo" (g::MigrationsUndoParams) -> g::MigrationsUndone;
     /// Tries pending migrations on a throwaway. Long.

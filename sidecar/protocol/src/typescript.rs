@@ -82,6 +82,8 @@ fn types() -> String {
         g::MigrationsStatus,
         g::MigrationsApplyParams,
         g::MigrationsApplied,
+        g::MigrationsRanParams,
+        g::MigrationsRan,
         g::MigrationsUndoParams,
         g::MigrationsUndone,
         g::MigrationsConnection,

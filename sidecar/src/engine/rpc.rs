@@ -94,6 +94,9 @@ pub(super) async fn dispatch(
         m::MigrationsApply::NAME => {
             answer::<m::MigrationsApply, _>(params, |p| Box::pin(migrations::apply(engine, p, call))).await
         }
+        m::MigrationsGetRan::NAME => {
+            answer::<m::MigrationsGetRan, _>(params, |p| Box::pin(migrations::ran(engine, p))).await
+        }
         m::MigrationsUndo::NAME => {
             answer::<m::MigrationsUndo, _>(params, |p| Box::pin(migrations::undo(engine, p, call))).await
         }

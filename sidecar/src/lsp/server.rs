@@ -57,6 +57,7 @@ pub(super) fn service(shared: &Arc<Shared>) -> (LspService<Backend>, ClientSocke
         .custom_method(m::EditorGetFacts::NAME, Backend::facts)
         .custom_method(m::EditorMigrationsGetStatus::NAME, Backend::migrations_status)
         .custom_method(m::EditorMigrationsApply::NAME, Backend::migrations_apply)
+        .custom_method(m::EditorMigrationsGetRan::NAME, Backend::migrations_ran)
         .custom_method(m::EditorMigrationsUndo::NAME, Backend::migrations_undo)
         .custom_method(m::EditorMigrationsCheck::NAME, Backend::migrations_check)
         .custom_method(m::EditorMigrationsGetDrift::NAME, Backend::migrations_drift)

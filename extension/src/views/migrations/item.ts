@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import { fileUri } from '../../migrations/paths.js';
 import { rowName, type MigrationRow } from '../../migrations/rows.js';
 import { entryWords, look, stateWords } from '../../migrations/words.js';
 import type { MigrationBranch } from '../../protocol/types.js';
@@ -68,7 +69,7 @@ function migrationItem(row: MigrationRow, now: number): vscode.TreeItem {
   );
   item.accessibilityInformation = { label: vscode.l10n.t('Migration {0}, {1}, on {2}', name, words === '' || entry.state === 'applied' ? `${stateWords(entry.state)} ${words}`.trimEnd() : words, branch.branch) };
   if (file !== undefined) {
-    const uri = vscode.Uri.file(`${worktree}/${file.path}`);
+    const uri = fileUri(row.ready, file.path);
     const position = new vscode.Range(file.line - 1, 0, file.line - 1, 0);
     item.command =
       entry.state === 'changed'

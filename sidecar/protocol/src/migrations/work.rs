@@ -86,6 +86,38 @@ pub struct MigrationsApplied {
     pub status: Option<MigrationsStatus>,
 }
 
+/// What a file held when it ran is wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
+#[serde(rename_all = "camelCase")]
+pub struct MigrationsRanParams {
+    /// Any path inside the worktree, whose branch is meant.
+    pub folder: String,
+    /// The project, by tool or id; absent means the first that has the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
+    /// The file, relative to the worktree.
+    pub path: String,
+}
+
+/// What a file held when it ran.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
+#[serde(rename_all = "camelCase")]
+pub struct MigrationsRan {
+    /// Name of the branch.
+    pub branch: String,
+    /// The id that git gives that content, if it was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blob: Option<String>,
+    /// The text, if git has it or it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Why there is no text, in one sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
 /// How a step went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]

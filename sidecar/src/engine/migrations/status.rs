@@ -1,7 +1,7 @@
 //! `migrations/status`: files and histories brought together.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -14,7 +14,7 @@ use offshoot_storage::{BranchId, SnapshotKind};
 use tokio::task::JoinSet;
 
 use super::files::{self, Git, id_of};
-use super::{cut_short, history, sizes, wire};
+use super::{cut_short, history, ran, sizes, wire};
 use crate::config::ConfigFile;
 use crate::engine::server::Call;
 use crate::engine::{Engine, branches, worktrees};
@@ -142,7 +142,7 @@ async fn of(
         {
             let (engine, scan, tool) = (Arc::clone(engine), Arc::clone(scan), params.tool.clone());
             let (may_wake, brief) = (!params.known_only, params.brief && own != Some(id));
-            let notes_down = own == Some(id) && !from_commit;
+            let notes_down = (own == Some(id) && !from_commit).then(|| place.root.clone());
             under_way.spawn(async move {
                 (at, one(&engine, &scan, tool.as_deref(), (id, name), may_wake, brief, notes_down).await)
             });
@@ -219,7 +219,7 @@ async fn one(
     (id, name): (BranchId, String),
     may_wake: bool,
     brief: bool,
-    notes_down: bool,
+    notes_down: Option<PathBuf>,
 ) -> Result<Vec<MigrationBranch>> {
     let histories = history::read(engine, id, &files::chosen(scan, tool)?, may_wake).await;
     let (scan, tool) = (Arc::clone(scan), tool.map(str::to_owned));
@@ -236,8 +236,8 @@ async fn one(
                     Ok(histories) => {
                         let observed = observed(engine, id, project)?;
                         let status = project.status(&histories[at], &observed.0);
-                        if notes_down {
-                            note(engine, id, project, &status, &observed.1)?;
+                        if let Some(root) = &notes_down {
+                            note(engine, id, project, &status, &observed.1, root)?;
                         }
                         wire::branch(&name, &status, brief)
                     }
@@ -253,7 +253,7 @@ async fn one(
 }
 
 /// Keys and blobs that were seen when migrations ran, of tools that keep no checksums.
-type Seen = BTreeMap<String, String>;
+pub(super) type Seen = BTreeMap<String, String>;
 
 /// Those of all projects, by id.
 fn seen(engine: &Engine, id: BranchId) -> Result<BTreeMap<String, Seen>> {
@@ -267,7 +267,7 @@ fn set_seen(engine: &Engine, id: BranchId, all: &BTreeMap<String, Seen>) -> Resu
 }
 
 /// What was seen on the branch; the first time, on its parent.
-fn observed(engine: &Engine, id: BranchId, project: &Project) -> Result<(Observed, Seen)> {
+pub(super) fn observed(engine: &Engine, id: BranchId, project: &Project) -> Result<(Observed, Seen)> {
     let mut all = seen(engine, id)?.remove(&id_of(project));
     if all.is_none()
         && let Some(parent) = engine.store.branch(id)?.parent
@@ -289,18 +289,24 @@ fn note(
     project: &Project,
     status: &BranchStatus,
     before: &Seen,
+    root: &Path,
 ) -> Result<()> {
     let mut now = Seen::new();
+    let mut fresh = Vec::new();
     for entry in &status.entries {
         if let (Subject::File(place), State::Applied | State::Changed) = (&entry.subject, entry.state) {
             let file = &project.migrations[*place];
             // One that is half written now was not when it ran.
             if file.checksums.is_empty() && !file.blob.is_empty() {
                 let blob = before.get(&file.key).or((!file.broken).then_some(&file.blob));
+                if !before.contains_key(&file.key) && blob.is_some() {
+                    fresh.push((file.path.as_str(), file.blob.as_str()));
+                }
                 now.extend(blob.map(|blob| (file.key.clone(), blob.clone())));
             }
         }
     }
+    ran::keep(engine, id, root, &fresh)?;
     let mut all = seen(engine, id)?;
     if all.get(&id_of(project)) != Some(&now) {
         all.insert(id_of(project), now);

@@ -8,9 +8,9 @@ use offshoot_protocol::measure::Measured;
 use offshoot_protocol::method as m;
 use offshoot_protocol::migrations::{
     MigrationsApplied, MigrationsApplyParams, MigrationsCheckParams, MigrationsDrift, MigrationsDriftParams,
-    MigrationsNew, MigrationsNewParams, MigrationsRehearsal, MigrationsRehearseParams, MigrationsReport,
-    MigrationsStatus, MigrationsStatusParams, MigrationsStep, MigrationsUndoParams, MigrationsUndone,
-    MigrationsVariable,
+    MigrationsNew, MigrationsNewParams, MigrationsRan, MigrationsRanParams, MigrationsRehearsal,
+    MigrationsRehearseParams, MigrationsReport, MigrationsStatus, MigrationsStatusParams, MigrationsStep,
+    MigrationsUndoParams, MigrationsUndone, MigrationsVariable,
 };
 use serde::Deserialize;
 use tower_lsp_server::jsonrpc;
@@ -125,6 +125,14 @@ impl Backend {
             remember(work, &applied.steps);
             remember_cost(work, before, applied.measured.as_ref());
             Ok(applied)
+        })
+        .await
+    }
+
+    pub(in crate::lsp) async fn migrations_ran(&self, params: MigrationsRanParams) -> Answer<MigrationsRan> {
+        let about = About { folder: params.folder.clone(), ..About::default() };
+        job::run(&self.shared, about, move |work| {
+            work.call::<m::MigrationsGetRan>(&MigrationsRanParams { folder: work.path()?, ..params })
         })
         .await
     }
