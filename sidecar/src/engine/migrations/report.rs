@@ -22,7 +22,8 @@ pub(super) fn markdown(report: &MigrationsReport) -> String {
         "Tried on a throwaway of {} in {seconds:.1} s. {} ran.\n",
         code(&report.against),
         match report.ran.len() {
-            0 => "No migration is pending; none".to_owned(),
+            0 if report.passed => "No migration is pending; none".to_owned(),
+            0 => "No migration".to_owned(),
             1 => "One migration".to_owned(),
             many => format!("{many} migrations"),
         }
