@@ -18,8 +18,14 @@ EXAMPLE
   sudo node scripts/clones.mjs --fs btrfs`;
 
 /** Test programs with a subject that both drivers have. What is about layers skips itself. */
-const PROGRAMS = ['clones', 'branches', 'fork_snapshots', 'sql_suite', 'isolation', 'isolation_random', 'crash', 'errors', 'leaks'];
-const QUICK = 'binary(clones) | test(=on_18::a_killed_engine_leaves_whole_branches_and_nothing_else)';
+const PROGRAMS = ['clones', 'branches', 'fork_snapshots', 'sql_suite', 'isolation', 'isolation_random', 'crash', 'crash_points', 'errors', 'leaks'];
+const QUICK = [
+  'binary(clones)',
+  'test(=on_18::a_killed_engine_leaves_whole_branches_and_nothing_else)',
+  // In the middle of a clone.
+  'test(=an_engine_killed_in_open)',
+  'test(=servers::backends_killed_in_any_operation)',
+].join(' | ');
 
 const cargo = (args, env) =>
   new Promise((resolve, reject) => {

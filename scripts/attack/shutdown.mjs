@@ -1,7 +1,6 @@
 // File systems that are shut down under load: stores on XFS and ext4 images, stopped by ioctl as by a disk that goes away, mounted again
 // and recovered. For strangers to run, as root; no part of `npm test`. `node scripts/attack/shutdown.mjs --help` says how.
-import { randomUUID } from 'node:crypto';
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -15,6 +14,7 @@ const HELP = `Usage: node scripts/attack/shutdown.mjs [--rounds N] [--seed N] [-
 
 In each round a store on an image of its own is under load on two branches; then its file system is shut down (xfs_io -x -c shutdown):
 what no fsync has reached is gone. All processes are killed, the image is mounted again, and all that was acknowledged has to be there.
+The machine goes on meanwhile: Offshoot has to notice by itself that the file system was away.
 Needs root, loop devices, mkfs.xfs or mkfs.ext4, and xfs_io.
 
   --rounds N       for each file system; 5 otherwise
@@ -65,29 +65,6 @@ class Image {
   }
 }
 
-/**
- * The machine does not start again, and Offshoot looks at the kernel's boot id to know whether the maps in memory are lost. So the program gets
- * another one in each round, in a mount namespace of its own.
- */
-class Boots {
-  constructor(folder, program) {
-    this.id = join(folder, 'boot-id');
-    this.program = join(folder, 'offshoot-of-this-boot');
-    this.text = `#!/bin/sh
-exec unshare --mount --propagation private sh -c 'mount --bind "$0" /proc/sys/kernel/random/boot_id && exec "$@"' '${this.id}' '${program}' "$@"
-`;
-  }
-
-  async make() {
-    await writeFile(this.program, this.text, { mode: 0o755 });
-    await this.next();
-  }
-
-  async next() {
-    await writeFile(this.id, `${randomUUID()}\n`);
-  }
-}
-
 /** Writes until the connection goes; what was acknowledged is noted. */
 async function write(project, branch, session) {
   branch.allowed.add(session);
@@ -106,7 +83,7 @@ async function write(project, branch, session) {
 
 const acknowledged = (branches) => branches.reduce((sum, { expected }) => sum + [...expected[0].values()].reduce((a, b) => a + b, 0), 0);
 
-async function round({ project, image, boots }, branches, random, session) {
+async function round({ project, image }, branches, random, session) {
   const before = acknowledged(branches);
   const writers = branches.flatMap((branch, index) => [0, 1].map((n) => write(project, branch, session + index * 2 + n)));
   const wanted = 50 + random() * 600;
@@ -118,7 +95,6 @@ async function round({ project, image, boots }, branches, random, session) {
   await endProcesses(project.home);
   await image.unmount();
   await image.mount();
-  await boots.next();
   const wrong = [];
   for (const branch of branches) {
     const connection = await project.connect(branch.name);
@@ -133,12 +109,10 @@ async function attack(kind, rounds, random, bin, driver) {
   const folder = await mkdtemp(join(tmpdir(), 'os-down-'));
   await chmod(folder, 0o755);
   const image = new Image(folder, kind);
-  const boots = new Boots(folder, bin);
   let project;
   try {
     await image.make();
-    await boots.make();
-    project = await Project.make(folder, boots.program, ['--driver', driver], join(image.at, 'home'));
+    project = await Project.make(folder, bin, ['--driver', driver], join(image.at, 'home'));
     const main = new Branch('main');
     const connection = await project.connect('main');
     await connection.query(TABLES);
@@ -150,7 +124,7 @@ async function attack(kind, rounds, random, bin, driver) {
     const wrong = [];
     let transactions = 0;
     for (let number = 1; number <= rounds && wrong.length === 0; number++) {
-      const result = await round({ project, image, boots }, [main, child], random, number * 10);
+      const result = await round({ project, image }, [main, child], random, number * 10);
       transactions += result.transactions;
       wrong.push(...result.wrong);
       console.log(`${kind} round ${number}: ${result.transactions} transactions acknowledged, shut down ${result.flush ? 'with' : 'without'} its log, ${result.wrong.length} wrong`);
@@ -165,7 +139,7 @@ async function attack(kind, rounds, random, bin, driver) {
 
 async function missing(kinds) {
   if (process.getuid?.() !== 0) return 'only root can mount images';
-  for (const program of ['xfs_io', 'unshare', ...kinds.map((kind) => MAKE[kind][0])]) {
+  for (const program of ['xfs_io', ...kinds.map((kind) => MAKE[kind][0])]) {
     if ((await run('sh', ['-c', `command -v ${program}`], { allowFailure: true })).code !== 0) return `${program} is not installed`;
   }
   return (await run('losetup', ['-f'], { allowFailure: true })).code === 0 ? undefined : 'there is no loop device';

@@ -117,6 +117,7 @@ impl Store {
         let mut compute = locked(&cell.compute);
         compute::stop(&self.shared, id, &cell, &mut compute)?;
         self.stop_snapshots(id)?;
+        crash_point!(RestoreStopped);
         let new = self.fork_and_commit(&making, &row.name, snapshot, |(transaction, new)| {
             trash::put_in(transaction, id, Some(new))?;
             trash::adopt_children(transaction, id, new)?;
@@ -124,8 +125,10 @@ impl Store {
             let (from, to) = (id.0 as i64, new.0 as i64);
             transaction
                 .execute("UPDATE branches SET snapshot_of = ?2 WHERE snapshot_of = ?1", params![from, to])?;
+            crash_point!(RestoreTrashed);
             Ok(())
         })?;
+        crash_point!(RestoreCommitted);
         drop(compute);
         tracing::info!(branch = row.name, "restored a snapshot");
         self.branch(new)

@@ -46,7 +46,8 @@ pub use ability::{DriverChoice, choose_driver};
 use crate::driver::{Driver, Fork, Opened};
 use crate::error::{Context as _, StorageError};
 use crate::files::{
-    give, make_branch_folder, make_private, remove_others, remove_tree, sync_file_system, write_new,
+    give, make_branch_folder, make_private, remove_others, remove_tree, sync_file_system, wait_for_removed,
+    write_new,
 };
 use crate::image::{EMPTY_FOLDERS, OMITTED_FILES, make_skeleton, read_control, wal_mark};
 use crate::merge::Merged;
@@ -76,7 +77,7 @@ impl Clones {
         metadata: Arc<Metadata>,
         account: Option<Account>,
     ) -> Result<Self, StorageError> {
-        let boot = boot::id().context("read the boot id of", Path::new("the kernel"))?;
+        let boot = boot::id(paths.store())?;
         Ok(Self { paths, metadata, account, boot, settling: Mutex::default() })
     }
 
@@ -121,7 +122,9 @@ impl Clones {
         make_private(&target.data(), account)?;
         let mut wal = WalClones::new(source, target, &control, account)?;
         wal.hold()?;
+        crash_point!(CloneWalHeld);
         data::clone_data(&source.data(), &target.data(), account, || wal.hold())?;
+        crash_point!(CloneDataDone);
         if !wal.finish()? {
             return Ok(false);
         }
@@ -131,6 +134,7 @@ impl Clones {
         let to = target.control_file();
         write_new(&to, &bytes).context("write", &to)?;
         give(&to, account)?;
+        crash_point!(CloneControlWritten);
         Ok(true)
     }
 }
@@ -142,9 +146,10 @@ fn clone_at_once(source: &BranchPaths, target: &BranchPaths) -> Result<bool, Sto
         return Ok(false);
     }
     subvolume::snapshot(&source.data(), &target.data()).context("take a snapshot of", &source.data())?;
+    crash_point!(CloneSnapshotTaken);
     refuse_links(&target.data())?;
-    crash_point!(CreateImageCopied);
     clear(&target.data())?;
+    crash_point!(CreateImageCopied);
     Ok(true)
 }
 
@@ -157,7 +162,7 @@ fn clone_at_once(_: &BranchPaths, _: &BranchPaths) -> Result<bool, StorageError>
 /// Makes the folder for a cluster whose branches will be clones of it.
 pub(crate) fn make_data_folder(path: &Path, account: Option<&Account>) -> Result<(), StorageError> {
     #[cfg(target_os = "linux")]
-    if subvolume::is_btrfs(path.parent().unwrap_or(path)) {
+    if crate::files::is_btrfs(path.parent().unwrap_or(path)) {
         subvolume::create(path).context("make a subvolume at", path)?;
         crate::files::set_mode(path, 0o700)?;
         return give(path, account);
@@ -223,7 +228,15 @@ impl Driver for Clones {
     fn close(&self, _branch: BranchId) {}
 
     fn fork(&self, parent: BranchId, child: BranchId) -> Result<Fork, StorageError> {
-        self.clone_branch(parent, child).inspect_err(|_| self.discard(child))
+        let made = self.clone_branch(parent, child).inspect_err(|_| self.discard(child));
+        match made {
+            Err(StorageError::DiskFull { .. }) => {
+                // What was removed a moment ago may be room in a moment.
+                wait_for_removed(self.paths.store());
+                self.clone_branch(parent, child).inspect_err(|_| self.discard(child))
+            }
+            made => made,
+        }
     }
 
     fn control(&self, branch: BranchId) -> Result<u32, StorageError> {

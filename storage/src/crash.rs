@@ -45,6 +45,10 @@ mod armed {
             CreateCheckpointed: "The parent has written its checkpoint.",
             CreateFolderMade: "The child has an empty folder.",
             CreateImageCopied: "The child has the small files and the WAL of the parent.",
+            CloneWalHeld: "Clones: the parent's WAL is held by links, and nothing else is there.",
+            CloneDataDone: "Clones: all files are cloned but the WAL and the control file.",
+            CloneControlWritten: "Clones: every file is there; none is known to be on the disk.",
+            CloneSnapshotTaken: "Clones: a snapshot of the subvolume is there, with what belongs to the running server.",
             FreezeLayerMade: "The parent's new top layer has a folder.",
             FreezeLayerCommitted: "The parent's new top layer is in the metadata, and none of its processes knows it.",
             FreezeGateClosed: "Every process of the parent stands still.",
@@ -81,6 +85,12 @@ mod armed {
             ResetStopped: "The branch sleeps.",
             ResetTrashed: "The old state is in the trash, and nothing is committed.",
             ResetCommitted: "The branch is back at its parent's present.",
+        }
+        // Back to a snapshot.
+        Restore {
+            RestoreStopped: "The branch sleeps.",
+            RestoreTrashed: "The old state is in the trash, and nothing is committed.",
+            RestoreCommitted: "The branch is what it was at the snapshot.",
         }
         Rename {
             RenameWritten: "The new name is written, and not committed.",

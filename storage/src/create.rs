@@ -365,7 +365,7 @@ fn write_metadata(
     let metadata = Metadata::create(&paths.metadata())?;
     let owner_only = fs::Permissions::from_mode(0o600);
     fs::set_permissions(paths.metadata(), owner_only).context("protect", &paths.metadata())?;
-    let boot = crate::boot::id().context("read the boot id of", Path::new("the kernel"))?;
+    let boot = crate::boot::id(paths.store())?;
     metadata.transaction(|transaction| {
         if let Some((layer, top)) = stack {
             let base = offshoot_pages::control::StackLayer { id: layer.0, durable: true };

@@ -1,14 +1,20 @@
 //! Small helpers over folders and files.
 
+use std::ffi::CString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use offshoot_postgres::account::{Account, chown};
 
 use crate::error::{Context as _, StorageError};
 use crate::paths::BranchPaths;
+
+/// The type of btrfs, as `statfs` numbers it.
+pub(crate) const BTRFS: i64 = 0x9123_683e;
 
 /// Gives a file or folder itself to `account`.
 pub(crate) fn give(path: &Path, account: Option<&Account>) -> Result<(), StorageError> {
@@ -78,6 +84,53 @@ pub(crate) fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     let mut file = options.write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(content)
+}
+
+/// The type of the file system of `path`, as `statfs` numbers it.
+pub(crate) fn file_system_type(path: &Path) -> io::Result<i64> {
+    let path = CString::new(path.as_os_str().as_bytes()).map_err(io::Error::other)?;
+    // SAFETY: any bytes are a valid value of it.
+    let mut facts: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: the path ends with a NUL byte, and the structure is ours.
+    if unsafe { libc::statfs(path.as_ptr(), &raw mut facts) } == 0 {
+        return Ok(facts.f_type);
+    }
+    Err(io::Error::last_os_error())
+}
+
+/// Whether `path` is on btrfs.
+pub(crate) fn is_btrfs(path: &Path) -> bool {
+    file_system_type(path).is_ok_and(|kind| kind == BTRFS)
+}
+
+/// Bytes that can still be written on the file system of `path`.
+fn free_bytes(path: &Path) -> io::Result<u64> {
+    let path = CString::new(path.as_os_str().as_bytes()).map_err(io::Error::other)?;
+    // SAFETY: any bytes are a valid value of it.
+    let mut facts: libc::statvfs = unsafe { std::mem::zeroed() };
+    // SAFETY: the path ends with a NUL byte, and the structure is ours.
+    if unsafe { libc::statvfs(path.as_ptr(), &raw mut facts) } == 0 {
+        return Ok(facts.f_bavail * facts.f_frsize);
+    }
+    Err(io::Error::last_os_error())
+}
+
+/// Waits, some seconds at the most, until the room of files that were removed is there: XFS gives it back in the background, a while after
+/// the removal has returned.
+pub(crate) fn wait_for_removed(path: &Path) {
+    const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+    const LOOKS: u32 = 200;
+    const STILL: u32 = 10;
+    let (mut before, mut still) = (0, 0);
+    for _ in 0..LOOKS {
+        let free = free_bytes(path).unwrap_or(0);
+        still = if free > before { 0 } else { still + 1 };
+        if still == STILL {
+            return;
+        }
+        before = free;
+        std::thread::sleep(LOOK_INTERVAL);
+    }
 }
 
 /// Waits until everything on the file system of `path` is on its disk; elsewhere than on Linux, everything below `path`.

@@ -18,6 +18,7 @@ mod forest;
 mod pair;
 mod window;
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use offshoot_pages::control::StackLayer;
@@ -149,6 +150,7 @@ impl PageLayers {
     fn forget_bytes(&self, job: &Job) {
         if let Job::Pair { lower, upper, .. } = job {
             locked(&self.frozen_bytes).retain(|layer, _| layer.0 != *lower && layer.0 != *upper);
+            self.merges.fetch_add(1, Ordering::SeqCst);
         }
     }
 

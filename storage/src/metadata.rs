@@ -5,9 +5,11 @@
 
 mod changes;
 mod format;
+mod mirror;
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use offshoot_pages::control::StackLayer;
@@ -15,6 +17,7 @@ use offshoot_postgres::Lsn;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, TransactionBehavior, params};
 
 use crate::error::StorageError;
+use crate::files::is_btrfs;
 use crate::snapshots::SnapshotKind;
 use crate::{BranchId, LayerId};
 pub(crate) use changes::{
@@ -23,6 +26,7 @@ pub(crate) use changes::{
 };
 use changes::{forget_ownerless, lose_branch};
 pub(crate) use format::FORMAT;
+pub(crate) use mirror::Mirror;
 
 /// A row of the table of branches.
 #[derive(Clone, Debug)]
@@ -84,15 +88,30 @@ impl BranchRow {
 }
 
 /// The open database. One connection, used by one thread at a time.
-pub(crate) struct Metadata(Mutex<Connection>);
+pub(crate) struct Metadata {
+    connection: Mutex<Connection>,
+    /// Taken before the connection.
+    mirror: Mutex<Mirror>,
+    /// Changes that only the mirror's own notes had.
+    notes_cleared: AtomicU64,
+}
 
 impl Metadata {
+    fn new(connection: Connection) -> Self {
+        Self {
+            connection: Mutex::new(connection),
+            mirror: Mutex::default(),
+            notes_cleared: AtomicU64::new(0),
+        }
+    }
+
     /// Makes the database of a new store.
     pub(crate) fn create(path: &Path) -> Result<Self, StorageError> {
         let connection = Connection::open(path)?;
-        configure(&connection)?;
-        let metadata = Self(Mutex::new(connection));
+        configure(&connection, path)?;
+        let metadata = Self::new(connection);
         metadata.transaction(|transaction| Ok(format::create(transaction)?))?;
+        metadata.watch()?;
         Ok(metadata)
     }
 
@@ -100,7 +119,7 @@ impl Metadata {
     pub(crate) fn open_read_only(path: &Path) -> Result<Self, StorageError> {
         let connection = Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         connection.busy_timeout(std::time::Duration::from_secs(10))?;
-        Ok(Self(Mutex::new(connection)))
+        Ok(Self::new(connection))
     }
 
     /// Opens the database of a store.
@@ -110,17 +129,18 @@ impl Metadata {
             return Err(not_a_store());
         }
         let connection = Connection::open(path)?;
-        let metadata = Self(Mutex::new(connection));
+        let metadata = Self::new(connection);
         let format: Option<u32> = metadata.property("format")?.and_then(|format| format.parse().ok());
         match format {
             None => Err(not_a_store()),
             Some(found) if found > FORMAT => Err(StorageError::FormatTooNew { found, known: FORMAT }),
             Some(found) => {
-                configure(&metadata.connection())?;
+                configure(&metadata.connection(), path)?;
                 if found < FORMAT {
                     metadata.transaction(|transaction| Ok(format::upgrade(transaction, found)?))?;
                     tracing::info!(found, now = FORMAT, "the store's format was upgraded");
                 }
+                metadata.watch()?;
                 Ok(metadata)
             }
         }
@@ -140,7 +160,8 @@ impl Metadata {
 
     /// A number that changes with every change of the metadata.
     pub(crate) fn changes(&self) -> u64 {
-        self.connection().total_changes()
+        let connection = self.connection();
+        connection.total_changes() - self.notes_cleared.load(Ordering::Relaxed)
     }
 
     /// Lets commits stay in memory, for tests that no kill concerns.
@@ -151,7 +172,7 @@ impl Metadata {
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
         // A panic in a transaction rolled it back: the connection is as good as before.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs `work` in one transaction: all of it, or nothing.
@@ -205,10 +226,7 @@ impl Metadata {
 
     /// All branches, the trash and the snapshots among them, oldest first.
     pub(crate) fn branches(&self) -> Result<Vec<BranchRow>, StorageError> {
-        let connection = self.connection();
-        let mut statement = connection.prepare_cached("SELECT * FROM branches ORDER BY id")?;
-        let rows = statement.query_map([], BranchRow::read)?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        self.mirrored(|mirror| mirror.rows().cloned().collect())
     }
 
     pub(crate) fn branch(&self, id: BranchId) -> Result<Option<BranchRow>, StorageError> {
@@ -260,10 +278,7 @@ impl Metadata {
     }
 
     /// A number for a branch that is about to be made; it is not used again even if that fails.
-    pub(crate) fn reserve_branch(
-        &self,
-        candidate: &std::sync::atomic::AtomicU64,
-    ) -> Result<BranchId, StorageError> {
+    pub(crate) fn reserve_branch(&self, candidate: &AtomicU64) -> Result<BranchId, StorageError> {
         use std::sync::atomic::Ordering::SeqCst;
         let connection = self.connection();
         let mut statement = connection
@@ -335,12 +350,6 @@ impl Metadata {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Each branch with its stack, top first.
-    pub(crate) fn stacks_by_branch(&self) -> Result<Vec<(BranchId, Vec<StackLayer>)>, StorageError> {
-        let stacks = read_stacks(&self.connection())?;
-        Ok(stacks.into_iter().map(|(branch, stack)| (BranchId(branch as u64), stack)).collect())
-    }
-
     /// Each branch with each layer of its stack.
     pub(crate) fn stacked_layers(&self) -> Result<Vec<(BranchId, LayerId)>, StorageError> {
         let connection = self.connection();
@@ -371,9 +380,12 @@ fn read_stacks(connection: &Connection) -> Result<Vec<(i64, Vec<StackLayer>)>, S
     Ok(stacks)
 }
 
-fn configure(connection: &Connection) -> Result<(), StorageError> {
+fn configure(connection: &Connection, path: &Path) -> Result<(), StorageError> {
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // With a write-ahead log, SQLite writes through memory that is mapped to a file. btrfs takes new room for each such write, and where
+    // there is none, it ends the process.
+    let journal = if is_btrfs(path) { "TRUNCATE" } else { "WAL" };
+    connection.pragma_update(None, "journal_mode", journal)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "trusted_schema", "OFF")?;
     // Small: the engine's memory is counted, and the database has a few hundred rows.

@@ -47,7 +47,7 @@ impl Store {
         stop_orphans(&paths, options.account.as_ref())?;
         crash_point!(OpenOrphansStopped);
         prepare_runtime(paths.runtime(), options.account.as_ref())?;
-        let boot = boot::id().context("read the boot id of", Path::new("the kernel"))?;
+        let boot = boot::id(paths.store())?;
         driver.recover()?;
         crash_point!(OpenRecovered);
         let password = fs::read_to_string(paths.secret()).context("read", &paths.secret())?;

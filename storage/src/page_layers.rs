@@ -19,6 +19,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ use crate::image::{Image, make_skeleton, read_control};
 use crate::merge::{Merged, Merging};
 use crate::metadata::{self, Metadata};
 use crate::paths::{BranchPaths, Paths};
-use crate::usage::{self, Usage};
+use crate::usage::{self, Counted, Tally, Usage};
 use crate::{BranchId, BranchSize, ChangedBlocks, LayerId, boot, changed, layers};
 
 /// How long a fork waits for a process in the middle of a write.
@@ -59,8 +60,14 @@ pub(crate) struct PageLayers {
     pub(crate) merging: Mutex<Merging>,
     /// Bytes of layers that no longer change.
     pub(crate) frozen_bytes: Mutex<HashMap<LayerId, u64>>,
-    /// Bytes of the folders of branches that sleep.
-    pub(crate) sleeping_bytes: Mutex<HashMap<BranchId, u64>>,
+    /// Bytes of the folders and top layers of branches that sleep.
+    pub(crate) sleeping_bytes: Mutex<HashMap<BranchId, Counted>>,
+    /// The same of branches that are awake.
+    pub(crate) awake_bytes: Mutex<HashMap<BranchId, Counted>>,
+    /// Counts the steps of merging that changed frozen layers.
+    pub(crate) merges: AtomicU64,
+    /// Taken before the other locks here, and never while one of them is held.
+    pub(crate) tally: Mutex<Tally>,
 }
 
 pub(crate) struct OpenControl(pub(crate) ControlRef);
@@ -83,7 +90,7 @@ impl PageLayers {
         account: Option<Account>,
         interposer: PathBuf,
     ) -> Result<Self, StorageError> {
-        let boot = boot::id().context("read the boot id of", std::path::Path::new("the kernel"))?;
+        let boot = boot::id(paths.store())?;
         Ok(Self {
             paths,
             metadata,
@@ -97,6 +104,9 @@ impl PageLayers {
             merging: Mutex::default(),
             frozen_bytes: Mutex::default(),
             sleeping_bytes: Mutex::default(),
+            awake_bytes: Mutex::default(),
+            merges: AtomicU64::new(0),
+            tally: Mutex::default(),
         })
     }
 

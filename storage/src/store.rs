@@ -253,7 +253,8 @@ impl Store {
         self.shared.driver.size(id)
     }
 
-    /// Measures some branches on the disk, which takes much less time than each by itself.
+    /// Measures some branches on the disk, which takes much less time than each by itself: what sleeps is looked at once. The bytes of
+    /// one that is awake may be some seconds old.
     pub fn sizes(&self, ids: &[BranchId]) -> Result<HashMap<BranchId, BranchSize>, StorageError> {
         self.shared.driver.sizes(ids)
     }

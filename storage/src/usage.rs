@@ -1,9 +1,14 @@
 //! Which branches every byte of a store is there for, and what removing some of them would free.
 
+mod tally;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use crate::error::StorageError;
 use crate::files::disk_usage;
@@ -13,6 +18,18 @@ use crate::paths::Paths;
 use crate::store::Store;
 use crate::throwaway::is_throwaway;
 use crate::{BranchId, BranchSize, LayerId};
+pub(crate) use tally::Tally;
+
+/// How old the bytes of an awake branch may be in a list of many. One by itself is always looked at.
+const AWAKE_AGE: Duration = Duration::from_secs(3);
+
+/// Bytes of a branch's folder and its top layer.
+#[derive(Clone, Copy)]
+pub(crate) struct Counted {
+    top: Option<u64>,
+    at: Instant,
+    bytes: u64,
+}
 
 /// Bytes on the disk that the same branches read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,41 +198,29 @@ pub(crate) fn summarize(
     Usage { branches, shares, other_bytes }
 }
 
-/// Looks at the files of some branches and their snapshots; who reads what is read once for all of them. What no branch but it
-/// reads is a branch's own.
+/// Sizes of some branches with their snapshots. What no branch but it reads is a branch's own. Only what is awake is looked at again, every
+/// few seconds.
 pub(crate) fn measure_branches(
     driver: &PageLayers,
     wanted: &[BranchId],
 ) -> Result<HashMap<BranchId, BranchSize>, StorageError> {
-    let rows = driver.metadata.branches()?;
-    let owners: HashMap<BranchId, BranchId> = rows.iter().map(|row| (row.id, row.owner())).collect();
-    let stacks = driver.metadata.stacks_by_branch()?;
-    // The only owner that reads a layer, or nobody if there are several.
-    let mut readers: HashMap<u64, Option<BranchId>> = HashMap::new();
-    for (branch, stack) in &stacks {
-        let owner = owners.get(branch).copied().unwrap_or(*branch);
-        for layer in stack {
-            let reader = readers.entry(layer.id).or_insert(Some(owner));
-            if *reader != Some(owner) {
-                *reader = None;
-            }
+    let mut tally = locked(&driver.tally);
+    let merges = driver.merges.load(Ordering::SeqCst);
+    driver.metadata.mirrored(|mirror| tally.follow(mirror, merges))?;
+    let awake: HashSet<BranchId> = locked(&driver.open).keys().copied().collect();
+    locked(&driver.awake_bytes).retain(|part, _| awake.contains(part));
+    let sizes = wanted.iter().map(|branch| {
+        let mut size = tally.frozen(*branch, |layer| driver.layer_bytes(LayerId(layer), true));
+        for (part, top) in tally.parts(*branch) {
+            size.own_bytes += if awake.contains(&part) {
+                driver.awake_bytes(part, top)
+            } else {
+                driver.sleeping_bytes(part, top)
+            };
         }
-    }
-    let mut sizes: HashMap<BranchId, (BranchSize, HashSet<u64>)> =
-        wanted.iter().map(|branch| (*branch, (BranchSize::default(), HashSet::new()))).collect();
-    for (part, stack) in &stacks {
-        let owner = owners.get(part).copied().unwrap_or(*part);
-        let Some((size, seen)) = sizes.get_mut(&owner) else { continue };
-        size.own_bytes += driver.branch_bytes(*part);
-        for (index, layer) in stack.iter().enumerate().filter(|(_, layer)| seen.insert(layer.id)) {
-            let bytes = driver.layer_bytes(LayerId(layer.id), index > 0);
-            match readers.get(&layer.id) {
-                Some(None) => size.shared_bytes += bytes,
-                _ => size.own_bytes += bytes,
-            }
-        }
-    }
-    Ok(sizes.into_iter().map(|(branch, (size, _))| (branch, size)).collect())
+        (*branch, size)
+    });
+    Ok(sizes.collect())
 }
 
 /// Looks at the files of one branch and its snapshots, as [`measure_branches`].
@@ -239,17 +244,41 @@ pub(crate) fn measure_branch(driver: &PageLayers, branch: BranchId) -> Result<Br
 }
 
 impl PageLayers {
-    /// Bytes of a branch's folder. Of one that sleeps they are counted once.
+    /// Bytes of a branch's folder.
     fn branch_bytes(&self, branch: BranchId) -> u64 {
-        if locked(&self.open).contains_key(&branch) {
-            return disk_usage(self.paths.branch(branch).folder());
+        disk_usage(self.paths.branch(branch).folder())
+    }
+
+    fn written_bytes(&self, branch: BranchId, top: Option<u64>) -> u64 {
+        self.branch_bytes(branch) + top.map_or(0, |top| self.layer_bytes(LayerId(top), false))
+    }
+
+    /// Bytes of the folder and the top layer of a branch that sleeps: they are counted once.
+    fn sleeping_bytes(&self, branch: BranchId, top: Option<u64>) -> u64 {
+        self.counted(&self.sleeping_bytes, branch, top, Duration::MAX)
+    }
+
+    /// The same of one that is awake, some seconds ago perhaps.
+    fn awake_bytes(&self, branch: BranchId, top: Option<u64>) -> u64 {
+        self.counted(&self.awake_bytes, branch, top, AWAKE_AGE)
+    }
+
+    fn counted(
+        &self,
+        known: &Mutex<HashMap<BranchId, Counted>>,
+        branch: BranchId,
+        top: Option<u64>,
+        age: Duration,
+    ) -> u64 {
+        let at = Instant::now();
+        let before = locked(known).get(&branch).copied();
+        // A branch that is forked has another top layer.
+        if let Some(before) = before.filter(|before| before.top == top && at - before.at < age) {
+            return before.bytes;
         }
-        if let Some(bytes) = locked(&self.sleeping_bytes).get(&branch) {
-            return *bytes;
-        }
-        let bytes = disk_usage(self.paths.branch(branch).folder());
-        locked(&self.sleeping_bytes).insert(branch, bytes);
-        bytes
+        let counted = Counted { top, at, bytes: self.written_bytes(branch, top) };
+        locked(known).insert(branch, counted);
+        counted.bytes
     }
 
     pub(crate) fn layer_bytes(&self, layer: LayerId, frozen: bool) -> u64 {

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use offshoot_storage::{CrashPoint, Former, OpenStore, Operation, StorageError, Store, die_at};
+use offshoot_storage::{CrashPoint, DriverKind, Former, OpenStore, Operation, StorageError, Store, die_at};
 use support::layers::assert_tidy;
 use support::{TestStore, first, processes};
 
@@ -68,6 +68,7 @@ each_operation! {
     an_engine_killed_in_wake: Wake,
     an_engine_killed_in_snapshot: Snapshot,
     an_engine_killed_in_reset: Reset,
+    an_engine_killed_in_restore: Restore,
     an_engine_killed_in_rename: Rename,
     an_engine_killed_in_delete: Delete,
     an_engine_killed_in_undo: Undo,
@@ -81,12 +82,17 @@ each_operation! {
 fn template() -> Option<PathBuf> {
     let program = fs::metadata(std::env::current_exe().unwrap()).unwrap().modified().unwrap();
     let key = program.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos();
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("crash-points-{key}"));
-    fs::create_dir_all(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let near = support::templates();
+    let folder = near.join(format!("crash-points-{key}"));
+    fs::create_dir_all(&near).unwrap();
     let lock = File::create(folder.with_extension("lock")).unwrap();
     lock.lock().unwrap();
     if !folder.exists() {
-        let mut test = TestStore::quick(MAJOR)?;
+        let mut test = match support::driver() {
+            DriverKind::Layers => TestStore::quick(MAJOR)?,
+            // In its place, so that its data directory is a subvolume where there are any.
+            DriverKind::Clone => TestStore::made_with(DriverKind::Clone, MAJOR)?,
+        };
         test.run("main", "CREATE TABLE t AS SELECT g AS id FROM generate_series(1, 100) g");
         for statement in MAIN_BEFORE {
             test.run("main", statement);
@@ -106,18 +112,59 @@ fn template() -> Option<PathBuf> {
         test.store().delete_branch(test.id("gone")).unwrap();
         test.store().reset_branch(test.id("redone")).unwrap();
         test.close();
-        support::copy_tree(&test.dir(), &folder);
+        support::copy_store(&test.dir(), &folder);
     }
     Some(folder)
 }
 
+/// Whether a store like this one passes a point: drivers have steps of their own, and the one of clones has two ways.
+fn is_passed(template: &Path, point: CrashPoint) -> bool {
+    use CrashPoint as P;
+    let by_files = [P::CloneWalHeld, P::CloneDataDone, P::CloneControlWritten];
+    let only_layers = [
+        P::FreezeLayerMade,
+        P::FreezeLayerCommitted,
+        P::FreezeGateClosed,
+        P::FreezeImageFinished,
+        P::FreezeStackSwapped,
+        P::FreezeGateOpened,
+        P::CreateImageGiven,
+        P::CreateTopMade,
+        P::CreateStackCommitted,
+        P::SettleLayerSynced,
+        P::SettleLayerMarked,
+        P::WakeLayerSynced,
+        P::WakeControlWritten,
+        P::SnapshotTopMade,
+    ];
+    match support::driver() {
+        DriverKind::Layers => !by_files.contains(&point) && point != P::CloneSnapshotTaken,
+        DriverKind::Clone if support::is_subvolume(&template.join("branches/1/pgdata")) => {
+            !only_layers.contains(&point) && !by_files.contains(&point)
+        }
+        DriverKind::Clone => !only_layers.contains(&point) && point != P::CloneSnapshotTaken,
+    }
+}
+
+/// In the middle of a fork.
+fn amid_a_fork(template: &Path) -> CrashPoint {
+    use CrashPoint as P;
+    let points = [P::FreezeStackSwapped, P::CloneDataDone, P::CloneSnapshotTaken];
+    points.into_iter().find(|point| is_passed(template, *point)).unwrap()
+}
+
 fn kill_at_each_point_of(operation: Operation) {
+    if matches!(operation, Operation::Merge | Operation::Window) && !support::has_layers() {
+        return;
+    }
     let Some(template) = template() else { return };
-    for (_, point) in CrashPoint::ALL.iter().filter(|(of, _)| *of == operation) {
+    let points = CrashPoint::ALL.iter().filter(|(of, _)| *of == operation);
+    for (_, point) in points.filter(|(_, point)| is_passed(&template, *point)) {
+        eprintln!("{point:?}");
         let mut test = TestStore::quick_unopened(MAJOR).unwrap();
-        support::copy_tree(&template, &test.dir());
+        support::copy_store(&template, &test.dir());
         let acknowledged = if operation == Operation::Open {
-            let acknowledged = die(&test, CrashPoint::FreezeStackSwapped);
+            let acknowledged = die(&test, amid_a_fork(&template));
             die(&test, *point);
             acknowledged
         } else {
@@ -135,7 +182,7 @@ fn assert_healed(test: &mut TestStore, operation: Operation, point: CrashPoint, 
     let (old, new) = expected(operation, acknowledged);
     let found = found(test, &old, &new);
     assert!(found == old || found == new, "{point:?}: found {found:#?}, not {old:#?} nor {new:#?}");
-    if operation == Operation::Reset && found == new {
+    if matches!(operation, Operation::Reset | Operation::Restore) && found == new {
         test.store().undo(&Former::Last).unwrap();
         assert_eq!(test.text("feature", CONTENT), content("201", acknowledged), "{point:?}");
     }
@@ -222,6 +269,12 @@ fn engine_process() {
             acknowledge(&store, "feature", &[]);
             arm(point);
             end(store.reset_branch(id("feature")));
+        }
+        Operation::Restore => {
+            let snapshot = store.create_snapshot(id("feature"), "kept").unwrap();
+            acknowledge(&store, "feature", &[]);
+            arm(point);
+            end(store.restore_branch(id("feature"), snapshot.id));
         }
         Operation::Rename => {
             acknowledge(&store, "feature", &[]);
@@ -346,6 +399,12 @@ fn expected(operation: Operation, acknowledged: &str) -> (State, State) {
             new = old.clone();
             set(&mut old, "feature", "main", Some(of_feature));
             set(&mut new, "feature", "main", Some(content("", "")));
+        }
+        Operation::Restore => {
+            set(&mut old, "leaf", "feature", Some(of_leaf));
+            new = old.clone();
+            set(&mut old, "feature", "main", Some(of_feature));
+            set(&mut new, "feature", "main", Some(content("201", "")));
         }
         Operation::Rename => {
             set(&mut old, "feature", "main", Some(of_feature.clone()));

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::error::RpcError;
-use crate::frame::{FrameError, Id, LineBuffer, Message};
+use crate::frame::{self, FrameError, Id, LineBuffer, Message};
 use crate::method::{CancelNotification, Method, Notification, ProgressNotification};
 use crate::types::{CancelRequest, Progress};
 
@@ -127,22 +127,26 @@ impl Client {
             if now >= deadline {
                 return Err(ClientError::TimedOut(timeout));
             }
-            match self.receive((deadline - now).min(LOOK_INTERVAL))? {
-                Some(Message::Response { id: of, outcome }) if of == id => {
+            let Some(line) = self.receive_line((deadline - now).min(LOOK_INTERVAL))? else { continue };
+            if let Some(result) = frame::answer(id, &line) {
+                return Ok(result);
+            }
+            match Message::parse(&line)? {
+                Message::Response { id: of, outcome } if of == id => {
                     return serde_json::from_value(outcome?)
                         .map_err(|e| FrameError::Malformed(format!("result of {}: {e}", M::NAME)).into());
                 }
-                Some(Message::Notification { method, params }) if method == ProgressNotification::NAME => {
+                Message::Notification { method, params } if method == ProgressNotification::NAME => {
                     if let Ok(progress) = serde_json::from_value::<Progress>(params)
                         && progress.id == id
                     {
                         (watch.progress)(&progress);
                     }
                 }
-                Some(Message::Notification { method, params }) => self.keep(method, params),
-                Some(Message::Refusal { error, .. }) => return Err(error.into()),
+                Message::Notification { method, params } => self.keep(method, params),
+                Message::Refusal { error, .. } => return Err(error.into()),
                 // An answer to an earlier call that timed out; requests never come from an engine.
-                Some(Message::Response { .. } | Message::Request { .. }) | None => (),
+                Message::Response { .. } | Message::Request { .. } => (),
             }
         }
     }
@@ -223,8 +227,14 @@ impl Client {
 
     /// The next message; `None` if none came in time.
     fn receive(&mut self, timeout: Duration) -> Result<Option<Message>, ClientError> {
+        let line = self.receive_line(timeout)?;
+        line.map(|line| Message::parse(&line)).transpose().map_err(Into::into)
+    }
+
+    /// The next line; `None` if none, or only a part, came in time.
+    fn receive_line(&mut self, timeout: Duration) -> Result<Option<Vec<u8>>, ClientError> {
         if let Some(line) = self.buffer.next_line()? {
-            return Ok(Some(Message::parse(&line)?));
+            return Ok(Some(line));
         }
         self.stream.set_read_timeout(Some(at_least_a_moment(timeout))).map_err(ClientError::Io)?;
         let mut chunk = [0; 16 * 1024];
@@ -232,7 +242,7 @@ impl Client {
             Ok(0) => Err(ClientError::Closed),
             Ok(length) => {
                 self.buffer.push(&chunk[..length]);
-                self.buffer.next_line()?.map(|line| Message::parse(&line)).transpose().map_err(Into::into)
+                Ok(self.buffer.next_line()?)
             }
             Err(e) => match e.kind() {
                 Io::WouldBlock | Io::TimedOut | Io::Interrupted => Ok(None),

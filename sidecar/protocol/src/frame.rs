@@ -1,5 +1,6 @@
 //! Lines and messages.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::error::Category;
@@ -109,19 +110,51 @@ pub enum Message {
     },
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Raw {
     jsonrpc: String,
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present")]
     id: Option<Value>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     method: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     params: Option<Value>,
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present")]
     result: Option<Value>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     error: Option<RawError>,
+}
+
+/// As [`Raw`], of what is written: nothing is copied for it.
+#[derive(Default, Serialize)]
+struct RawOut<'a> {
+    jsonrpc: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    params: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<RawError>,
+}
+
+/// A response with a result, read straight into its type.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Answer<R> {
+    jsonrpc: String,
+    id: Id,
+    result: R,
+}
+
+/// Reads a line that is the response to request `id` and has a result of type `R`; `None` for any other, which [`Message::parse`] reads.
+pub(crate) fn answer<R: DeserializeOwned>(id: Id, line: &[u8]) -> Option<R> {
+    let answer: Answer<R> = serde_json::from_slice(line).ok()?;
+    (answer.jsonrpc == "2.0" && answer.id == id && line.trim_ascii_start().first() == Some(&b'{'))
+        .then_some(answer.result)
 }
 
 /// Keeps `"result": null` apart from an absent result, and a null id from none.
@@ -204,23 +237,24 @@ impl Message {
     /// # Errors
     /// [`FrameError::TooLong`].
     pub fn to_line(&self) -> Result<Vec<u8>, FrameError> {
-        let mut raw =
-            Raw { jsonrpc: "2.0".into(), id: None, method: None, params: None, result: None, error: None };
-        match self.clone() {
+        let mut raw = RawOut { jsonrpc: "2.0", ..RawOut::default() };
+        match self {
             Self::Request { id, method, params } => {
-                (raw.id, raw.method, raw.params) = (Some(id.into()), Some(method), Some(params));
+                (raw.id, raw.method, raw.params) = (Some((*id).into()), Some(method.as_str()), Some(params));
             }
-            Self::Notification { method, params } => (raw.method, raw.params) = (Some(method), Some(params)),
+            Self::Notification { method, params } => {
+                (raw.method, raw.params) = (Some(method.as_str()), Some(params));
+            }
             Self::Response { id, outcome: Ok(result) } => {
-                (raw.id, raw.result) = (Some(id.into()), Some(result));
+                (raw.id, raw.result) = (Some((*id).into()), Some(result));
             }
             Self::Response { id, outcome: Err(error) } => {
-                raw.id = Some(id.into());
-                raw.error = Some(RawError::new(error.code(), error));
+                raw.id = Some((*id).into());
+                raw.error = Some(RawError::new(error.code(), error.clone()));
             }
             Self::Refusal { code, error } => {
                 raw.id = Some(Value::Null);
-                raw.error = Some(RawError::new(code, error));
+                raw.error = Some(RawError::new(*code, error.clone()));
             }
         }
         let mut line = serde_json::to_vec(&raw).map_err(|e| FrameError::Malformed(e.to_string()))?;

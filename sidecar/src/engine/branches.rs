@@ -29,7 +29,8 @@ pub(super) async fn list(engine: &Arc<Engine>) -> Result<BranchList> {
     let views = engine.binding.fresh_views().await?;
     let (described, undo) = engine
         .blocking(move |engine| {
-            let in_git = engine.repository.branches().unwrap_or_default();
+            let in_git: HashSet<String> =
+                engine.repository.branches().unwrap_or_default().into_iter().collect();
             let branches = engine.store.branches()?;
             let protected = Book(&engine.store).protected()?;
             let expiries = Book(&engine.store).expiries()?;
@@ -156,6 +157,7 @@ pub(super) async fn create(engine: &Arc<Engine>, params: CreateParams) -> Result
             room::admit(engine)?;
             let begun = Instant::now();
             let branch = engine.store.create_branch(&params.name, parent)?;
+            room::made(engine, branch.id);
             engine.schemas.born(branch.id, parent, begun);
             Book(&engine.store).set_parent(&branch.name, None)?;
             if let Some(at) = params.expires_at {

@@ -1,13 +1,14 @@
 //! How much room the store may take: what `storage.max_bytes` allows, and what is kept free on its disk.
 //!
-//! Whatever makes more asks here first; nothing that only reads or removes does. What the store has on the disk is measured in
-//! the background, so that asking costs next to nothing; before something is refused it is measured again.
+//! Whatever makes more asks here first; nothing that only reads, removes or goes back does. What the store has on the disk is measured in
+//! the background, and what the engine makes since is added to it, so that asking costs next to nothing. What Postgres writes meanwhile is
+//! not: near the limit, and before something is refused, all is measured again.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use offshoot_protocol::types::{Note, NoteKind};
-use offshoot_storage::Usage;
+use offshoot_storage::{BranchId, Usage};
 
 use super::Engine;
 use crate::config::{Config, ConfigFile};
@@ -41,6 +42,7 @@ struct State {
 struct Known {
     at: Instant,
     took: Duration,
+    /// With what was made since.
     total_bytes: u64,
     trash_bytes: u64,
     /// The branches with the most of their own, the largest first.
@@ -117,10 +119,28 @@ pub(super) fn admit(engine: &Engine) -> Result<()> {
     }
     let Some(max) = limits.max_bytes else { return Ok(()) };
     let mut known = known(engine)?;
-    if known.total_bytes >= max && known.at.elapsed() > FRESH {
+    let age = known.at.elapsed();
+    let is_due = match level(known.total_bytes, max) {
+        Level::Enough => false,
+        Level::Little => age >= known.took * REST,
+        Level::None => true,
+    };
+    if is_due && age > FRESH {
         known = measure(engine)?;
     }
     if known.total_bytes >= max { Err(no_room(&known, max)) } else { Ok(()) }
+}
+
+/// A branch was made: its bytes count from now on. Blocks, not for long.
+pub(super) fn made(engine: &Engine, branch: BranchId) {
+    if engine.room.state().known.is_none() {
+        return;
+    }
+    // The next measurement has them in any case.
+    let Ok(size) = engine.store.size(branch) else { return };
+    if let Some(known) = &mut engine.room.state().known {
+        known.total_bytes += size.own_bytes;
+    }
 }
 
 /// What a person should know about the room. Blocks, seldom for long.
@@ -266,7 +286,7 @@ fn ways(known: &Known) -> String {
     }
     format!(
         "Of their own have {}. `offshoot du` shows every byte. `offshoot branch delete NAME` puts a branch into the trash, and \
-         `offshoot branch purge --all` empties it; or raise `max_bytes` in offshoot.toml.",
+         `offshoot branch purge --all` empties it; `offshoot snapshot delete BRANCH@NAME` removes a snapshot for good; or raise `max_bytes` in offshoot.toml.",
         owners.join(", ")
     )
 }
@@ -296,7 +316,7 @@ mod tests {
         let failure = no_room(&known, 20_000_000_000);
         insta::assert_snapshot!(format!("{failure}\n{}", failure.0.hint.clone().unwrap()), @r"
         the store has 20 GB on the disk, and `storage.max_bytes` allows 20 GB: nothing more is made
-        Of their own have `main` 12 GB, `x` 3.0 MB, the trash 2.0 GB. `offshoot du` shows every byte. `offshoot branch delete NAME` puts a branch into the trash, and `offshoot branch purge --all` empties it; or raise `max_bytes` in offshoot.toml.
+        Of their own have `main` 12 GB, `x` 3.0 MB, the trash 2.0 GB. `offshoot du` shows every byte. `offshoot branch delete NAME` puts a branch into the trash, and `offshoot branch purge --all` empties it; `offshoot snapshot delete BRANCH@NAME` removes a snapshot for good; or raise `max_bytes` in offshoot.toml.
         ");
         assert!(little_room(&known, 21_000_000_000).to_string().contains("95 % of the 21 GB"));
     }

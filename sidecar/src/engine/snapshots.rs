@@ -32,7 +32,9 @@ pub(super) async fn create(engine: &Arc<Engine>, params: SnapshotParams) -> Resu
         .blocking(move |engine| {
             let _turn = turn;
             room::admit(engine)?;
-            Ok(engine.store.create_snapshot(id, &name)?)
+            let taken = engine.store.create_snapshot(id, &name)?;
+            room::made(engine, taken.id);
+            Ok(taken)
         })
         .await?;
     Ok(on_the_wire(branch, &taken))

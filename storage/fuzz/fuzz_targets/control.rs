@@ -1,23 +1,19 @@
-//! Control blocks of any bytes: refused, or read within their bounds.
+//! See `read_control`.
 #![no_main]
 
-use std::ffi::CString;
+#[path = "../readers.rs"]
+#[allow(dead_code, reason = "each target has one of the readers")]
+mod readers;
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use offshoot_pages::control::{self, MAX_LAYERS, StackLayer};
 
-fuzz_target!(|data: &[u8]| {
-    let path = std::env::temp_dir().join(format!("offshoot-fuzz-{}.control", std::process::id()));
-    let c_path = CString::new(path.as_os_str().as_encoded_bytes()).expect("no NUL in a path");
-    control::write_new(&path, &[StackLayer { id: 1, durable: true }], 1).expect("a valid block");
-    let mut bytes = std::fs::read(&path).expect("it was written");
-    let skipped = 16;
-    let length = data.len().min(bytes.len() - skipped);
-    bytes[skipped..skipped + length].copy_from_slice(&data[..length]);
-    std::fs::write(&path, &bytes).expect("write the input");
-    let Ok(block) = control::open(&c_path) else { return };
-    assert!((1..=MAX_LAYERS).contains(&block.layers().len()));
-    block.set_durable(1);
-    // SAFETY: the only copy.
-    unsafe { block.unmap() };
+static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
+    let folder = std::env::temp_dir().join(format!("offshoot-fuzz-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder for the inputs");
+    folder
 });
+
+fuzz_target!(|input: &[u8]| readers::read_control(&FOLDER, input));

@@ -80,7 +80,7 @@ fn can_clone(folder: &Path) -> bool {
 
 #[cfg(target_os = "linux")]
 fn name(folder: &Path) -> String {
-    match super::subvolume::file_system_type(folder) {
+    match crate::files::file_system_type(folder) {
         Ok(0xef53) => "ext4".into(),
         Ok(0x5846_5342) => "XFS".into(),
         Ok(0x9123_683e) => "btrfs".into(),

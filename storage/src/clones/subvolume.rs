@@ -2,7 +2,6 @@
 //!
 //! The layouts of the arguments are those of `linux/btrfs.h`.
 
-use std::ffi::CString;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd as _;
@@ -10,32 +9,16 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use crate::files::is_btrfs;
+
 /// The number of a subvolume's root.
 const ROOT_INODE: u64 = 256;
-const BTRFS_MAGIC: i64 = 0x9123_683e;
 const SUBVOL_CREATE: u64 = 0x5000_940e;
 const SNAP_CREATE_V2: u64 = 0x5000_9417;
 /// Where the name begins in both arguments, and how many bytes each has.
 const NAME_AT: [usize; 2] = [8, 56];
 const ARGUMENT_BYTES: usize = 4096;
 const MAX_NAME: usize = 255;
-
-/// The type of the file system of `path`, as `statfs` numbers it.
-pub(super) fn file_system_type(path: &Path) -> io::Result<i64> {
-    let path = CString::new(path.as_os_str().as_bytes()).map_err(io::Error::other)?;
-    // SAFETY: any bytes are a valid value of it.
-    let mut facts: libc::statfs = unsafe { std::mem::zeroed() };
-    // SAFETY: the path ends with a NUL byte, and the structure is ours.
-    if unsafe { libc::statfs(path.as_ptr(), &raw mut facts) } == 0 {
-        return Ok(facts.f_type);
-    }
-    Err(io::Error::last_os_error())
-}
-
-/// Whether `path` is on btrfs.
-pub(super) fn is_btrfs(path: &Path) -> bool {
-    file_system_type(path).is_ok_and(|kind| kind == BTRFS_MAGIC)
-}
 
 /// Whether `path` is the root of a subvolume.
 pub(super) fn is_subvolume(path: &Path) -> bool {

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use offshoot_storage::{CrashPoint, Operation, Store, act_at};
+use offshoot_storage::{CrashPoint, DriverKind, Operation, Store, act_at};
 
-use super::{MAJOR, TestStore, assert_healed, engine, processes, say, support, template};
+use super::{MAJOR, TestStore, assert_healed, engine, is_passed, processes, say, support, template};
 
 const VICTIM: &str = "OFFSHOOT_TEST_VICTIM";
 
@@ -40,7 +40,9 @@ fn has_victim(victim: Victim, operation: Operation, point: CrashPoint) -> bool {
             let starts = [P::WakeStarted, P::SnapshotTopMade, P::SnapshotWritten, P::SnapshotCommitted];
             victim == Victim::Postmaster && starts.contains(&point)
         }
-        Operation::Reset | Operation::Delete | Operation::Undo | Operation::Open => false,
+        Operation::Reset | Operation::Restore | Operation::Delete | Operation::Undo | Operation::Open => {
+            false
+        }
     }
 }
 
@@ -49,10 +51,17 @@ fn is_ordinary(victim: Victim, point: CrashPoint) -> bool {
     use CrashPoint as P;
     match victim {
         Victim::Postmaster => {
-            matches!(point, P::FreezeStackSwapped | P::SnapshotTopMade | P::MergeCommitted)
+            matches!(
+                point,
+                P::FreezeStackSwapped
+                    | P::SnapshotTopMade
+                    | P::MergeCommitted
+                    | P::CloneDataDone
+                    | P::CloneSnapshotTaken
+            )
         }
         Victim::Backend => {
-            matches!(point, P::FreezeImageFinished | P::MergeMapAbsorbed)
+            matches!(point, P::FreezeImageFinished | P::MergeMapAbsorbed | P::CloneWalHeld)
         }
     }
 }
@@ -72,12 +81,16 @@ fn kill_at_each_point(victim: Victim) {
     let all = std::env::var_os("OFFSHOOT_ALL_POINTS").is_some();
     let chosen = CrashPoint::ALL
         .iter()
-        .filter(|(operation, point)| has_victim(victim, *operation, *point))
+        .filter(|(operation, point)| has_victim(victim, *operation, *point) && is_passed(&template, *point))
+        .filter(|(operation, _)| {
+            !matches!(operation, Operation::Merge | Operation::Window)
+                || support::driver() == DriverKind::Layers
+        })
         .filter(|(_, point)| all || is_ordinary(victim, *point));
     for (operation, point) in chosen {
         eprintln!("{victim:?} at {point:?}");
         let mut test = TestStore::quick_unopened(MAJOR).unwrap();
-        support::copy_tree(&template, &test.dir());
+        support::copy_store(&template, &test.dir());
         let output = engine(&test, *point).env(VICTIM, format!("{victim:?}")).output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -82,9 +82,7 @@ fn template(major: u32) -> Option<PathBuf> {
     let program = fs::metadata(std::env::current_exe().unwrap()).unwrap();
     let library = fs::metadata(interposer()).unwrap();
     let key = format!("{major}-{}-{}", program.mtime(), library.mtime());
-    // Clones share blocks on one file system only.
-    let near = std::env::var_os("OFFSHOOT_TEST_DISK").map(|disk| PathBuf::from(disk).join("templates"));
-    let near = near.unwrap_or_else(|| env!("CARGO_TARGET_TMPDIR").into());
+    let near = templates();
     let folder = near.join(format!("template-{key}"));
     fs::create_dir_all(&near).unwrap();
     let lock = File::create(folder.with_extension("lock")).unwrap();
@@ -95,6 +93,32 @@ fn template(major: u32) -> Option<PathBuf> {
         copy_tree(&made.folder.path().join("store"), &folder);
     }
     Some(folder)
+}
+
+/// Where stores to copy are kept. Clones share blocks on one file system only.
+pub fn templates() -> PathBuf {
+    let near = std::env::var_os("OFFSHOOT_TEST_DISK").map(|disk| PathBuf::from(disk).join("templates"));
+    near.unwrap_or_else(|| env!("CARGO_TARGET_TMPDIR").into())
+}
+
+/// Whether a folder is a subvolume of btrfs, whose number is always this one.
+pub fn is_subvolume(folder: &Path) -> bool {
+    fs::metadata(folder).is_ok_and(|facts| facts.ino() == 256)
+}
+
+/// Copies a store; data directories that are subvolumes are such in the copy as well.
+pub fn copy_store(from: &Path, to: &Path) {
+    copy_tree(from, to);
+    for branch in fs::read_dir(from.join("branches")).unwrap().flatten() {
+        let data = branch.path().join("pgdata");
+        if is_subvolume(&data) {
+            let copy = to.join("branches").join(branch.file_name()).join("pgdata");
+            fs::remove_dir_all(&copy).unwrap();
+            let mut command = std::process::Command::new("btrfs");
+            let output = command.args(["subvolume", "snapshot"]).arg(&data).arg(&copy).output().unwrap();
+            assert!(output.status.success(), "{output:?}");
+        }
+    }
 }
 
 /// Copies a folder with all in it; `to` must not exist.
@@ -323,9 +347,9 @@ impl TestStore {
         self.dir().join("branches").join(self.id(name).to_string()).join("pgdata")
     }
 
-    /// Whether a branch's data directory is a subvolume of btrfs, whose number is always this one.
+    /// Whether a branch's data directory is a subvolume.
     pub fn data_is_subvolume(&self, name: &str) -> bool {
-        fs::metadata(self.data_dir(name)).unwrap().ino() == 256
+        is_subvolume(&self.data_dir(name))
     }
 
     /// Kills the branch's postmaster and all its children at once, and waits until the store has noticed.

@@ -189,6 +189,7 @@ fn create(engine: &Engine, name: &str, parent: BranchId, facts: &Live<'_>) -> Re
     let made = store.create_branch(name, parent);
     let branch = match made {
         Ok(branch) => {
+            room::made(engine, branch.id);
             engine.schemas.born(branch.id, parent, begun);
             branch
         }
