@@ -37,17 +37,22 @@ const TABLES_QUERY: &str = "
         SELECT coalesce(sum(l.bytes), 0)::int8 AS bytes,
                CASE WHEN count(*) = count(l.rows) THEN coalesce(sum(l.rows), 0)::int8 END AS rows
         FROM (
-            SELECT pg_table_size(r.oid) AS bytes,
-                   CASE WHEN pg_relation_size(r.oid) = 0 THEN 0
-                        WHEN r.reltuples >= 0 AND r.relpages > 0
-                        THEN round(r.reltuples::numeric / r.relpages * pg_relation_size(r.oid)
-                                   / current_setting('block_size')::int)
-                        ELSE nullif(pg_stat_get_live_tuples(r.oid), 0) END AS rows
+            SELECT f.main + f.toast AS bytes,
+                   CASE WHEN f.main = 0 THEN 0
+                        WHEN f.reltuples >= 0 AND f.relpages > 0
+                        THEN round(f.reltuples::numeric / f.relpages * f.main / current_setting('block_size')::int)
+                        ELSE nullif(pg_stat_get_live_tuples(f.oid), 0) END AS rows
             FROM (
-                SELECT c.oid AS id WHERE c.relkind <> 'p'
-                UNION ALL
-                SELECT p.relid FROM pg_partition_tree(c.oid) p WHERE c.relkind = 'p' AND p.isleaf
-            ) t JOIN pg_class r ON r.oid = t.id AND r.relkind IN ('r', 'm')
+                -- Each look at a file counts where there are thousands.
+                SELECT r.oid, r.reltuples, r.relpages, pg_relation_size(r.oid) AS main,
+                       CASE WHEN r.reltoastrelid = 0 THEN 0 ELSE pg_relation_size(r.reltoastrelid) END AS toast
+                FROM (
+                    SELECT c.oid AS id WHERE c.relkind <> 'p'
+                    UNION ALL
+                    SELECT p.relid FROM pg_partition_tree(c.oid) p WHERE c.relkind = 'p' AND p.isleaf
+                ) t JOIN pg_class r ON r.oid = t.id AND r.relkind IN ('r', 'm')
+                OFFSET 0
+            ) f
         ) l
     ) s";
 
