@@ -18,6 +18,7 @@ test('pending_migrations_are_asked_about_once_for_each_checkout', () => {
   assert.deepEqual(due.take([stand('main', 4, 0)]), []);
   assert.deepEqual(due.take([stand('main', 5, 0)]), [], 'nothing is pending');
   assert.deepEqual(due.take([stand('main', 6, 2)]), [], 'a file that was written later is no checkout');
+  assert.equal(due.take([stand('feature', 6, 2)]).length, 1, 'what is known came before the checkout was told');
 });
 
 test('output_is_shown_as_a_terminal_would_leave_it', () => {

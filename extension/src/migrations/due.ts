@@ -16,20 +16,21 @@ export interface Stand {
 
 /** Tells which worktrees have pending migrations after a checkout: each checkout once. */
 export class Due {
-  private readonly heads = new Map<string, string>();
-  /** Worktrees that a checkout happened in, with the revision that was known then. */
-  private readonly waiting = new Map<string, number | undefined>();
+  private readonly last = new Map<string, Pick<Stand, 'head' | 'branch'>>();
+  /** Worktrees that a checkout happened in, with the revision that was known then; `null` if whatever is known counts. */
+  private readonly waiting = new Map<string, number | undefined | null>();
 
   /** Those that have something pending now. */
   take(stands: readonly Stand[]): Stand[] {
     return stands.filter((stand) => {
       const { worktree, head, branch, revision, known } = stand;
-      const before = this.heads.get(worktree);
-      this.heads.set(worktree, head);
-      if (before !== undefined && before !== head) {
-        this.waiting.set(worktree, revision);
+      const before = this.last.get(worktree);
+      this.last.set(worktree, { head, branch });
+      if (before !== undefined && before.head !== head) {
+        // On the same database branch what is known is about other files. Of another one its name tells what is about it, which may
+        // be known before the checkout is.
+        this.waiting.set(worktree, before.branch === branch && this.waiting.get(worktree) !== null ? revision : null);
       }
-      // What was known at the checkout was about the branch before.
       const isKnown = known !== undefined && known.branch === branch && !known.isUnread;
       if (!this.waiting.has(worktree) || this.waiting.get(worktree) === revision || !isKnown) {
         return false;
