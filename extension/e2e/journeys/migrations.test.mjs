@@ -224,12 +224,14 @@ for (const name of workbenchNames.filter((each) => each === 'current')) {
       await window.toastAction('“auto”', 'Apply Once');
       await window.until(() => window.toasts(), /“auto” is not checked out any more/, 'nothing was run');
       await window.command('Notifications: Clear All Notifications');
+      await window.until(() => window.toasts(), [], 'no message');
       await project.git('checkout', '-q', 'auto');
       await window.until(() => window.toasts(), /pending migrations of “auto” to be applied/, 'the question again', 60_000);
       await window.toastAction('“auto”', 'Always in This Repository');
       await window.until(() => window.toasts(), /ran on auto/, 'the end of it', 60_000);
       assert.deepEqual(await project.sql("select to_regclass('racks')"), [['racks']]);
       await window.command('Notifications: Clear All Notifications');
+      await window.until(() => window.toasts(), [], 'no message');
       await project.git('checkout', '-q', '-b', 'again', 'other');
       await window.until(() => window.toasts(), /ran on again/, 'it runs without a question', 60_000);
     });
