@@ -284,6 +284,24 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_is_read_straight_into_its_type_and_nothing_else_is() {
+        let line = |text: &str| text.as_bytes().to_vec();
+        let read = |text| answer::<Vec<u64>>(7, &line(text));
+        assert_eq!(read(r#"{"jsonrpc":"2.0","id":7,"result":[1,2]}"#), Some(vec![1, 2]));
+        for other in [
+            r#"{"jsonrpc":"2.0","id":8,"result":[1]}"#,
+            r#"{"jsonrpc":"1.0","id":7,"result":[1]}"#,
+            r#"{"jsonrpc":"2.0","id":7,"result":"no list"}"#,
+            r#"{"jsonrpc":"2.0","id":7,"result":[1],"error":{"code":1,"message":"both"}}"#,
+            r#"{"jsonrpc":"2.0","id":7,"error":{"code":1,"message":"none"}}"#,
+            r#"{"jsonrpc":"2.0","method":"x","params":[1]}"#,
+            r#"["2.0",7,[1]]"#,
+        ] {
+            assert_eq!(read(other), None, "{other}");
+        }
+    }
+
+    #[test]
     fn messages_survive_the_wire() {
         let create = CreateParams {
             name: "feature/ä\n🌱".into(),
