@@ -6,6 +6,7 @@ import type { Surroundings } from '../surroundings.js';
 import { sentences } from '../views/words.js';
 import { fileUri } from './paths.js';
 import { driftText, rehearsalText } from './render.js';
+import { rehearse } from './rehearse.js';
 import { apply, long, tryOut, undo, withToken, type Tools } from './run.js';
 import { saveMigrations } from './save.js';
 import { chooseMigration, chooseMigrations, chooseProject, type MigrationTarget } from './target.js';
@@ -36,11 +37,11 @@ export function registerActions(tools: Tools): vscode.Disposable {
       );
       await tools.reports.show(vscode.l10n.t('Check against {0}', report.against), report.markdown);
     }),
-    on('offshoot.rehearseMigrations', vscode.l10n.t('Rehearse Merges'), async ({ ready, project }) => {
-      const rehearsal = await long(tools, vscode.l10n.t('Rehearsing merges'), async (token, cancel) =>
-        requests.migrationsRehearse(withToken({ folder: ready.folder.uri, ...only(project) }, token), cancel),
-      );
-      await tools.reports.show(vscode.l10n.t('Merges of {0}', rehearsal.mine), rehearsalText(rehearsal));
+    on('offshoot.rehearseMigrations', vscode.l10n.t('Rehearse Merges'), async (target) => {
+      const rehearsal = await rehearse(tools, target);
+      if (rehearsal !== undefined) {
+        await tools.reports.show(vscode.l10n.t('Merges of {0}', rehearsal.mine), rehearsalText(rehearsal));
+      }
     }),
     on('offshoot.migrationDrift', vscode.l10n.t('Show Schema Drift'), async (target) => drift(tools, target)),
     on('offshoot.newMigration', vscode.l10n.t('New Migration'), async (target) => create(tools, target)),
@@ -92,8 +93,10 @@ async function create({ around }: Tools, target: MigrationTarget): Promise<void>
   for (const path of made?.files ?? []) {
     await vscode.window.showTextDocument(fileUri(target.ready, path), { preview: false });
   }
-  if (made !== undefined && made.notes.length > 0) {
-    await vscode.window.showWarningMessage(made.notes.join('\n'));
+  const failed = made?.proof?.outcome === 'failed' ? made.proof : undefined;
+  const notes = [...(made?.notes ?? []), ...(failed === undefined ? [] : [sentences(failed.failure?.message ?? failed.message, failed.hint)])];
+  if (notes.length > 0) {
+    await vscode.window.showWarningMessage(notes.join('\n'));
   }
 }
 

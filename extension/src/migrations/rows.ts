@@ -69,5 +69,5 @@ export function pendingCount(folder: FolderMigrations): number {
 
 /** What people call a migration. */
 export function rowName({ file, entry }: MigrationRow): string {
-  return file === undefined ? (entry.row ?? '?') : (file.path.split('/').pop() ?? file.path);
+  return file === undefined ? (entry.row ?? entry.path?.split('/').pop() ?? '?') : (file.path.split('/').pop() ?? file.path);
 }

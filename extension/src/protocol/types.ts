@@ -787,6 +787,10 @@ applied: number,
  */
 pending: number,
 /**
+ * By whose files it is judged.
+ */
+filesOf: MigrationFilesOf,
+/**
  * All files in the project's order, then rows of the history without a file. See [`MigrationsStatusParams::brief`].
  */
 entries: Array<MigrationEntry>,
@@ -854,9 +858,14 @@ hint: string, };
  */
 export type MigrationEntry = {
 /**
- * Its place in [`MigrationProject::files`], from 0; absent for a row without a file.
+ * Its place in [`MigrationProject::files`], from 0; absent for a row without a file, and for a file that the worktree
+ * does not have.
  */
 file?: number,
+/**
+ * The path of a file that the worktree does not have. See [`MigrationBranch::files_of`].
+ */
+path?: string,
 /**
  * What the tool calls a row without a file.
  */
@@ -914,6 +923,11 @@ repeatable?: boolean,
  * Can be taken back.
  */
 hasDown?: boolean, };
+
+/**
+ * By whose files a branch is judged.
+ */
+export type MigrationFilesOf = "asked" | "worktree" | "gitBranch" | "noGitBranch";
 
 /**
  * What a tool will do with a migration at its next run.
@@ -1201,7 +1215,15 @@ steps: Array<MigrationsStep>,
 /**
  * Whether the replay went well.
  */
-passed: boolean, };
+passed: boolean,
+/**
+ * What could not be told, and was left out of the comparison.
+ */
+notes: Array<string>,
+/**
+ * What makes a migration of the difference; absent if nothing differs.
+ */
+hint?: string, };
 
 /**
  * Asks whether a branch has the schema that the files make.
@@ -1276,7 +1298,24 @@ sql: string,
 /**
  * What to look at before it is used.
  */
-notes: Array<string>, };
+notes: Array<string>,
+/**
+ * The database branch that it was made on, and that has what it does already. Absent for an empty one.
+ */
+branch?: string,
+/**
+ * Whether the files, run after all others on a throwaway of where it starts from, make the schema of the branch.
+ * Absent for an empty one.
+ */
+proof?: MigrationsStep,
+/**
+ * The commands that bring the branch in line with its files, in their order; empty if there are none.
+ */
+inLine: Array<string>,
+/**
+ * The command of the tool that records it as applied on the branch without running it, where it has one.
+ */
+mark?: string, };
 
 /**
  * A new migration is to be written.
@@ -1295,13 +1334,18 @@ name: string,
  */
 tool?: string,
 /**
- * The database branch whose schema it starts from; absent means what the files make.
+ * The database branch that it starts from, with the files that are pending there; absent means the parent of the
+ * worktree's branch, and for a branch without one an empty database with all files.
  */
 from?: string,
 /**
  * Writes no statements.
  */
-empty?: boolean, };
+empty?: boolean,
+/**
+ * As in [`MigrationsApplyParams`].
+ */
+environment?: Array<MigrationsVariable>, };
 
 /**
  * What is to be done when a checkout leads to a branch with pending migrations.
@@ -1450,6 +1494,11 @@ folder: string,
  * Other git branches; empty means all that are not merged.
  */
 with?: Array<string>,
+/**
+ * That the migrations of other git branches may run, as they are now, is agreed to and remembered. Without it, and without
+ * names in `with`, commits that were not agreed to fail with the reason `notAgreed`.
+ */
+agreed?: boolean,
 /**
  * The git branch that they are merged into; absent means the one of the root database branch.
  */
@@ -1639,7 +1688,7 @@ failure?: MigrationsFailure, };
 /**
  * What a step tried.
  */
-export type MigrationsStepKind = "files" | "apply" | "again" | "down" | "cost" | "command";
+export type MigrationsStepKind = "files" | "apply" | "proof" | "again" | "down" | "cost" | "command";
 
 /**
  * A branch is to be taken back to before its migrations were applied last.
@@ -1815,7 +1864,7 @@ jobs: Array<Job>, };
 /**
  * Situations that a client acts on by itself.
  */
-export type Reason = "copiedRepository" | "cancelled" | "unknownMethod" | "stopping" | "stopped" | "missingTool" | "noMigrations";
+export type Reason = "copiedRepository" | "cancelled" | "unknownMethod" | "stopping" | "stopped" | "missingTool" | "noMigrations" | "notAgreed";
 
 /**
  * A failure as a person reads it: what happened, and what to do next.

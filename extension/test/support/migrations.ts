@@ -13,7 +13,7 @@ export function project(names: readonly string[], entries: MigrationEntry[], mor
   const count = (state: string): number => entries.filter((each) => each.state === state).length;
   return {
     id: 'dbmate', tool: 'dbmate', name: 'dbmate', root: '', folders: ['db/migrations'], files, diagnostics: [],
-    branches: [{ branch: 'feature', standing: 'behind', applied: count('applied'), pending: count('pending'), entries, diagnostics: [] }],
+    branches: [{ branch: 'feature', standing: 'behind', applied: count('applied'), pending: count('pending'), filesOf: 'asked', entries, diagnostics: [] }],
     commands: { apply: 'dbmate up' }, canReplay: true, canNew: true, ...more,
   };
 }

@@ -1,6 +1,8 @@
 //! Looking through a tree of files, reading again only what changed.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod versions;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::checksum::git_blob;
@@ -11,6 +13,7 @@ use crate::source::{Source, SourceError, Stamp};
 use crate::text::{self, Ini, Script};
 use crate::tool::Tool;
 use crate::tools;
+use versions::Versions;
 
 /// What a tree holds.
 #[derive(Debug, Default)]
@@ -26,11 +29,19 @@ pub struct Scan {
 /// Scans trees and remembers what files said, by path and [`Stamp`].
 #[derive(Debug, Default)]
 pub struct Scanner {
-    texts: HashMap<String, (Stamp, Option<Arc<str>>)>,
-    facts: HashMap<(Tool, String), (Stamp, Arc<Facts>)>,
+    texts: Versions<String, Arc<str>>,
+    facts: Versions<(Tool, String), Arc<Facts>>,
+    /// Whether the trees are several that have most of their files in common.
+    many: bool,
 }
 
 impl Scanner {
+    /// One for several trees in turn, such as commits: a file that they have in common is read once, if its [`Stamp`] says
+    /// what it holds.
+    pub fn of_many_trees() -> Self {
+        Self { texts: Versions::of_many(), facts: Versions::of_many(), many: true }
+    }
+
     /// Finds all tools and their migrations.
     ///
     /// # Errors
@@ -47,8 +58,10 @@ impl Scanner {
         for names in folders.values_mut() {
             names.sort_unstable();
         }
-        self.texts.retain(|path, _| files.contains_key(path));
-        self.facts.retain(|(_, path), _| files.contains_key(path));
+        if !self.many {
+            self.texts.retain(|path| files.contains_key(path));
+            self.facts.retain(|(_, path)| files.contains_key(path));
+        }
         let mut context = Context {
             source,
             files,
@@ -220,17 +233,13 @@ impl Context<'_> {
     /// A file's text, from memory if it did not change.
     pub(crate) fn text(&mut self, path: &str) -> Option<Arc<str>> {
         let stamp = *self.files.get(path)?;
-        if let Some((known, text)) = self.scanner.texts.get(path)
-            && *known == stamp
-        {
-            return text.clone();
+        if let Some(text) = self.scanner.texts.get(path, stamp) {
+            return Some(text);
         }
-        let text = self.load(path).map(|bytes| Arc::from(String::from_utf8_lossy(&bytes)));
         // What could not be read is tried again at the next scan: permissions leave the stamp as it is.
-        if text.is_some() {
-            self.scanner.texts.insert(path.to_owned(), (stamp, text.clone()));
-        }
-        text
+        let text: Arc<str> = Arc::from(String::from_utf8_lossy(&self.load(path)?));
+        self.scanner.texts.put(path.to_owned(), stamp, Arc::clone(&text));
+        Some(text)
     }
 
     /// What a migration file says, from memory if it did not change.
@@ -242,10 +251,8 @@ impl Context<'_> {
     ) -> Option<Arc<Facts>> {
         let stamp = *self.files.get(path)?;
         let key = (tool, path.to_owned());
-        if let Some((known, facts)) = self.scanner.facts.get(&key)
-            && *known == stamp
-        {
-            return Some(Arc::clone(facts));
+        if let Some(facts) = self.scanner.facts.get(&key, stamp) {
+            return Some(facts);
         }
         let bytes = self.load(path)?;
         let text = String::from_utf8_lossy(&bytes);
@@ -270,7 +277,7 @@ impl Context<'_> {
         }
         parse(&file, &mut facts);
         let facts = Arc::new(facts);
-        self.scanner.facts.insert(key, (stamp, Arc::clone(&facts)));
+        self.scanner.facts.put(key, stamp, Arc::clone(&facts));
         Some(facts)
     }
 

@@ -1,11 +1,16 @@
 //! Files and history rows brought together: the state of each migration on a branch.
 
+mod doubles;
+mod findings;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::diagnostic::{Code, Diagnostic};
 use crate::history::History;
 use crate::model::{Late, Migration, MigrationKind, Project};
 use crate::tools;
+use doubles::Doubles;
+use findings::finding;
 
 /// What a migration has done to a branch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -276,9 +281,11 @@ fn reconcile(project: &Project, reading: Reading, observed: &Observed) -> Branch
         Late::Skips => Next::Skips,
     };
 
+    let doubles = Doubles::of(project);
     let mut entries = Vec::with_capacity(project.migrations.len());
     for (place, migration) in project.migrations.iter().enumerate() {
-        let record = by_key.remove(migration.key.as_str());
+        let key = migration.key.as_str();
+        let record = if doubles.has(key) { by_key.get(key).copied() } else { by_key.remove(key) };
         let (mut state, mut next) = match record {
             _ if migration.blob.is_empty() => (State::Unknown, Next::Refuses),
             Some(record) => of_record(migration, record, observed),
@@ -303,6 +310,8 @@ fn reconcile(project: &Project, reading: Reading, observed: &Observed) -> Branch
             note: record.and_then(|record| record.note.clone()),
         });
     }
+    doubles.settle(project, &by_key, observed, &mut entries);
+    by_key.retain(|key, _| !doubles.has(key));
     // In the order of the history, not of the map. A key that appears twice is told once.
     for record in &reading.records {
         if by_key.get(record.key.as_str()).is_some_and(|last| std::ptr::eq(*last, record)) {
@@ -363,66 +372,11 @@ fn standing(entries: &[Entry]) -> Standing {
     for entry in entries {
         match entry.state {
             State::Changed | State::Missing | State::UnknownRow | State::Failed => return Standing::Diverged,
-            State::OutOfOrder if entry.next != Next::Runs => return Standing::Diverged,
+            State::OutOfOrder | State::Pending if entry.next != Next::Runs => return Standing::Diverged,
             State::Unknown => return Standing::Unknown,
             State::Pending | State::OutOfOrder => standing = Standing::Behind,
             State::Applied | State::Baseline | State::Ignored => {}
         }
     }
     standing
-}
-
-fn finding(project: &Project, entry: &Entry) -> Option<Diagnostic> {
-    let (path, line, name) = match &entry.subject {
-        Subject::File(place) => {
-            let migration = &project.migrations[*place];
-            (migration.path.as_str(), migration.line, migration.name.as_str())
-        }
-        Subject::Row(name) => ("", 1, name.as_str()),
-    };
-    let tool = project.tool.name();
-    let (severity, code, message, hint) = match entry.state {
-        State::Changed => (
-            Severity::Warning,
-            Code::ChangedAfterApply,
-            format!("{name} was changed after it was applied"),
-            "Take the change back and write a new migration, or reset the branch and apply it again."
-                .to_owned(),
-        ),
-        State::Failed => (
-            Severity::Error,
-            Code::FailedMigration,
-            match &entry.note {
-                Some(note) => format!("{name} failed: {note}"),
-                None => format!("{name} failed or was left half done"),
-            },
-            format!("Correct it, repair the history as {tool} wants it, and apply again."),
-        ),
-        State::OutOfOrder => (
-            Severity::Warning,
-            Code::OutOfOrder,
-            format!("{name} was not applied, although a newer one was"),
-            match entry.next {
-                Next::Skips => format!("{tool} will never run it; give it a newer version."),
-                Next::Refuses => {
-                    format!("{tool} refuses to go on; give it a newer version, or allow it out of order.")
-                }
-                _ => format!("{tool} will run it now, after the newer ones."),
-            },
-        ),
-        State::Missing => (
-            Severity::Warning,
-            Code::MissingFile,
-            format!("{name} was applied, and its file is not here"),
-            "It may be on another git branch; merge it, or reset the database branch.".to_owned(),
-        ),
-        State::UnknownRow => (
-            Severity::Warning,
-            Code::UnknownRow,
-            format!("the history has a row {name} that {tool} does not write like this"),
-            "Look at the history table; the row may be another tool's.".to_owned(),
-        ),
-        _ => return None,
-    };
-    Some(Diagnostic::new(severity, code, path, line, message, hint))
 }

@@ -68,6 +68,8 @@ pub enum Reason {
     MissingTool,
     /// There are no migrations of any tool that is known.
     NoMigrations,
+    /// Code of others would run to which nobody has agreed yet.
+    NotAgreed,
 }
 
 impl RpcError {

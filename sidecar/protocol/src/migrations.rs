@@ -252,6 +252,22 @@ pub enum MigrationStanding {
     Unknown,
 }
 
+/// By whose files a branch is judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
+#[serde(rename_all = "camelCase")]
+pub enum MigrationFilesOf {
+    /// Those that were asked about: of this worktree, whose branch it is, or of the commit.
+    #[default]
+    Asked,
+    /// Those of another worktree, which leads to the branch.
+    Worktree,
+    /// Those that the git branch of its name has committed.
+    GitBranch,
+    /// Those that were asked about, as there is no git branch of its name.
+    NoGitBranch,
+}
+
 /// The migrations of a project on a branch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
@@ -265,6 +281,9 @@ pub struct MigrationBranch {
     pub applied: u32,
     /// How many will run at the next run.
     pub pending: u32,
+    /// By whose files it is judged.
+    #[serde(default)]
+    pub files_of: MigrationFilesOf,
     /// All files in the project's order, then rows of the history without a file. See [`MigrationsStatusParams::brief`].
     pub entries: Vec<MigrationEntry>,
     /// What is wrong on this branch.
@@ -282,9 +301,13 @@ pub struct MigrationBranch {
 #[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub struct MigrationEntry {
-    /// Its place in [`MigrationProject::files`], from 0; absent for a row without a file.
+    /// Its place in [`MigrationProject::files`], from 0; absent for a row without a file, and for a file that the worktree
+    /// does not have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<u32>,
+    /// The path of a file that the worktree does not have. See [`MigrationBranch::files_of`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
     /// What the tool calls a row without a file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub row: Option<String>,

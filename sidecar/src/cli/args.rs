@@ -11,7 +11,7 @@ mod branch;
 mod migrations;
 mod snapshot;
 pub(super) use branch::BranchCommand;
-pub(super) use migrations::{ApplyArgs, CheckArgs, MigrationsCommand, RehearseArgs, StatusArgs};
+pub(super) use migrations::{ApplyArgs, CheckArgs, MigrationsCommand, NewArgs, RehearseArgs, StatusArgs};
 pub(super) use snapshot::SnapshotCommand;
 
 const STYLES: Styles = Styles::styled()

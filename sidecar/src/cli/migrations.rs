@@ -3,6 +3,7 @@
 mod apply;
 mod call;
 mod check;
+mod new;
 mod status;
 mod text;
 mod undo;
@@ -20,6 +21,6 @@ pub(super) fn run(command: MigrationsCommand, output: Output) -> Result<u8> {
         MigrationsCommand::Check(arguments) => check::check(&arguments, output),
         MigrationsCommand::Drift { branch, tool } => check::drift(branch, tool, output),
         MigrationsCommand::Rehearse(arguments) => check::rehearse(arguments, output),
-        MigrationsCommand::New { name, tool, from, empty } => check::new(name, tool, from, empty, output),
+        MigrationsCommand::New(arguments) => new::new(arguments, output),
     }
 }

@@ -1,5 +1,6 @@
 //! Migrations: what the tools did to the branches, and running them.
 
+mod advice;
 mod apply;
 mod blame;
 mod busy;
@@ -9,9 +10,12 @@ mod cut_short;
 mod drift;
 mod elsewhere;
 mod files;
+mod git;
 mod history;
+mod passage;
 mod ran;
 mod rehearse;
+mod replay;
 mod report;
 mod runner;
 mod sizes;
@@ -41,6 +45,7 @@ use crate::failure::Result;
 #[derive(Default)]
 pub(crate) struct Migrations {
     trees: files::Trees,
+    commits: files::Commits,
     pub(super) histories: history::Histories,
     sizes: sizes::Sizes,
     busy: busy::Busy,

@@ -51,7 +51,7 @@ function projectNodes(folder: FolderMigrations): MigrationNode[] {
 }
 
 function rowId(project: string, { file, entry }: MigrationRow): string {
-  return `${project}\n${file === undefined ? `row ${entry.row ?? ''}` : `${file.path}#${file.key}`}`;
+  return `${project}\n${file === undefined ? `row ${entry.row ?? entry.path ?? ''}` : `${file.path}#${file.key}`}`;
 }
 
 function message(id: string, text: string, worktree: string): MigrationNode {

@@ -140,6 +140,8 @@ pub enum MigrationsStepKind {
     Files,
     /// Pending migrations are applied.
     Apply,
+    /// A new migration makes what the branch has.
+    Proof,
     /// A second run changes nothing.
     Again,
     /// What was applied is taken back, which leaves the schema as it was.
@@ -342,6 +344,11 @@ pub struct MigrationsDrift {
     pub steps: Vec<MigrationsStep>,
     /// Whether the replay went well.
     pub passed: bool,
+    /// What could not be told, and was left out of the comparison.
+    pub notes: Vec<String>,
+    /// What makes a migration of the difference; absent if nothing differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
 }
 
 /// Merges are to be rehearsed.
@@ -355,6 +362,11 @@ pub struct MigrationsRehearseParams {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(test, ts(optional, as = "Option<Vec<String>>"))]
     pub with: Vec<String>,
+    /// That the migrations of other git branches may run, as they are now, is agreed to and remembered. Without it, and without
+    /// names in `with`, commits that were not agreed to fail with the reason `notAgreed`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+    pub agreed: bool,
     /// The git branch that they are merged into; absent means the one of the root database branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
@@ -437,13 +449,18 @@ pub struct MigrationsNewParams {
     /// Which project, by tool or id; absent means the only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool: Option<String>,
-    /// The database branch whose schema it starts from; absent means what the files make.
+    /// The database branch that it starts from, with the files that are pending there; absent means the parent of the
+    /// worktree's branch, and for a branch without one an empty database with all files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// Writes no statements.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
     pub empty: bool,
+    /// As in [`MigrationsApplyParams`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, ts(optional, as = "Option<Vec<MigrationsVariable>>"))]
+    pub environment: Vec<MigrationsVariable>,
 }
 
 /// A new migration.
@@ -459,4 +476,16 @@ pub struct MigrationsNew {
     pub sql: String,
     /// What to look at before it is used.
     pub notes: Vec<String>,
+    /// The database branch that it was made on, and that has what it does already. Absent for an empty one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// Whether the files, run after all others on a throwaway of where it starts from, make the schema of the branch.
+    /// Absent for an empty one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<MigrationsStep>,
+    /// The commands that bring the branch in line with its files, in their order; empty if there are none.
+    pub in_line: Vec<String>,
+    /// The command of the tool that records it as applied on the branch without running it, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<String>,
 }

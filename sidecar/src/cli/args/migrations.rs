@@ -76,28 +76,18 @@ EXAMPLES:
     /// Try merging this git branch and others, in both orders, before anybody does.
     #[command(after_help = "\
 EXAMPLES:
-    offshoot migrations rehearse                      with every git branch that is not merged
-    offshoot migrations rehearse --with feature/tags --base main")]
+    offshoot migrations rehearse                      with every git branch that is not merged; asks first
+    offshoot migrations rehearse --yes --json         agrees to run what those branches have
+    offshoot migrations rehearse --only feature/tags --base main")]
     Rehearse(RehearseArgs),
-    /// Write a new migration from what this worktree's branch has and the migrations do not make.
+    /// Write a new migration from what this worktree's branch has and its parent with all migrations has not.
     #[command(after_help = "\
 EXAMPLES:
     offshoot migrations new add_tags
-    offshoot migrations new add_tags --from main      from what main has not
+    offshoot migrations new add_tags --reset          and make the branch anew from its parent and the files
+    offshoot migrations new add_tags --from main      from what main and its pending migrations have not
     offshoot migrations new fill_tags --empty")]
-    New {
-        /// What it is called.
-        name: String,
-        /// Of this tool, or this project of `status`.
-        #[arg(long, value_name = "T")]
-        tool: Option<String>,
-        /// Start from the schema of branch B instead of that which the migrations make.
-        #[arg(long, value_name = "B", conflicts_with = "empty")]
-        from: Option<String>,
-        /// Write no statements.
-        #[arg(long)]
-        empty: bool,
-    },
+    New(NewArgs),
 }
 
 #[derive(Debug, Group)]
@@ -169,13 +159,38 @@ pub(in crate::cli) struct CheckArgs {
 #[derive(Debug, Group)]
 #[group(skip)]
 pub(in crate::cli) struct RehearseArgs {
-    /// With this git branch; may be given several times. All that are not merged otherwise.
-    #[arg(long, value_name = "B")]
+    /// With this git branch only; may be given several times. All that are not merged otherwise.
+    #[arg(long, visible_alias = "only", value_name = "B")]
     pub(in crate::cli) with: Vec<String>,
+    /// Agree to run the migrations of all other git branches, as they are now. It is remembered.
+    #[arg(long)]
+    pub(in crate::cli) yes: bool,
     /// The git branch that they are merged into; that of the root database branch otherwise.
     #[arg(long, value_name = "B")]
     pub(in crate::cli) base: Option<String>,
     /// Of this tool, or this project of `status`.
     #[arg(long, value_name = "T")]
     pub(in crate::cli) tool: Option<String>,
+}
+
+#[derive(Debug, Group)]
+#[group(skip)]
+pub(in crate::cli) struct NewArgs {
+    /// What it is called.
+    pub(in crate::cli) name: String,
+    /// Of this tool, or this project of `status`.
+    #[arg(long, value_name = "T")]
+    pub(in crate::cli) tool: Option<String>,
+    /// Start from branch B and what is pending there instead of the branch's parent.
+    #[arg(long, value_name = "B", conflicts_with = "empty")]
+    pub(in crate::cli) from: Option<String>,
+    /// Write no statements.
+    #[arg(long)]
+    pub(in crate::cli) empty: bool,
+    /// Reset the branch to its parent afterwards, and apply all files to it: `offshoot undo` brings back what it was.
+    #[arg(long, conflicts_with = "empty")]
+    pub(in crate::cli) reset: bool,
+    /// With --reset: do not ask.
+    #[arg(long, requires = "reset")]
+    pub(in crate::cli) yes: bool,
 }

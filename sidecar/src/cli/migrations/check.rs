@@ -1,18 +1,21 @@
-//! `offshoot migrations check`, `drift`, `rehearse` and `new`.
+//! `offshoot migrations check`, `drift` and `rehearse`.
 
 use std::fs;
+use std::io::{BufRead, IsTerminal, Write};
 use std::path::Path;
 
-use offshoot_protocol::method::{MigrationsCheck, MigrationsCreate, MigrationsGetDrift, MigrationsRehearse};
+use offshoot_protocol::error::Reason;
+use offshoot_protocol::method::{MigrationsCheck, MigrationsGetDrift, MigrationsRehearse};
 use offshoot_protocol::migrations::{
-    MigrationSeverity, MigrationsCheckParams, MigrationsDriftParams, MigrationsNewParams, MigrationsOutcome,
-    MigrationsPair, MigrationsRehearseParams, MigrationsReport,
+    MigrationSeverity, MigrationsCheckParams, MigrationsDriftParams, MigrationsOutcome, MigrationsPair,
+    MigrationsRehearseParams, MigrationsReport,
 };
 
 use super::{call, text};
 use crate::cli::args::{CheckArgs, RehearseArgs};
 use crate::cli::connect::Session;
 use crate::cli::output::Output;
+use crate::cli::plain::plain;
 use crate::cli::{NEGATIVE, OK};
 use crate::failure::{Failure, Result};
 
@@ -102,29 +105,42 @@ pub(super) fn drift(branch: Option<String>, tool: Option<String>, output: Output
             for line in text::changes(&drift.changes, output) {
                 output.line(line);
             }
-            output.line(
-                output.faint("`offshoot migrations new NAME` writes a migration of what it has besides."),
-            );
+            drift.hint.iter().for_each(|hint| output.line(output.faint(hint)));
         } else {
             output.line(format!(
                 "{branch} has the schema that its {} make.",
                 text::count(drift.replayed as usize, "migration")
             ));
         }
+        drift.notes.iter().for_each(|note| output.line(output.faint(&format!("note: {note}"))));
     }
     Ok(if drift.passed && !drift.drifted { OK } else { NEGATIVE })
 }
 
 pub(super) fn rehearse(args: RehearseArgs, output: Output) -> Result<u8> {
     let mut session = Session::open(output)?;
-    let params = MigrationsRehearseParams {
+    let mut params = MigrationsRehearseParams {
         folder: session.path(),
         with: args.with,
+        agreed: args.yes,
         base: args.base,
         tool: args.tool,
         environment: call::environment(),
     };
-    let rehearsal = call::long::<MigrationsRehearse>(&mut session, &params, output.json)?;
+    let rehearsal = match call::long::<MigrationsRehearse>(&mut session, &params, output.json) {
+        Err(failure)
+            if failure.0.reason == Some(Reason::NotAgreed)
+                && !output.json
+                && std::io::stdin().is_terminal() =>
+        {
+            if !agreed(&failure)? {
+                return Ok(NEGATIVE);
+            }
+            params.agreed = true;
+            call::long::<MigrationsRehearse>(&mut session, &params, output.json)?
+        }
+        other => other?,
+    };
     if output.json {
         output.value(&rehearsal)?;
     } else {
@@ -146,6 +162,21 @@ pub(super) fn rehearse(args: RehearseArgs, output: Output) -> Result<u8> {
     Ok(if rehearsal.passed { OK } else { NEGATIVE })
 }
 
+fn agreed(failure: &Failure) -> Result<bool> {
+    let fault = |e: &std::io::Error| Failure::io("ask a question", e);
+    let text = plain(&failure.0.message);
+    write!(
+        std::io::stderr(),
+        "{}{}, as a superuser of a throwaway database, which may start programs. Run them? [y/N] ",
+        text.get(..1).unwrap_or_default().to_uppercase(),
+        text.get(1..).unwrap_or_default()
+    )
+    .map_err(|e| fault(&e))?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).map_err(|e| fault(&e))?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
 fn one_pair(pair: &MigrationsPair, output: Output) {
     let word = match pair.outcome {
         MigrationsOutcome::Passed => output.good("passed "),
@@ -158,30 +189,4 @@ fn one_pair(pair: &MigrationsPair, output: Output) {
     for line in text::changes(&pair.differs, output) {
         output.line(format!("    {line}"));
     }
-}
-
-pub(super) fn new(
-    name: String,
-    tool: Option<String>,
-    from: Option<String>,
-    empty: bool,
-    output: Output,
-) -> Result<u8> {
-    let mut session = Session::open(output)?;
-    let params = MigrationsNewParams { folder: session.path(), name, tool, from, empty };
-    let made = call::long::<MigrationsCreate>(&mut session, &params, output.json)?;
-    if output.json {
-        output.value(&made)?;
-    } else {
-        made.files.iter().for_each(|path| output.line(format!("Wrote {}.", output.strong(path))));
-        for note in &made.notes {
-            output.line(format!("  {} {note}", output.warn("!")));
-        }
-        if !empty {
-            output.line(output.faint(
-                "The branch has all this already, so that it would not apply there: `offshoot migrations check` tries it on the parent, and after `offshoot branch reset` all files apply.",
-            ));
-        }
-    }
-    Ok(OK)
 }

@@ -2,8 +2,8 @@
 
 use offshoot_protocol::method::MigrationsGetStatus;
 use offshoot_protocol::migrations::{
-    MigrationBranch, MigrationNext, MigrationProject, MigrationStanding, MigrationState, MigrationsStatus,
-    MigrationsStatusParams,
+    MigrationBranch, MigrationEntry, MigrationFilesOf, MigrationNext, MigrationProject, MigrationStanding,
+    MigrationState, MigrationsStatus, MigrationsStatusParams,
 };
 
 use super::text;
@@ -78,6 +78,11 @@ fn one(status: &MigrationsStatus, project: &MigrationProject, verbose: bool, out
     }
 }
 
+fn path_of<'p>(project: &'p MigrationProject, entry: &'p MigrationEntry) -> Option<&'p str> {
+    let file = entry.file.and_then(|at| project.files.get(at as usize));
+    file.map(|file| file.path.as_str()).or(entry.path.as_deref())
+}
+
 fn branch_lines(project: &MigrationProject, branch: &MigrationBranch, verbose: bool, output: Output) {
     let name = output.strong(&branch.branch);
     if let Some(why) = &branch.unread {
@@ -90,32 +95,43 @@ fn branch_lines(project: &MigrationProject, branch: &MigrationBranch, verbose: b
         MigrationStanding::Diverged => output.bad("diverged"),
         MigrationStanding::Unknown => output.warn("unknown"),
     };
-    output.line(format!("  {name}: {standing}, {} applied", branch.applied));
+    let of = match branch.files_of {
+        MigrationFilesOf::Asked => "",
+        MigrationFilesOf::Worktree => "  by the files of its worktree",
+        MigrationFilesOf::GitBranch => "  by the files of its git branch",
+        MigrationFilesOf::NoGitBranch => "  by the files of this worktree, as no git branch has its name",
+    };
+    output.line(format!("  {name}: {standing}, {} applied{}", branch.applied, output.faint(of)));
     let is_plain = |state: MigrationState| matches!(state, MigrationState::Applied | MigrationState::Ignored);
     let (plain, open): (Vec<_>, Vec<_>) = branch.entries.iter().partition(|entry| is_plain(entry.state));
     for entry in open {
         let (state, painted) = text::state(entry.state, output);
-        let what = match (entry.file.and_then(|at| project.files.get(at as usize)), &entry.row) {
-            (Some(file), _) => file.path.clone(),
+        let what = match (path_of(project, entry), &entry.row) {
+            (Some(path), _) => path.to_owned(),
             (None, Some(row)) => format!("{row} (no file)"),
             (None, None) => continue,
         };
         let next = match (entry.state, entry.next) {
             (MigrationState::OutOfOrder, MigrationNext::Runs) => ", runs next",
             (_, MigrationNext::Refuses) => ", the tool will refuse",
-            (MigrationState::OutOfOrder, MigrationNext::Skips) => ", the tool will pass it over in silence",
+            (MigrationState::OutOfOrder | MigrationState::Pending, MigrationNext::Skips) => {
+                ", the tool will pass it over in silence"
+            }
             _ => "",
         };
         let pad = " ".repeat(13_usize.saturating_sub(state.len()));
         output.line(format!("    {painted}{pad}{what}{}", output.faint(next)));
+        if let (Some(note), MigrationState::Pending | MigrationState::Unknown) = (&entry.note, entry.state) {
+            output.line(output.faint(&format!("                 {note}")));
+        }
     }
     let shown = if verbose { plain.len() } else { plain.len().min(LATEST) };
     for entry in plain.iter().rev().take(shown) {
-        let Some(file) = entry.file.and_then(|at| project.files.get(at as usize)) else { continue };
+        let Some(path) = path_of(project, entry) else { continue };
         let (state, _) = text::state(entry.state, output);
         let pad = " ".repeat(13_usize.saturating_sub(state.len()));
         let at = entry.at.as_deref().map(|at| format!("  {at}")).unwrap_or_default();
-        output.line(output.faint(&format!("    {state}{pad}{}{at}", file.path)));
+        output.line(output.faint(&format!("    {state}{pad}{path}{at}")));
     }
     if plain.len() > shown {
         output.line(output.faint(&format!("    … and {} older (-v)", plain.len() - shown)));
@@ -123,7 +139,8 @@ fn branch_lines(project: &MigrationProject, branch: &MigrationBranch, verbose: b
     for diagnostic in &branch.diagnostics {
         output.line(text::diagnostic(diagnostic, output));
     }
-    if branch.pending > 0 && project.commands.apply.is_some() {
+    let is_own = branch.files_of == MigrationFilesOf::Asked;
+    if is_own && branch.pending > 0 && project.commands.apply.is_some() {
         output
             .line(output.faint("    `offshoot migrations apply` applies what is pending, after a snapshot."));
     }

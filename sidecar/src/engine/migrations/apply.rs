@@ -19,7 +19,7 @@ use super::files::id_of;
 use super::status::{self, Place};
 use super::tool::{self, Address, Done, Prepared};
 use super::trial::on_throwaway;
-use super::{blame, cut_short, elsewhere, history, stage, unchanged};
+use super::{advice, blame, cut_short, elsewhere, history, stage, unchanged};
 use crate::engine::server::Call;
 use crate::engine::{Engine, branches, schema};
 use crate::failure::{Failure, Result};
@@ -136,6 +136,13 @@ async fn on_branch(
     let mut now: Vec<String> =
         new.map(|(at, file)| scan.projects[*at].migrations[*file].path.clone()).collect();
     now.dedup();
+    let failed = steps.last_mut().filter(|_| params.direction == MigrationsDirection::Up);
+    if let Some((step, project)) = failed.and_then(|step| {
+        let project = scan.projects.iter().find(|one| step.project == Some(id_of(one)))?;
+        Some((step, project))
+    }) {
+        advice::already_there(step, project, &name, id == engine.store.info().root_branch);
+    }
     if let (Some((at, connected)), Some(step)) = (nowhere, steps.last_mut()) {
         let project = &scan.projects[at];
         if connected && !changes.is_empty() {

@@ -1,13 +1,14 @@
 //! `migrations/check`: pending migrations tried on a throwaway, and taken back.
 
 mod cost;
+mod files;
 
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use offshoot_migrations::{Direction, Down, Project, Scan, Severity};
+use offshoot_migrations::{Direction, Down, Project, Scan};
 use offshoot_protocol::migrations::{
     MigrationsCheckParams, MigrationsDirection, MigrationsOutcome, MigrationsReport, MigrationsStep,
     MigrationsStepKind,
@@ -40,7 +41,7 @@ pub(in crate::engine) async fn check(
         worktree: place.root.to_string_lossy().into_owned(),
         against,
         passed: true,
-        steps: places.iter().filter_map(|at| files(&scan.projects[*at])).collect(),
+        steps: places.iter().filter_map(|at| files::sound(&scan.projects[*at])).collect(),
         ran: Vec::new(),
         changes: Vec::new(),
         sql: String::new(),
@@ -51,7 +52,7 @@ pub(in crate::engine) async fn check(
     if report.steps.iter().all(|step| step.outcome != MigrationsOutcome::Failed) {
         let stage = Stage::of(engine, id, "making a throwaway copy of the branch", call).await?;
         let job = Job { engine, place: &place, scan: &scan, params: &params, call, stage: &stage };
-        let outcome = Box::pin(job.run(&places, &mut report)).await;
+        let outcome = Box::pin(job.run(id, &places, &mut report)).await;
         call.progress("removing the throwaway", 0, None);
         let removed = stage.remove().await;
         outcome?;
@@ -82,24 +83,6 @@ async fn target(engine: &Arc<Engine>, place: &Place, named: Option<&str>) -> Res
         .await
 }
 
-/// What is wrong with the files, if anything is.
-fn files(project: &Project) -> Option<MigrationsStep> {
-    let wrong: Vec<_> = project.diagnostics.iter().filter(|one| one.severity != Severity::Note).collect();
-    let first = wrong.iter().find(|one| one.severity == Severity::Error).or(wrong.first())?;
-    let is_bad = first.severity == Severity::Error;
-    Some(MigrationsStep {
-        kind: MigrationsStepKind::Files,
-        project: Some(id_of(project)),
-        title: format!("the files of {}", id_of(project)),
-        outcome: if is_bad { MigrationsOutcome::Failed } else { MigrationsOutcome::Passed },
-        message: first.to_string(),
-        hint: Some(first.hint.clone()).filter(|hint| !hint.is_empty()),
-        took_ms: 0,
-        log: wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
-        failure: None,
-    })
-}
-
 /// One throwaway, on which everything is tried in turn.
 struct Job<'j> {
     engine: &'j Arc<Engine>,
@@ -128,8 +111,11 @@ impl Job<'_> {
         Ok(stage::without_histories(&facts, self.scan.projects.iter()))
     }
 
-    async fn run(&self, places: &[usize], report: &mut MigrationsReport) -> Result<()> {
+    async fn run(&self, id: BranchId, places: &[usize], report: &mut MigrationsReport) -> Result<()> {
         let before = self.facts().await?;
+        for &at in places {
+            report.steps.extend(self.unchanged(at, id, &report.against).await?);
+        }
         let mut tried = Vec::new();
         for &at in places {
             let waiting = self.pending(at, &report.against).await?;

@@ -1,24 +1,27 @@
 //! `migrations/new`: a new migration from a difference.
 
+mod base;
+mod proof;
+
 use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use offshoot_migrations::{Content, NewFile, Observed, Project, State, Tool};
+use offshoot_migrations::{Content, NewFile, Project, Scan, Tool};
 use offshoot_protocol::migrations::{MigrationsNew, MigrationsNewParams};
 use offshoot_schema::{Facts, Plan, PlanOptions, Renames};
-use offshoot_storage::BranchId;
 
 use super::files::id_of;
-use super::stage;
+use super::replay::Replay;
 use super::status::{self, Place};
-use super::{drift, history};
+use super::{advice, stage};
+use crate::engine::Engine;
 use crate::engine::server::Call;
-use crate::engine::{Engine, schema};
 use crate::failure::{Failure, Result};
 use crate::{renames, timestamp};
+use base::{Base, Subjects};
 
 /// `migrations/new`.
 pub(in crate::engine) async fn create(
@@ -33,109 +36,110 @@ pub(in crate::engine) async fn create(
     let place = status::place(engine, &params.folder).await?;
     let scan = place.scan(engine).await?;
     let places = stage::places(&scan, params.tool.as_deref())?;
+    let at = one_that_can(&scan, &places)?;
+    if params.empty {
+        let (paths, _) = write(engine, &place, &scan.projects[at], &params.name, &Content::default()).await?;
+        return Ok(MigrationsNew {
+            project: id_of(&scan.projects[at]),
+            files: paths,
+            sql: String::new(),
+            notes: after(&scan.projects[at]).into_iter().collect(),
+            branch: None,
+            proof: None,
+            in_line: Vec::new(),
+            mark: None,
+        });
+    }
+    let (id, name) = place.meant(engine, None).await?;
+    let parent = engine.blocking(move |engine| {
+        let branch = engine.store.branch(id)?;
+        Ok(branch.parent.zip(branch.parent_name))
+    });
+    let parent = parent.await?;
+    let from = match &params.from {
+        Some(named) => Some((place.meant(engine, Some(named)).await?.0, named.clone())),
+        None => parent.clone(),
+    };
+    let is_parent = from.is_some() && from.as_ref().map(|one| one.0) == parent.map(|one| one.0);
+    let of = Subjects { id, name: &name, from, is_parent };
+    let run = Replay { engine, place: &place, scan: &scan, environment: &params.environment, call };
+    let base = Box::pin(run.base(&of, &places)).await?;
+    let made = Box::pin(written(&run, &of, at, &params.name, &base)).await;
+    call.progress("removing the throwaway", 0, None);
+    let removed = base.stage.remove().await;
+    let mut made = made?;
+    removed?;
+    made.notes.splice(0..0, base.notes);
+    Ok(made)
+}
+
+/// The only one of these projects that a migration can be written for.
+fn one_that_can(scan: &Scan, places: &[usize]) -> Result<usize> {
     let able: Vec<usize> = places.iter().copied().filter(|at| scan.projects[*at].can_write()).collect();
-    let at = match (able.as_slice(), places.as_slice()) {
-        ([one], _) => *one,
+    match (able.as_slice(), places) {
+        ([one], _) => Ok(*one),
         ([], all) => {
             let names: Vec<_> = all.iter().map(|at| scan.projects[*at].tool.name()).collect();
-            return Err(Failure::user(format!("a migration of {} cannot be written from a difference", names.join(", ")))
-                .hint("Its migrations are programs, or it keeps a list of them: make an empty one with the tool, and take the statements of `offshoot diff --sql`."));
+            let text = format!("a migration of {} cannot be written from a difference", names.join(", "));
+            let ways: Vec<_> = all.iter().map(|at| advice::of_program(&scan.projects[*at])).collect();
+            Err(Failure::user(text).hint(ways.join("\n")))
         }
         (several, _) => {
             let ids: Vec<_> = several.iter().map(|at| id_of(&scan.projects[*at])).collect();
-            return Err(Failure::user("there are several tools here")
-                .hint(format!("Say which with `--tool`: {}.", ids.join(", "))));
-        }
-    };
-    let mut notes = Vec::new();
-    let content = if params.empty {
-        Content::default()
-    } else {
-        let (id, name) = place.meant(engine, None).await?;
-        call.progress("reading the schemas", 0, None);
-        let to = call.or_cancelled(schema::schema(engine, id, &name)).await?.facts;
-        let from = if let Some(branch) = &params.from {
-            let of = place.meant(engine, Some(branch)).await?.0;
-            let facts = call.or_cancelled(schema::schema(engine, of, branch)).await?.facts;
-            stage::without_histories(&facts, scan.projects.iter())
-        } else {
-            complete(engine, &scan, &places, (id, &name)).await?;
-            replayed(engine, &place, &scan, &places, call).await?
-        };
-        let to = stage::without_histories(&to, scan.projects.iter());
-        let root = place.root.clone();
-        let lines = engine.blocking(move |_| renames::of_worktree(&root)).await?;
-        let (content, said) = content(&from, &to, &renames::confirmed(&lines)?);
-        notes.extend(said);
-        if content.up.is_empty() {
-            return Err(Failure::user(format!("`{name}` has nothing that the migrations do not make")).hint(
-                "Change its schema first, for example with `offshoot sql`; or `--empty` writes an empty one.",
-            ));
-        }
-        content
-    };
-    let project = &scan.projects[at];
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let time: String = timestamp::utc(now).chars().filter(char::is_ascii_digit).take(14).collect();
-    let files = project.new_files(&params.name, &time, &content);
-    let files = files.ok_or_else(|| Failure::internal("a tool that can be written for has no format"))?;
-    notes.extend(after(project));
-    let root = place.root.clone();
-    let paths: Vec<String> = files.iter().map(|file| file.path.clone()).collect();
-    engine.blocking(move |_| write(&root, &files)).await?;
-    Ok(MigrationsNew { project: id_of(project), files: paths, sql: content.up, notes })
-}
-
-/// Refuses for a branch that has not applied all files: what it lacks would be taken for something to drop.
-async fn complete(
-    engine: &Arc<Engine>,
-    scan: &Arc<offshoot_migrations::Scan>,
-    places: &[usize],
-    (id, name): (BranchId, &str),
-) -> Result<()> {
-    let projects: Vec<&Project> = places.iter().map(|at| &scan.projects[*at]).collect();
-    let histories = history::read(engine, id, &projects, true).await;
-    let histories = histories.map_err(|why| history::unread(name, &why))?;
-    for (project, history) in projects.into_iter().zip(histories) {
-        let status = project.status(&history, &Observed::default());
-        if let Some(why) = stage::unknown(&status) {
-            return Err(why);
-        }
-        let done =
-            |state: State| matches!(state, State::Applied | State::Changed | State::Ignored | State::Unknown);
-        let open = status.entries.iter().filter(|entry| !done(entry.state)).count();
-        if open > 0 {
-            let text = format!(
-                "`{name}` does not have what the migrations of {} make: {open} are not plainly applied",
-                id_of(project)
-            );
-            return Err(Failure::user(text).hint(
-                "`offshoot migrations status` shows them; apply them first, or start from a branch: `--from main`.",
-            ));
+            Err(Failure::user("there are several tools here")
+                .hint(format!("Say which with `--tool`: {}.", ids.join(", "))))
         }
     }
-    Ok(())
 }
 
-/// The schema that all files make.
-async fn replayed(
-    engine: &Arc<Engine>,
-    place: &Place,
-    scan: &Arc<offshoot_migrations::Scan>,
-    places: &[usize],
-    call: &Call,
-) -> Result<Facts> {
-    let all: Vec<(usize, Vec<usize>)> =
-        places.iter().map(|at| (*at, (0..scan.projects[*at].migrations.len()).collect())).collect();
-    let instead = "`--from BRANCH` starts from the schema of a branch instead.";
-    let replayed = drift::replay(engine, place, scan, &all, &[], call).await?;
-    replayed.facts.ok_or_else(|| {
-        let failed = replayed.steps.last();
-        let why = failed.and_then(|step| step.failure.as_ref()).map_or_else(
-            || failed.map(|step| step.message.clone()).unwrap_or_default(),
-            |failure| format!("{}:{}: {}", failure.path, failure.line, failure.message),
-        );
-        Failure::user(format!("the migrations do not run in an empty database: {why}")).hint(instead)
+/// Writes the migration from `base`, and tries it there.
+async fn written(
+    run: &Replay<'_>,
+    of: &Subjects<'_>,
+    at: usize,
+    name: &str,
+    base: &Base,
+) -> Result<MigrationsNew> {
+    let project = &run.scan.projects[at];
+    let root = run.place.root.clone();
+    let lines = run.engine.blocking(move |_| renames::of_worktree(&root)).await?;
+    let (content, mut notes) = content(&base.from, &base.to, &renames::confirmed(&lines)?);
+    if content.up.is_empty() {
+        let than = of.from.as_ref().map_or("the migrations make".to_owned(), |(_, name)| {
+            format!("`{name}` and the migrations make")
+        });
+        return Err(Failure::user(format!("`{}` has nothing but what {than}", of.name)).hint(
+            "Change its schema first, for example with `offshoot sql`; or `--empty` writes an empty one.",
+        ));
+    }
+    notes.extend(after(project));
+    let (files, paths) = write(run.engine, run.place, project, name, &content).await?;
+    let proof = match Box::pin(proof::proof(run, &base.stage, &id_of(project), &files, &base.to)).await {
+        Ok(proof) => proof,
+        Err(failure) => {
+            // Given up before it was known to be good: nothing stays.
+            for path in &paths {
+                let _ = fs::remove_file(path);
+            }
+            return Err(failure);
+        }
+    };
+    let can_apply = !project.commands.apply.is_empty();
+    let in_line = if of.is_parent && can_apply {
+        vec![format!("offshoot branch reset {}", of.name), "offshoot migrations apply".to_owned()]
+    } else {
+        Vec::new()
+    };
+    let mark = files.first().and_then(|path| advice::mark(project, path));
+    Ok(MigrationsNew {
+        project: id_of(project),
+        files,
+        sql: content.up,
+        notes,
+        branch: Some(of.name.to_owned()),
+        proof: Some(proof),
+        in_line,
+        mark,
     })
 }
 
@@ -189,8 +193,27 @@ fn after(project: &Project) -> Option<String> {
     }
 }
 
+/// Writes the files of a new migration. Their paths in the worktree, and on the disk.
+async fn write(
+    engine: &Arc<Engine>,
+    place: &Place,
+    project: &Project,
+    name: &str,
+    content: &Content,
+) -> Result<(Vec<String>, Vec<PathBuf>)> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let time: String = timestamp::utc(now).chars().filter(char::is_ascii_digit).take(14).collect();
+    let files = project.new_files(name, &time, content);
+    let files = files.ok_or_else(|| Failure::internal("a tool that can be written for has no format"))?;
+    let paths: Vec<String> = files.iter().map(|file| file.path.clone()).collect();
+    let on_disk = paths.iter().map(|path| place.root.join(path)).collect();
+    let root = place.root.clone();
+    engine.blocking(move |_| put(&root, &files)).await?;
+    Ok((paths, on_disk))
+}
+
 /// Writes files that are not there. If one of them is, none is written.
-fn write(root: &Path, files: &[NewFile]) -> Result<()> {
+fn put(root: &Path, files: &[NewFile]) -> Result<()> {
     let fault = |path: &str, e: &std::io::Error| match e.kind() {
         std::io::ErrorKind::AlreadyExists => {
             Failure::user(format!("{path} is there already, and stays as it is")).hint("Take another name.")

@@ -7,8 +7,8 @@ use offshoot_migrations::git_blob;
 use offshoot_protocol::migrations::{MigrationsRan, MigrationsRanParams};
 use offshoot_storage::BranchId;
 
-use super::files::{self, Git};
-use super::status;
+use super::git::Git;
+use super::{files, status};
 use crate::engine::Engine;
 use crate::failure::{Failure, Result};
 
@@ -58,7 +58,7 @@ pub(in crate::engine) async fn ran(
 
 /// The text of a blob that git has. Blocks.
 fn of_git(root: &Path, blob: &str) -> Result<Option<String>> {
-    let git = Git { folder: root.to_owned(), objects: None };
+    let git = Git::of(root);
     let (known, size, _) = git.run(&["cat-file", "-s", blob])?;
     if !known || size.trim().parse::<usize>().is_ok_and(|size| size > MOST_BYTES) {
         return Ok(None);

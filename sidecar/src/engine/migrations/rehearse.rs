@@ -1,5 +1,6 @@
 //! `migrations/rehearse`: merges tried in both orders, from git's trees alone.
 
+mod agree;
 mod merge;
 mod order;
 
@@ -8,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use offshoot_migrations::{Project, Scan, Severity, State, Subject, Tool};
+use offshoot_migrations::{Entry, Next, Project, Scan, Severity, State, Subject, Tool};
 use offshoot_protocol::migrations::{
     MigrationDiagnostic, MigrationSeverity, MigrationsOutcome, MigrationsPair, MigrationsRehearsal,
     MigrationsRehearseParams,
@@ -47,6 +48,7 @@ pub(in crate::engine) async fn rehearse(
         Ok((workshop, others, left))
     });
     let (workshop, others, left) = opened.await?;
+    let (workshop, others) = agree::agreed(engine, &params, workshop, others).await?;
     let mine = workshop.mine.clone();
     let mut notes = Vec::new();
     if left > 0 {
@@ -136,18 +138,22 @@ impl Job<'_> {
             {
                 return Err(why);
             }
-            let applied =
-                |state: State| !matches!(state, State::Pending | State::OutOfOrder | State::Unknown);
+            // One of two files of which nobody knows which ran is not run again.
+            let applied = |entry: &Entry| match entry.state {
+                State::Pending | State::OutOfOrder => false,
+                State::Unknown => entry.next == Next::Nothing,
+                _ => true,
+            };
             let keys = status.entries.iter().filter_map(|entry| match entry.subject {
-                Subject::File(place) => Some((&project.migrations[place], entry.state)),
+                Subject::File(place) => Some((&project.migrations[place], applied(entry))),
                 Subject::Row(_) => None,
             });
             let there: BTreeSet<String> = keys
-                .filter(|(file, state)| {
+                .filter(|(file, applied)| {
                     if project.tool == Tool::PlainSql {
                         merged.base_paths.contains(&file.path)
                     } else {
-                        applied(*state)
+                        *applied
                     }
                 })
                 .map(|(file, _)| file.key.clone())

@@ -9,7 +9,7 @@ use offshoot_protocol::types::{SchemaChange, SchemaObject};
 use offshoot_schema::{Facts, Kind, Object, PlanOptions, Renames};
 use offshoot_storage::BranchId;
 
-use super::files::Git;
+use super::git::Git;
 use super::history;
 use super::tool::Address;
 use crate::engine::server::Call;
@@ -93,12 +93,24 @@ impl Stage {
         scan: &Arc<Scan>,
         at: usize,
     ) -> Result<BranchStatus> {
+        self.status_seen(engine, scan, at, &Observed::default()).await
+    }
+
+    /// The same where this was seen of what ran.
+    pub(super) async fn status_seen(
+        &self,
+        engine: &Arc<Engine>,
+        scan: &Arc<Scan>,
+        at: usize,
+        observed: &Observed,
+    ) -> Result<BranchStatus> {
         let (socket, database, scan) = (self.socket.clone(), self.database, Arc::clone(scan));
+        let observed = observed.clone();
         engine
             .blocking(move |engine| {
                 let mut client = history::connect(engine, &socket, database)?;
                 let history: History = history::of(&mut client, &scan.projects[at]);
-                Ok(scan.projects[at].status(&history, &Observed::default()))
+                Ok(scan.projects[at].status(&history, &observed))
             })
             .await
     }
@@ -164,7 +176,7 @@ pub(super) fn unknown(status: &BranchStatus) -> Option<Failure> {
 
 /// Plain files say nothing of what ran: those that the git branch called `branch` has count as applied.
 pub(super) fn without_merged(root: &Path, branch: &str, project: &Project, places: &mut Vec<usize>) {
-    let git = Git { folder: root.to_owned(), objects: None };
+    let git = Git::of(root);
     let tree = git.commit(&format!("refs/heads/{branch}")).and_then(|commit| git.tree(&commit));
     if let (Tool::PlainSql, Ok(tree)) = (project.tool, tree) {
         places.retain(|place| !tree.has(&project.migrations[*place].path));

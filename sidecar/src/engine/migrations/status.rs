@@ -1,5 +1,7 @@
 //! `migrations/status`: files and histories brought together.
 
+mod judged;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,18 +9,20 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use offshoot_migrations::{BranchStatus, Observed, Project, Scan, Scanner, State, Subject};
 use offshoot_protocol::migrations::{
-    MigrationBranch, MigrationProject, MigrationState, MigrationsOnCheckout, MigrationsSnapshot,
-    MigrationsStatus, MigrationsStatusParams,
+    MigrationBranch, MigrationState, MigrationsOnCheckout, MigrationsSnapshot, MigrationsStatus,
+    MigrationsStatusParams,
 };
 use offshoot_storage::{BranchId, SnapshotKind};
 use tokio::task::JoinSet;
 
-use super::files::{self, Git, id_of};
+use super::files::{self, id_of};
+use super::git::Git;
 use super::{cut_short, history, ran, sizes, wire};
 use crate::config::ConfigFile;
 use crate::engine::server::Call;
 use crate::engine::{Engine, branches, worktrees};
 use crate::failure::{Failure, Result};
+use judged::{Judged, OnBranch};
 
 /// How snapshots are called that are taken before migrations are applied.
 pub(super) const SNAPSHOT: &str = "before-migrations-";
@@ -96,7 +100,7 @@ pub(in crate::engine) async fn status(
         Some(commit) => {
             let root = place.root.clone();
             let read = engine.blocking(move |_| {
-                let git = Git { folder: root, objects: None };
+                let git = Git::of(&root);
                 let tree = git.tree(&git.commit(&commit)?)?;
                 files::scanned(&mut Scanner::default(), &tree)
             });
@@ -128,24 +132,25 @@ async fn of(
     meant: Vec<(BranchId, String)>,
     params: &MigrationsStatusParams,
 ) -> Result<MigrationsStatus> {
-    let tool = params.tool.as_deref();
-    let mut projects: Vec<MigrationProject> =
-        files::chosen(scan, tool)?.into_iter().map(wire::project).collect();
+    let (mut projects, branches) = judged::judged(engine, place, scan, meant, params).await?;
     let own = place.branch.as_ref().ok().map(|(id, _)| *id);
     let from_commit = params.commit.is_some();
-    let mut waiting = meant.into_iter().enumerate();
+    let mut waiting = branches.into_iter().enumerate();
     let mut under_way = JoinSet::new();
     let mut found: BTreeMap<usize, Vec<MigrationBranch>> = BTreeMap::new();
+    let count = projects.len();
     loop {
         while under_way.len() < AT_ONCE
-            && let Some((at, (id, name))) = waiting.next()
+            && let Some((at, branch)) = waiting.next()
         {
-            let (engine, scan, tool) = (Arc::clone(engine), Arc::clone(scan), params.tool.clone());
-            let (may_wake, brief) = (!params.known_only, params.brief && own != Some(id));
-            let notes_down = (own == Some(id) && !from_commit).then(|| place.root.clone());
-            under_way.spawn(async move {
-                (at, one(&engine, &scan, tool.as_deref(), (id, name), may_wake, brief, notes_down).await)
-            });
+            let engine = Arc::clone(engine);
+            let is_own = own == Some(branch.id);
+            let look = Look {
+                may_wake: !params.known_only,
+                brief: params.brief && !is_own,
+                notes_down: (is_own && !from_commit).then(|| place.root.clone()),
+            };
+            under_way.spawn(async move { (at, one(&engine, branch, count, look).await) });
         }
         match under_way.join_next().await {
             None => break,
@@ -190,7 +195,7 @@ fn fitting(mut status: MigrationsStatus) -> Result<MigrationsStatus> {
         for branch in status.projects.iter_mut().flat_map(|project| &mut project.branches) {
             if with_own || Some(&branch.branch) != own.as_ref() {
                 let is_plain = |state| matches!(state, MigrationState::Applied | MigrationState::Ignored);
-                branch.entries.retain(|entry| entry.file.is_none() || !is_plain(entry.state));
+                branch.entries.retain(|entry| entry.row.is_some() || !is_plain(entry.state));
             }
         }
     }
@@ -211,37 +216,48 @@ fn fitting(mut status: MigrationsStatus) -> Result<MigrationsStatus> {
     Err(Failure::user("there are too many migrations for one answer").hint(hint))
 }
 
+/// How a branch is looked at.
+struct Look {
+    may_wake: bool,
+    brief: bool,
+    /// The worktree whose files are taken note of.
+    notes_down: Option<PathBuf>,
+}
+
 /// All projects on one branch.
 async fn one(
     engine: &Arc<Engine>,
-    scan: &Arc<Scan>,
-    tool: Option<&str>,
-    (id, name): (BranchId, String),
-    may_wake: bool,
-    brief: bool,
-    notes_down: Option<PathBuf>,
+    branch: OnBranch,
+    count: usize,
+    look: Look,
 ) -> Result<Vec<MigrationBranch>> {
-    let histories = history::read(engine, id, &files::chosen(scan, tool)?, may_wake).await;
-    let (scan, tool) = (Arc::clone(scan), tool.map(str::to_owned));
+    let OnBranch { id, name, files_of, projects } = branch;
+    let projects = match projects {
+        Ok(projects) => projects,
+        Err(why) => return Ok((0..count).map(|_| wire::unread(&name, why.clone(), files_of)).collect()),
+    };
+    let of: Vec<&Project> = projects.iter().map(Judged::project).collect();
+    let histories = history::read(engine, id, &of, look.may_wake).await;
     engine
         .blocking(move |engine| {
-            let projects = files::chosen(&scan, tool.as_deref())?;
             // The root cannot be taken back in place, so that nothing is promised.
             let is_root = id == engine.store.info().root_branch;
             let undo = if is_root { None } else { undo_of(engine, id, &name)? };
             let cut_short = cut_short::told(engine, id, &name)?;
             let mut branches = Vec::new();
-            for (at, project) in projects.into_iter().enumerate() {
+            for (at, judged) in projects.iter().enumerate() {
+                let project = judged.project();
                 let mut branch = match &histories {
                     Ok(histories) => {
                         let observed = observed(engine, id, project)?;
                         let status = project.status(&histories[at], &observed.0);
-                        if let Some(root) = &notes_down {
+                        if let Some(root) = &look.notes_down {
                             note(engine, id, project, &status, &observed.1, root)?;
                         }
-                        wire::branch(&name, &status, brief)
+                        let names = wire::Names { project, places: judged.places.as_deref(), files_of };
+                        wire::branch(&name, &status, look.brief, &names)
                     }
-                    Err(why) => wire::unread(&name, why.clone()),
+                    Err(why) => wire::unread(&name, why.clone(), files_of),
                 };
                 branch.undo.clone_from(&undo);
                 branch.diagnostics.splice(0..0, cut_short.clone());
@@ -294,6 +310,11 @@ fn note(
     let mut now = Seen::new();
     let mut fresh = Vec::new();
     for entry in &status.entries {
+        if let (Subject::File(place), State::Unknown) = (&entry.subject, entry.state) {
+            // What is not known now may be known again.
+            let key = &project.migrations[*place].key;
+            now.extend(before.get(key).map(|blob| (key.clone(), blob.clone())));
+        }
         if let (Subject::File(place), State::Applied | State::Changed) = (&entry.subject, entry.state) {
             let file = &project.migrations[*place];
             // One that is half written now was not when it ran.

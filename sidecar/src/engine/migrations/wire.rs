@@ -1,11 +1,14 @@
 //! Projects and states as the wire has them.
 
+use std::collections::HashMap;
+
 use offshoot_migrations::{
-    BranchStatus, Diagnostic, Down, Entry, MigrationKind, Next, Project, Severity, Standing, State, Subject,
+    BranchStatus, Diagnostic, Down, Entry, Migration, MigrationKind, Next, Project, Severity, Standing,
+    State, Subject,
 };
 use offshoot_protocol::migrations::{
-    MigrationBranch, MigrationCommands, MigrationDiagnostic, MigrationEntry, MigrationFile, MigrationNext,
-    MigrationProject, MigrationSeverity, MigrationStanding, MigrationState,
+    MigrationBranch, MigrationCommands, MigrationDiagnostic, MigrationEntry, MigrationFile, MigrationFilesOf,
+    MigrationNext, MigrationProject, MigrationSeverity, MigrationStanding, MigrationState,
 };
 
 use super::files::id_of;
@@ -35,7 +38,7 @@ pub(super) fn project(from: &Project) -> MigrationProject {
     }
 }
 
-fn file(from: &offshoot_migrations::Migration) -> MigrationFile {
+fn file(from: &Migration) -> MigrationFile {
     MigrationFile {
         key: from.key.clone(),
         version: from.version.clone(),
@@ -66,8 +69,17 @@ fn command(words: &[String]) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
+/// Names the files of a status for a reader who has other files.
+pub(super) struct Names<'n> {
+    /// Whose status it is.
+    pub(super) project: &'n Project,
+    /// The places of the reader's files by path; none if they are the same.
+    pub(super) places: Option<&'n HashMap<String, u32>>,
+    pub(super) files_of: MigrationFilesOf,
+}
+
 /// A project on a branch. With `brief`, plainly applied files are only counted.
-pub(super) fn branch(name: &str, status: &BranchStatus, brief: bool) -> MigrationBranch {
+pub(super) fn branch(name: &str, status: &BranchStatus, brief: bool, names: &Names<'_>) -> MigrationBranch {
     let is_plain = |entry: &Entry| {
         matches!((entry.state, &entry.subject), (State::Applied | State::Ignored, Subject::File(_)))
     };
@@ -77,7 +89,8 @@ pub(super) fn branch(name: &str, status: &BranchStatus, brief: bool) -> Migratio
         standing: standing(status.standing),
         applied: status.count(State::Applied) as u32,
         pending: status.entries.iter().filter(|entry| entry.next == Next::Runs).count() as u32,
-        entries: shown.map(entry).collect(),
+        files_of: names.files_of,
+        entries: shown.map(|one| entry(one, names)).collect(),
         diagnostics: status.diagnostics.iter().map(diagnostic).collect(),
         unread: None,
         undo: None,
@@ -85,12 +98,13 @@ pub(super) fn branch(name: &str, status: &BranchStatus, brief: bool) -> Migratio
 }
 
 /// A project on a branch of which nothing is known.
-pub(super) fn unread(name: &str, why: String) -> MigrationBranch {
+pub(super) fn unread(name: &str, why: String, files_of: MigrationFilesOf) -> MigrationBranch {
     MigrationBranch {
         branch: name.to_owned(),
         standing: MigrationStanding::Unknown,
         applied: 0,
         pending: 0,
+        files_of,
         entries: Vec::new(),
         diagnostics: Vec::new(),
         unread: Some(why),
@@ -98,13 +112,27 @@ pub(super) fn unread(name: &str, why: String) -> MigrationBranch {
     }
 }
 
-fn entry(from: &Entry) -> MigrationEntry {
-    let (file, row) = match &from.subject {
-        Subject::File(place) => (Some(*place as u32), None),
-        Subject::Row(name) => (None, Some(name.clone())),
-    };
+/// What tells a migration from all others of a tree: several may be in one file.
+pub(super) fn key_of(migration: &Migration) -> String {
+    format!("{}#{}", migration.path, migration.key)
+}
+
+fn entry(from: &Entry, names: &Names<'_>) -> MigrationEntry {
+    let (mut file, mut path, mut row) = (None, None, None);
+    match &from.subject {
+        Subject::File(place) => match names.places {
+            None => file = Some(*place as u32),
+            Some(places) => {
+                let of = &names.project.migrations[*place];
+                file = places.get(&key_of(of)).copied();
+                path = file.is_none().then(|| of.path.clone());
+            }
+        },
+        Subject::Row(name) => row = Some(name.clone()),
+    }
     MigrationEntry {
         file,
+        path,
         row,
         state: state(from.state),
         at: from.at.clone(),

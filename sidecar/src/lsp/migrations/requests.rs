@@ -202,7 +202,8 @@ impl Backend {
     ) -> Answer<MigrationsNew> {
         let Long { params, token } = params;
         job::run(&self.shared, about(&params.folder, "Writing a migration", token), move |work| {
-            changing::<m::MigrationsCreate>(work, &MigrationsNewParams { folder: work.path()?, ..params })
+            let params = MigrationsNewParams { folder: work.path()?, environment: environment(), ..params };
+            changing::<m::MigrationsCreate>(work, &params)
         })
         .await
     }

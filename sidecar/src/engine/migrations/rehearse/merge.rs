@@ -8,7 +8,8 @@ use std::sync::Arc;
 use offshoot_migrations::{Scan, Scanner, Source};
 use offshoot_protocol::migrations::{MigrationDiagnostic, MigrationSeverity};
 
-use crate::engine::migrations::files::{self, Git, GitTree};
+use crate::engine::migrations::files;
+use crate::engine::migrations::git::{Git, GitTree};
 use crate::failure::{Failure, Result};
 
 /// A private temporary folder. It goes with this value.
@@ -62,6 +63,9 @@ pub(super) struct Merged {
 pub(super) struct Workshop {
     pub(super) mine: String,
     pub(super) is_dirty: bool,
+    /// The repository, which knows what branches are.
+    names: Git,
+    /// One of our own, in which merges are made.
     git: Arc<Git>,
     base: String,
     base_commit: String,
@@ -88,33 +92,31 @@ fn of_branch(git: &Git, name: &str) -> Result<String> {
 impl Workshop {
     /// Reads where the worktree at `root` stands. Blocks.
     pub(super) fn open(root: &Path, base: &str) -> Result<Self> {
-        let plain = Git { folder: root.to_owned(), objects: None };
-        let objects = plain.out(&["rev-parse", "--path-format=absolute", "--git-path", "objects"])?;
+        let names = Git::of(root);
         let folder = Folder::new()?;
-        let new = folder.0.join("objects");
-        fs::create_dir(&new).map_err(|e| Failure::io("make a temporary folder", &e))?;
-        let git = Git { folder: root.to_owned(), objects: Some((new, PathBuf::from(objects.trim()))) };
-        let (is_branch, name, _) = git.run(&["symbolic-ref", "--quiet", "HEAD"])?;
+        let git = names.isolated(&folder.0)?;
+        let (is_branch, name, _) = names.run(&["symbolic-ref", "--quiet", "HEAD"])?;
         let name = name.trim();
         let mine = if is_branch { name.strip_prefix("refs/heads/").unwrap_or(name) } else { "HEAD" };
         let mine = mine.to_owned();
         if mine == base {
             return Err(super::on_base(&mine));
         }
-        let base_commit = of_branch(&git, base).map_err(|failure| {
+        let base_commit = of_branch(&names, base).map_err(|failure| {
             failure.hint("Name the git branch that others are merged into: `--base main`.")
         })?;
-        let is_dirty = !git.out(&["status", "--porcelain", "--untracked-files=normal"])?.trim().is_empty();
+        let is_dirty = names.is_dirty()?;
         let git = Arc::new(git);
         let mut scanner = Scanner::default();
         let base_files = git.tree(&base_commit)?.files();
         let base_files = base_files.map_err(|e| Failure::engine(e.to_string()))?;
         let base_paths = Arc::new(base_files.files.into_iter().map(|file| file.path).collect());
-        let my_merge = merge(&git, &base_commit, &git.commit("HEAD")?)?;
+        let my_merge = merge(&git, &base_commit, &names.commit("HEAD")?)?;
         let my_tree = Arc::new(tree(&git, &mut scanner, &my_merge.tree)?);
         Ok(Self {
             mine,
             is_dirty,
+            names,
             git,
             base: base.to_owned(),
             base_commit,
@@ -130,12 +132,12 @@ impl Workshop {
     pub(super) fn others(&mut self, named: &[String], most: usize) -> Result<(Vec<String>, usize)> {
         if !named.is_empty() {
             for name in named {
-                of_branch(&self.git, name)?;
+                of_branch(&self.names, name)?;
             }
             return Ok((named.to_vec(), 0));
         }
         let no_merged = format!("--no-merged={}", self.base_commit);
-        let listed = self.git.out(&[
+        let listed = self.names.out(&[
             "for-each-ref",
             "--sort=-committerdate",
             "--format=%(refname:lstrip=2)",
@@ -149,9 +151,14 @@ impl Workshop {
         Ok((all, left))
     }
 
+    /// The commit of a branch. Blocks.
+    pub(super) fn commit(&self, name: &str) -> Result<String> {
+        of_branch(&self.names, name)
+    }
+
     /// Merges `other`. Blocks.
     pub(super) fn merge(&mut self, other: &str) -> Result<Merged> {
-        let theirs = merge(&self.git, &self.base_commit, &of_branch(&self.git, other)?)?;
+        let theirs = merge(&self.git, &self.base_commit, &of_branch(&self.names, other)?)?;
         let both = merge(&self.git, &self.my_merge.commit, &theirs.commit)?;
         let other_tree = Arc::new(tree(&self.git, &mut self.scanner, &theirs.tree)?);
         let both_tree = Arc::new(tree(&self.git, &mut self.scanner, &both.tree)?);

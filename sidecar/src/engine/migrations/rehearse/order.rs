@@ -196,8 +196,7 @@ impl<'o> Order<'o> {
         let (tree, root) = (Arc::clone(tree), self.root.to_owned());
         let unpacked = self.engine.blocking(move |_| {
             let folder = Folder::new()?;
-            let index = folder.0.join(".offshoot-index");
-            tree.git.unpack(&tree.id, &folder.0, &index)?;
+            tree.git.unpack(&tree.id, &folder.0)?;
             for project in &tree.scan.projects {
                 for name in INSTALLED {
                     let (from, to) =

@@ -1,0 +1,118 @@
+//! What to do next about migrations, in the words of each tool.
+
+use std::fmt::Write as _;
+
+use offshoot_migrations::{Project, Tool};
+use offshoot_protocol::migrations::{MigrationsOutcome, MigrationsStep};
+
+use super::files::id_of;
+
+/// How migrations are made of what a branch has besides.
+pub(super) fn new<'p>(projects: impl Iterator<Item = &'p Project>) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for project in projects {
+        let line = if project.can_write() {
+            "`offshoot migrations new NAME` writes a migration of what the branch has besides.".to_owned()
+        } else {
+            of_program(project)
+        };
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines.join(" ")
+}
+
+/// How a migration is made by a tool whose migrations are programs, or that keeps a list of them.
+pub(super) fn of_program(project: &Project) -> String {
+    let name = project.tool.name();
+    let exec = if project.root.is_empty() {
+        "offshoot exec --".to_owned()
+    } else {
+        format!("cd {} && offshoot exec --", project.root)
+    };
+    let from_models = |command: &str| {
+        format!("{name} makes migrations from the models: change those, and run `{exec} {command}`.")
+    };
+    let by_hand = |command: &str| {
+        format!(
+            "The migrations of {name} are written by hand: `{exec} {command}` makes an empty one, and `offshoot diff \
+             --sql` has the statements."
+        )
+    };
+    match project.tool {
+        Tool::Alembic => from_models("alembic revision --autogenerate -m NAME"),
+        Tool::Django => from_models("python manage.py makemigrations"),
+        Tool::Drizzle => from_models("npx drizzle-kit generate --name NAME"),
+        Tool::TypeOrm => from_models("npx typeorm migration:generate -d DATA_SOURCE PATH/NAME"),
+        Tool::EfCore => from_models("dotnet ef migrations add NAME"),
+        Tool::Rails => by_hand("bin/rails generate migration NAME"),
+        Tool::Knex => by_hand("npx knex migrate:make NAME"),
+        Tool::Kysely => by_hand("npx kysely migrate:make NAME"),
+        Tool::Sequelize => by_hand("npx sequelize-cli migration:generate --name NAME"),
+        Tool::NodePgMigrate => by_hand("npx node-pg-migrate create NAME"),
+        Tool::Sqitch => by_hand("sqitch add NAME -n NOTE"),
+        Tool::SeaOrm => by_hand("sea-orm-cli migrate generate NAME"),
+        _ => {
+            format!("Make an empty migration with {name}; `offshoot diff --sql` has the statements.")
+        }
+    }
+}
+
+/// The command that records what is pending as applied without running it, where the tool has one that needs no address
+/// on its command line. `path` is the new file.
+///
+/// Sources: the manuals of `prisma migrate resolve` and of node-pg-migrate (`--fake`).
+pub(super) fn mark(project: &Project, path: &str) -> Option<String> {
+    let exec = if project.root.is_empty() {
+        "offshoot exec --".to_owned()
+    } else {
+        format!("cd {} && offshoot exec --", project.root)
+    };
+    match project.tool {
+        Tool::Prisma => {
+            let name = path.rsplit('/').nth(1)?;
+            Some(format!("{exec} npx prisma migrate resolve --applied {name}"))
+        }
+        Tool::NodePgMigrate => Some(format!("{exec} npx node-pg-migrate up --fake")),
+        _ => None,
+    }
+}
+
+/// That nothing tells whether a file ran on a branch, and what was done about it.
+pub(super) fn untold(file: &str, branch: &str) -> String {
+    format!(
+        "nothing tells whether {file} ran on {branch}: what it makes is missing there at least in part, and is taken as \
+         pending, not as dropped"
+    )
+}
+
+/// Tells of a run that failed because what it makes is on the branch already what that may mean, and the ways on.
+pub(super) fn already_there(step: &mut MigrationsStep, project: &Project, branch: &str, is_root: bool) {
+    // As Postgres says it in English, and as SQLSTATE.
+    let signs = ["already exists", "42P07", "42701", "42710", "42P06"];
+    let code = step.failure.as_ref().map_or("", |failure| &failure.code);
+    if step.outcome != MigrationsOutcome::Failed
+        || !signs.iter().any(|sign| step.log.contains(sign) || code == *sign)
+    {
+        return;
+    }
+    let mut hint = format!(
+        "{branch} seems to have what the migration makes, and the history of {} does not say so: it was made by hand, or \
+         the migration was written from this branch.",
+        id_of(project)
+    );
+    if is_root {
+        hint.push_str(" Take it away by hand, or record the migration with the tool.");
+    } else {
+        let _ = write!(
+            hint,
+            " `offshoot branch reset {branch}` and then `offshoot migrations apply` make the branch anew from its parent \
+             and the files; rows that were typed in by hand are gone then, until `offshoot undo {branch}`."
+        );
+    }
+    if let Some(command) = mark(project, "NAME/migration.sql") {
+        let _ = write!(hint, " Or record it without running it: `{command}`.");
+    }
+    step.hint = Some(hint);
+}

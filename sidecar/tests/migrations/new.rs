@@ -1,0 +1,124 @@
+//! Drift, and new migrations of it.
+
+use super::*;
+
+#[test]
+fn drift_becomes_a_new_migration() {
+    let test = with_migrations();
+    test.git(&["checkout", "-q", "-b", "feature"]);
+    install_tool(&test);
+    let pending = test.run(&["migrations", "new", "early"]).fails(128);
+    assert!(
+        pending.contains("db/migrations/001_item.sql is pending there"),
+        "what is not there yet is nothing to drop: {pending}"
+    );
+    test.run(&["migrations", "apply"]).ok();
+    test.run(&["sql", "-c", "create index item_tag on item (tag)"]).ok();
+    let drift = test.run(&["migrations", "drift"]);
+    assert!(drift.out.contains("~ table public.item"), "{}", drift.out);
+    drift.fails(1);
+
+    let made = test.run(&["migrations", "new", "Index of tags", "--json"]).json();
+    assert_eq!(made["files"][0], "db/migrations/003_index_of_tags.sql");
+    let file = fs::read_to_string(test.repo.join("db/migrations/003_index_of_tags.sql")).unwrap();
+    let (up, down) = file.split_once("-- migrate:down\n").unwrap();
+    assert!(up.contains("\nCREATE INDEX item_tag") && down.starts_with("DROP INDEX"), "{file}");
+    assert_eq!(made["proof"]["outcome"], "passed", "{made:#}");
+    assert_eq!(
+        made["inLine"],
+        serde_json::json!(["offshoot branch reset feature", "offshoot migrations apply"])
+    );
+    let checked = test.run(&["migrations", "check", "--json"]).json();
+    assert_eq!(checked["passed"], true, "{checked:#}");
+    assert_eq!(checked["ran"].as_array().unwrap().len(), 3);
+    let again = test.run(&["migrations", "new", "again"]).fails(128);
+    assert!(again.contains("003_index_of_tags.sql is pending there"), "{again}");
+
+    let failed = test.run(&["migrations", "apply"]);
+    assert!(
+        failed.out.contains("feature seems to have what the migration makes")
+            && failed.out.contains("`offshoot branch reset feature` and then `offshoot migrations apply`"),
+        "{}",
+        failed.out
+    );
+    failed.fails(1);
+
+    fs::remove_file(test.repo.join("db/migrations/003_index_of_tags.sql")).unwrap();
+    test.run(&["sql", "-c", "insert into item values (7)"]).ok();
+    let made = test.run(&["migrations", "new", "index_of_tags", "--reset"]).ok();
+    assert!(made.contains("feature was reset and has 3 migrations applied"), "{made}");
+    let branch = status(&test);
+    assert_eq!((&branch["standing"], &branch["applied"]), (&"upToDate".into(), &3.into()), "{branch:#}");
+    assert_eq!(test.value("select count(*) from item"), "0");
+    test.run(&["undo", "feature"]).ok();
+    assert_eq!(test.value("select count(*) from item"), "1", "what it was is not lost");
+}
+
+#[test]
+fn a_new_migration_has_what_the_branch_alone_has_though_no_file_makes_the_rest() {
+    let test = TestRepo::with_database();
+    write(&test, "db/migrations/002_tag.sql", TWO);
+    test.git(&["add", "."]);
+    test.commit("the first came with a dump");
+    test.run(&["sql", "-c", "create table item (id int primary key); insert into item values (1)"]).ok();
+    test.git(&["checkout", "-q", "-b", "feature"]);
+    let all = "create table schema_migrations (version varchar primary key); insert into schema_migrations values ('002');
+         alter table item add tag text; create table mine (id int); alter table item add must int not null default 1;
+         alter table item alter must drop default";
+    test.run(&["sql", "-c", all]).ok();
+    test.run(&["sql", "--branch", "main", "-c", "create table came_later (id int)"]).ok();
+    for from in [&[][..], &["--from", "main"]] {
+        let made = test.run(&[&["migrations", "new", "mine", "--json"][..], from].concat());
+        let new: Value = serde_json::from_str(&made.out).unwrap();
+        let sql = new["sql"].as_str().unwrap();
+        assert!(sql.contains("CREATE TABLE public.mine") && sql.contains("ADD COLUMN must"), "{sql}");
+        assert!(!sql.contains("came_later") && !sql.contains("tag"), "{sql}");
+        // The parent has a row, which the branch's way there did not mind.
+        assert_eq!(new["proof"]["failure"]["code"], "23502", "{new:#}");
+        assert!(new["notes"][0].as_str().unwrap().contains("main has changed since feature"), "{new:#}");
+        made.fails(1);
+        fs::remove_file(test.repo.join(new["files"][0].as_str().unwrap())).unwrap();
+    }
+    test.git(&["checkout", "-q", "main"]);
+    test.run(&[
+        "sql",
+        "-c",
+        "create table schema_migrations (version varchar); insert into schema_migrations values ('002')",
+    ])
+    .ok();
+    let root = test.run(&["migrations", "new", "mine"]).fails(128);
+    assert!(
+        root.contains("do not run in an empty database") && root.contains("git checkout -b NAME"),
+        "{root}"
+    );
+}
+
+#[test]
+fn of_files_without_a_history_nothing_is_taken_for_dropped() {
+    let test = TestRepo::with_database();
+    write(&test, "migrations/001_item.sql", "create table item (id int primary key);\n");
+    test.git(&["add", "."]);
+    test.commit("one");
+    test.run(&["sql", "-f", "migrations/001_item.sql"]).ok();
+    test.git(&["checkout", "-q", "-b", "feature"]);
+    write(&test, "migrations/002_tag.sql", "alter table item add tag text;\n");
+    let drift = test.run(&["migrations", "drift", "--json"]).json();
+    assert_eq!((&drift["drifted"], &drift["sql"]), (&false.into(), &"".into()), "{drift:#}");
+    let note = drift["notes"][0].as_str().unwrap();
+    assert!(note.contains("nothing tells whether migrations/002_tag.sql ran on feature"), "{note}");
+
+    test.run(&["sql", "-c", "create table mine (id int)"]).ok();
+    let drift = test.run(&["migrations", "drift"]);
+    assert!(drift.out.contains("+ table public.mine") && !drift.out.contains("item"), "{}", drift.out);
+    drift.fails(1);
+    let made = test.run(&["migrations", "new", "mine", "--json"]).json();
+    let sql = made["sql"].as_str().unwrap();
+    assert!(sql.starts_with("CREATE TABLE public.mine") && !sql.contains("DROP"), "{sql}");
+    assert_eq!(made["proof"]["outcome"], "passed", "{made:#}");
+    fs::remove_file(test.repo.join(made["files"][0].as_str().unwrap())).unwrap();
+
+    test.run(&["sql", "-f", "migrations/002_tag.sql"]).ok();
+    let made = test.run(&["migrations", "new", "mine", "--json"]).json();
+    assert!(!made["sql"].as_str().unwrap().contains("tag"), "what ran is not made again: {made:#}");
+    assert!(!made["notes"].to_string().contains("nothing tells"), "{made:#}");
+}
