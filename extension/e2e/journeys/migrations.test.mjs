@@ -138,6 +138,8 @@ for (const name of workbenchNames.filter((each) => each === 'current')) {
     journey('a_rehearsal_finds_what_two_branches_cannot_both_have', async () => {
       await window.command('View: Close All Editors');
       await window.command('Offshoot: Rehearse Merges');
+      await window.until(() => window.dialogText(), /runs the migrations of the git branch other/, 'the question', 60_000);
+      await window.dialogAction('Run Them');
       await window.until(() => window.webview().locator('body').innerText(), /Merges of feature into main[^]*Some merges go wrong[^]*other/, 'the report', 60_000);
       await window.shot(`migrations rehearsal ${name}`);
     });

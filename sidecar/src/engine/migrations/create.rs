@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use offshoot_migrations::{Content, NewFile, Project, Scan, Tool};
 use offshoot_protocol::migrations::{MigrationsNew, MigrationsNewParams};
+use offshoot_schema::plan::Action;
 use offshoot_schema::{Facts, Plan, PlanOptions, Renames};
 
 use super::files::id_of;
@@ -103,7 +104,8 @@ async fn written(
     let project = &run.scan.projects[at];
     let root = run.place.root.clone();
     let lines = run.engine.blocking(move |_| renames::of_worktree(&root)).await?;
-    let (content, mut notes) = content(&base.from, &base.to, &renames::confirmed(&lines)?);
+    let (content, mut notes) =
+        content(&base.from, &base.to, &renames::confirmed(&lines)?, &run.engine.store.info().user);
     if content.up.is_empty() {
         let than = of.from.as_ref().map_or("the migrations make".to_owned(), |(_, name)| {
             format!("`{name}` and the migrations make")
@@ -144,7 +146,9 @@ async fn written(
 }
 
 /// The statements there and back, and what to look at.
-fn content(from: &Facts, to: &Facts, confirmed: &Renames) -> (Content, Vec<String>) {
+///
+/// Whoever runs it becomes the owner of what it makes. That is said only of owners other than `user`, as whom tools run here.
+fn content(from: &Facts, to: &Facts, confirmed: &Renames, user: &str) -> (Content, Vec<String>) {
     let renames = confirmed.fitting(from, to).renames;
     let offered = offshoot_schema::renames(from, to);
     let lines = renames.lines();
@@ -164,17 +168,21 @@ fn content(from: &Facts, to: &Facts, confirmed: &Renames) -> (Content, Vec<Strin
     }));
     notes.dedup();
     let loose = there.parts.iter().any(|part| !part.transactional && !part.steps.is_empty());
-    (Content { up: statements(&there), down: statements(&back), loose }, notes)
+    (Content { up: statements(&there, user), down: statements(&back, user), loose }, notes)
 }
 
 /// The statements of a plan without the settings and transactions around them: the tool has its own.
-fn statements(plan: &Plan) -> String {
+fn statements(plan: &Plan, user: &str) -> String {
     let mut text = String::new();
+    let to_user = format!(" OWNER TO {}", offshoot_schema::quote(user));
     for step in plan.steps() {
         for hazard in &step.hazards {
             let _ = writeln!(text, "-- {hazard}");
         }
         for statement in &step.statements {
+            if step.action == Action::Create && statement.trim_end().ends_with(&to_user) {
+                continue;
+            }
             text.push_str(statement.trim_end());
             text.push_str(";\n");
         }
