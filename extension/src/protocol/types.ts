@@ -791,6 +791,11 @@ pending: number,
  */
 filesOf: MigrationFilesOf,
 /**
+ * Places in [`MigrationProject::files`] of the files that are not among those by which it is judged, and that are in no
+ * entry therefore.
+ */
+absent?: Array<number>,
+/**
  * All files in the project's order, then rows of the history without a file. See [`MigrationsStatusParams::brief`].
  */
 entries: Array<MigrationEntry>,

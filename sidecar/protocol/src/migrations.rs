@@ -284,6 +284,11 @@ pub struct MigrationBranch {
     /// By whose files it is judged.
     #[serde(default)]
     pub files_of: MigrationFilesOf,
+    /// Places in [`MigrationProject::files`] of the files that are not among those by which it is judged, and that are in no
+    /// entry therefore.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, ts(optional, as = "Option<Vec<u32>>"))]
+    pub absent: Vec<u32>,
     /// All files in the project's order, then rows of the history without a file. See [`MigrationsStatusParams::brief`].
     pub entries: Vec<MigrationEntry>,
     /// What is wrong on this branch.

@@ -62,6 +62,19 @@ fn each_branch_is_judged_by_the_files_of_its_own_git_branch(test: &TestRepo) {
     let waiting =
         of("main")["entries"].as_array().unwrap().iter().map(|one| one["path"].clone()).collect::<Vec<_>>();
     assert!(waiting.contains(&"db/migrations/004_on_main.sql".into()), "{waiting:?}");
+    assert_eq!(of("main")["absent"], Value::Null, "the worktree's only file is one of main too");
+    write(test, "db/migrations/009_here.sql", ONE);
+    let brief = test.run(&["migrations", "status", "--all"]).ok();
+    assert!(brief.contains("pending      db/migrations/009_here.sql"), "{brief}");
+    let all = test.run(&["migrations", "status", "--all", "--json"]).json();
+    let main = all["projects"][0]["branches"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["branch"] == "main")
+        .unwrap();
+    assert_eq!(main["absent"], serde_json::json!([1]), "no entry does not mean applied: {main:#}");
+    fs::remove_file(test.repo.join("db/migrations/009_here.sql")).unwrap();
     assert_eq!((&of("main")["pending"], &of("loose")["pending"]), (&2.into(), &0.into()));
     let shown = test.run(&["migrations", "status", "--all"]).ok();
     assert!(

@@ -1,6 +1,6 @@
 //! Projects and states as the wire has them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use offshoot_migrations::{
     BranchStatus, Diagnostic, Down, Entry, Migration, MigrationKind, Next, Project, Severity, Standing,
@@ -78,6 +78,18 @@ pub(super) struct Names<'n> {
     pub(super) files_of: MigrationFilesOf,
 }
 
+impl Names<'_> {
+    /// The places of the reader's files that the status is not about.
+    fn absent(&self) -> Vec<u32> {
+        let Some(places) = self.places else { return Vec::new() };
+        let here: HashSet<String> = self.project.migrations.iter().map(key_of).collect();
+        let mut absent: Vec<u32> =
+            places.iter().filter(|(key, _)| !here.contains(*key)).map(|(_, at)| *at).collect();
+        absent.sort_unstable();
+        absent
+    }
+}
+
 /// A project on a branch. With `brief`, plainly applied files are only counted.
 pub(super) fn branch(name: &str, status: &BranchStatus, brief: bool, names: &Names<'_>) -> MigrationBranch {
     let is_plain = |entry: &Entry| {
@@ -90,6 +102,7 @@ pub(super) fn branch(name: &str, status: &BranchStatus, brief: bool, names: &Nam
         applied: status.count(State::Applied) as u32,
         pending: status.entries.iter().filter(|entry| entry.next == Next::Runs).count() as u32,
         files_of: names.files_of,
+        absent: names.absent(),
         entries: shown.map(|one| entry(one, names)).collect(),
         diagnostics: status.diagnostics.iter().map(diagnostic).collect(),
         unread: None,
@@ -105,6 +118,7 @@ pub(super) fn unread(name: &str, why: String, files_of: MigrationFilesOf) -> Mig
         applied: 0,
         pending: 0,
         files_of,
+        absent: Vec::new(),
         entries: Vec::new(),
         diagnostics: Vec::new(),
         unread: Some(why),

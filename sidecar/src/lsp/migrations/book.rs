@@ -182,7 +182,7 @@ impl Book {
             let done = [MigrationState::Applied, MigrationState::Baseline, MigrationState::Ignored];
             match entry(branch, index) {
                 Some(entry) => done.contains(&entry.state),
-                None => !is_own && branch.unread.is_none(),
+                None => !is_own && branch.unread.is_none() && !is_absent(branch, index),
             }
         })
     }
@@ -191,6 +191,11 @@ impl Book {
 /// The worktree's branch, which comes first.
 pub(super) fn own_branch(project: &MigrationProject) -> Option<&MigrationBranch> {
     project.branches.first()
+}
+
+/// Whether a file of the worktree is none of those by which the branch is judged.
+pub(super) fn is_absent(branch: &MigrationBranch, index: usize) -> bool {
+    branch.absent.iter().any(|place| *place as usize == index)
 }
 
 /// What a migration has done to a branch.

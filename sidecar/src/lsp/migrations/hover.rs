@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use offshoot_protocol::migrations::MigrationState;
 use tower_lsp_server::ls_types::{Hover, HoverContents, MarkupContent, MarkupKind, Position};
 
-use super::book::{Book, Found, entry, own_branch};
+use super::book::{Book, Found, entry, is_absent, own_branch};
 use super::lens::words;
 
 /// Branches that are named for a state; of more the number is told.
@@ -68,6 +68,7 @@ fn elsewhere(text: &mut String, found: &Found<'_>) {
     for branch in found.project.branches.iter().skip(1).filter(|branch| branch.unread.is_none()) {
         let word = match entry(branch, found.index) {
             Some(entry) => words(entry.state, entry.next).1,
+            None if is_absent(branch, found.index) => "Not among the files of",
             None => words(MigrationState::Applied, offshoot_protocol::migrations::MigrationNext::Nothing).1,
         };
         match states.iter_mut().find(|(known, _)| *known == word) {
