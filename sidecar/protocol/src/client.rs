@@ -146,7 +146,7 @@ impl Client {
                 Message::Notification { method, params } => self.keep(method, params),
                 Message::Refusal { error, .. } => return Err(error.into()),
                 // An answer to an earlier call that timed out; requests never come from an engine.
-                Message::Response { .. } | Message::Request { .. } => (),
+                Message::Response { .. } | Message::Written { .. } | Message::Request { .. } => (),
             }
         }
     }

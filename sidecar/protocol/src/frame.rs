@@ -101,6 +101,14 @@ pub enum Message {
         /// What it came to.
         outcome: Result<Value, RpcError>,
     },
+    /// Answers a request with a result that is text already: large ones are not copied into values first. It is read as a
+    /// [`Message::Response`].
+    Written {
+        /// Of the request.
+        id: Id,
+        /// JSON without line breaks.
+        result: String,
+    },
     /// Answers what was no request, or what was not read at all. Its id is null.
     Refusal {
         /// Of JSON-RPC.
@@ -256,8 +264,14 @@ impl Message {
                 raw.id = Some(Value::Null);
                 raw.error = Some(RawError::new(*code, error.clone()));
             }
+            Self::Written { .. } => (),
         }
-        let mut line = serde_json::to_vec(&raw).map_err(|e| FrameError::Malformed(e.to_string()))?;
+        let mut line = match self {
+            Self::Written { id, result } => {
+                format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#).into_bytes()
+            }
+            _ => serde_json::to_vec(&raw).map_err(|e| FrameError::Malformed(e.to_string()))?,
+        };
         if line.len() > MAX_LINE {
             return Err(FrameError::TooLong);
         }
@@ -299,6 +313,15 @@ mod tests {
         ] {
             assert_eq!(read(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_written_result_is_read_as_a_response() {
+        let written = Message::Written { id: 7, result: r#"{"list":["ä\n"]}"#.to_owned() };
+        let outcome = Ok(serde_json::json!({ "list": ["ä\n"] }));
+        assert_eq!(round_trip(&written), Message::Response { id: 7, outcome });
+        let large = Message::Written { id: 7, result: "0".repeat(MAX_LINE) };
+        assert_eq!(large.to_line(), Err(FrameError::TooLong));
     }
 
     #[test]

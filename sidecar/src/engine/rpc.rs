@@ -24,7 +24,7 @@ pub(super) async fn dispatch(
     method: &str,
     params: Value,
     call: &Call,
-) -> Result<Value> {
+) -> Result<String> {
     match method {
         m::EngineHello::NAME => answer::<m::EngineHello, _>(params, |p| hello(engine, p)).await,
         m::EngineGetStatus::NAME => answer::<m::EngineGetStatus, _>(params, |_| status(engine)).await,
@@ -123,15 +123,16 @@ pub(super) async fn dispatch(
     }
 }
 
+/// The result of `work` as JSON.
 async fn answer<M: Method, F: Future<Output = Result<M::Result>>>(
     params: Value,
     work: impl FnOnce(M::Params) -> F,
-) -> Result<Value> {
+) -> Result<String> {
     let params = serde_json::from_value(params).map_err(|e| {
         Failure::internal(format!("the parameters of {} are not what they should be: {e}", M::NAME))
     })?;
     let result = work(params).await?;
-    serde_json::to_value(result).map_err(|e| Failure::internal(format!("the result of {}: {e}", M::NAME)))
+    serde_json::to_string(&result).map_err(|e| Failure::internal(format!("the result of {}: {e}", M::NAME)))
 }
 
 async fn hello(engine: &Arc<Engine>, params: HelloParams) -> Result<HelloResult> {

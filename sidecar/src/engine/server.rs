@@ -171,7 +171,7 @@ async fn client(engine: Arc<Engine>, stream: UnixStream) {
 async fn write_all(mut write: OwnedWriteHalf, mut outbox: mpsc::Receiver<Message>) {
     while let Some(message) = outbox.recv().await {
         let line = message.to_line().or_else(|error| match &message {
-            Message::Response { id, .. } => {
+            Message::Response { id, .. } | Message::Written { id, .. } => {
                 let outcome = Err(RpcError::internal(error.to_string()));
                 Message::Response { id: *id, outcome }.to_line()
             }
@@ -257,8 +257,12 @@ impl Client {
                 tracing::info!(method, error = %error, "a request failed");
             }
             lock(&under_way).remove(&id);
+            let answer = match outcome {
+                Ok(result) => Message::Written { id, result },
+                Err(error) => Message::Response { id, outcome: Err(error) },
+            };
             // The client may have left.
-            let _ = out.send(Message::Response { id, outcome }).await;
+            let _ = out.send(answer).await;
         });
     }
 
