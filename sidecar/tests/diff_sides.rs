@@ -33,7 +33,7 @@ fn sql_files_and_folders_are_sides() {
 
     write(&test, "migrations/11_bad.sql", "create table fine ();\n\ninsert into item\n  values (1, nul);\n");
     let said = test.run(&["diff", "main", "migrations"]).fails(128);
-    assert!(said.contains("11_bad.sql: line 3: column \"nul\" does not exist"), "{said}");
+    assert!(said.contains("11_bad.sql: line 4: column \"nul\" does not exist"), "{said}");
     write(&test, "empty/readme.md", "");
     assert!(test.run(&["diff", "main", "empty/"]).fails(128).contains("no SQL file in empty/"));
     let said = test.run(&["diff", "main@other", "main"]).fails(128);
