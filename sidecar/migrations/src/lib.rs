@@ -21,6 +21,7 @@
 )]
 #![allow(clippy::naive_bytecount, reason = "lines are counted in small texts")]
 
+mod back;
 mod checksum;
 mod create;
 mod diagnostic;

@@ -114,6 +114,8 @@ pub struct BranchStatus {
     pub standing: Standing,
     /// All files in the project's order, then the rows without a file.
     pub entries: Vec<Entry>,
+    /// The place of the file that ran last, as far as the history has an order.
+    pub(crate) last: Option<usize>,
     /// What to show on lines.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -321,7 +323,10 @@ fn reconcile(project: &Project, reading: Reading, observed: &Observed) -> Branch
     let mut diagnostics = reading.diagnostics;
     diagnostics.extend(entries.iter().filter_map(|entry| finding(project, entry)));
     let standing = if reading.untold { Standing::Unknown } else { standing(&entries) };
-    BranchStatus { standing, entries, diagnostics }
+    let last = reading.records.iter().rfind(|record| record.outcome == Outcome::Applied);
+    let last =
+        last.and_then(|last| project.migrations.iter().position(|migration| migration.key == last.key));
+    BranchStatus { standing, entries, last, diagnostics }
 }
 
 fn of_record(migration: &Migration, record: &Record, observed: &Observed) -> (State, Next) {

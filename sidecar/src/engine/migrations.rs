@@ -23,8 +23,10 @@ mod stage;
 mod status;
 mod tool;
 mod trial;
+mod twice;
 mod unchanged;
 mod undo;
+mod way_back;
 mod wire;
 
 pub(super) use apply::apply;

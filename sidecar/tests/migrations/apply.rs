@@ -169,6 +169,57 @@ fn undo_does_not_reach_over_an_apply_that_changed_nothing() {
 }
 
 #[test]
+fn undo_goes_only_to_before_the_newest_apply_of_this_state() {
+    let test = with_migrations();
+    test.git(&["checkout", "-q", "-b", "feature"]);
+    install_tool(&test);
+    test.run(&["migrations", "apply"]).ok();
+    write(&test, "db/migrations/003_part.sql", "-- migrate:up\ncreate table part ();\n-- migrate:down\n");
+    test.run(&["migrations", "apply"]).ok();
+    // Undone and brought back, twice: each undo goes back by the one apply.
+    for _ in 0..2 {
+        test.run(&["migrations", "undo"]).ok();
+        assert_eq!(states(&status(&test)), ["applied", "applied", "pending"]);
+        test.run(&["undo", "feature"]).ok();
+        assert_eq!(status(&test)["pending"], 0);
+    }
+    test.run(&["branch", "reset", "feature"]).ok();
+    test.run(&["sql", "-c", "create table typed ()"]).ok();
+    assert_eq!(status(&test)["undo"], Value::Null);
+    let refused = test.run(&["migrations", "undo"]).fails(128);
+    assert!(
+        refused.contains("none since it was made, reset or taken back")
+            && refused.contains("`offshoot migrations undo --snapshot before-migrations-"),
+        "{refused}"
+    );
+    assert_eq!(test.value("select count(*) from typed"), "0");
+
+    test.run(&["migrations", "apply", "--no-snapshot"]).ok();
+    let refused = test.run(&["migrations", "undo"]).fails(128);
+    assert!(refused.contains("the newest apply on `feature` took no snapshot"), "{refused}");
+}
+
+#[test]
+fn two_pending_files_that_make_the_same_are_named() {
+    let test = with_migrations();
+    install_tool(&test);
+    let part = "-- migrate:up\ncreate table part ();\n-- migrate:down\ndrop table part;\n";
+    write(&test, "db/migrations/003_part.sql", part);
+    write(&test, "db/migrations/004_also.sql", part);
+    let failed = test.run(&["migrations", "apply"]);
+    assert!(
+        failed.out.contains("db/migrations/003_part.sql makes `part` as well as db/migrations/004_also.sql")
+            && !failed.out.contains("made by hand"),
+        "{failed:?}"
+    );
+    failed.fails(1);
+    fs::remove_file(test.repo.join("db/migrations/003_part.sql")).unwrap();
+    let failed = test.run(&["migrations", "apply"]);
+    assert!(failed.out.contains("made by hand"), "{failed:?}");
+    failed.fails(1);
+}
+
+#[test]
 fn what_a_tool_leaves_behind_is_not_waited_for_and_ended() {
     let test = with_migrations();
     install_script(&test, "(trap '' TERM; sleep 600) & echo $! > pid; exit 1");

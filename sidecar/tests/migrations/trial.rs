@@ -97,3 +97,42 @@ fn a_check_tries_up_and_down_with_the_tool_and_without() {
     );
     failed.fails(1);
 }
+
+#[test]
+fn the_way_back_is_not_tried_where_it_would_take_another_file() {
+    let test = with_migrations();
+    write(
+        &test,
+        "db/migrations/003_part.sql",
+        "-- migrate:up\ncreate table part ();\n-- migrate:down\ndrop table part;\n",
+    );
+    test.run(&["sql", "-c", "create table item (id int primary key); create table part ()"]).ok();
+    record(&test, "001,003");
+    test.git(&["checkout", "-q", "-b", "feature"]);
+    install_tool(&test);
+    let report = test.run(&["migrations", "check", "--json"]).json();
+    let steps = report["steps"].as_array().unwrap();
+    let down = steps.iter().find(|step| step["kind"] == "down").unwrap();
+    assert_eq!((&down["outcome"], &report["passed"]), (&"skipped".into(), &true.into()), "{report:#}");
+    let why = down["message"].as_str().unwrap();
+    assert!(why.contains("takes db/migrations/003_part.sql back first"), "{why}");
+
+    let down = test.run(&["migrations", "down"]).ok();
+    assert!(
+        down.contains("taking db/migrations/003_part.sql back with dbmate")
+            && down.contains("Took back 1 migration"),
+        "{down}"
+    );
+    write(
+        &test,
+        "db/migrations/003_part.sql",
+        "-- migrate:up\ncreate table part ();\n-- migrate:down\ndrop table nowhere;\n",
+    );
+    test.run(&["migrations", "apply"]).ok();
+    let failed = test.run(&["migrations", "down"]);
+    assert!(
+        failed.out.contains("Correct the way back of the migration; or `offshoot migrations undo`"),
+        "{failed:?}"
+    );
+    failed.fails(1);
+}

@@ -1,11 +1,13 @@
 //! What to do next about migrations, in the words of each tool.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use offshoot_migrations::{Project, Tool};
 use offshoot_protocol::migrations::{MigrationsOutcome, MigrationsStep};
 
 use super::files::id_of;
+use super::twice;
 
 /// How migrations are made of what a branch has besides.
 pub(super) fn new<'p>(projects: impl Iterator<Item = &'p Project>) -> String {
@@ -23,14 +25,19 @@ pub(super) fn new<'p>(projects: impl Iterator<Item = &'p Project>) -> String {
     lines.join(" ")
 }
 
-/// How a migration is made by a tool whose migrations are programs, or that keeps a list of them.
-pub(super) fn of_program(project: &Project) -> String {
-    let name = project.tool.name();
-    let exec = if project.root.is_empty() {
+/// How a command is run in the project's folder with the branch's address.
+fn exec_of(project: &Project) -> String {
+    if project.root.is_empty() {
         "offshoot exec --".to_owned()
     } else {
         format!("cd {} && offshoot exec --", project.root)
-    };
+    }
+}
+
+/// How a migration is made by a tool whose migrations are programs, or that keeps a list of them.
+pub(super) fn of_program(project: &Project) -> String {
+    let name = project.tool.name();
+    let exec = exec_of(project);
     let from_models = |command: &str| {
         format!("{name} makes migrations from the models: change those, and run `{exec} {command}`.")
     };
@@ -64,11 +71,7 @@ pub(super) fn of_program(project: &Project) -> String {
 ///
 /// Sources: the manuals of `prisma migrate resolve` and of node-pg-migrate (`--fake`).
 pub(super) fn mark(project: &Project, path: &str) -> Option<String> {
-    let exec = if project.root.is_empty() {
-        "offshoot exec --".to_owned()
-    } else {
-        format!("cd {} && offshoot exec --", project.root)
-    };
+    let exec = exec_of(project);
     match project.tool {
         Tool::Prisma => {
             let name = path.rsplit('/').nth(1)?;
@@ -87,14 +90,55 @@ pub(super) fn untold(file: &str, branch: &str) -> String {
     )
 }
 
+/// Whether a step back failed because Alembic stands on a merge, from which several revisions are one step back.
+pub(super) fn is_ambiguous(project: &Project, step: &MigrationsStep) -> bool {
+    project.tool == Tool::Alembic
+        && step.outcome == MigrationsOutcome::Failed
+        && step.log.contains("Ambiguous walk")
+}
+
+/// Says of a way back that failed what to do instead.
+pub(super) fn not_taken_back(step: &mut MigrationsStep, project: &Project) {
+    let snapshot = "`offshoot migrations undo` goes back to before the newest apply, with the data of then.";
+    step.hint = Some(if is_ambiguous(project, step) {
+        step.message = String::from(
+            "a merge of several revisions would be taken back, from which Alembic does not know where one step back leads",
+        );
+        let exec = exec_of(project);
+        format!("Name the revision to go to: `{exec} alembic downgrade REVISION`. Or {snapshot}")
+    } else {
+        format!("The log has what it printed. Correct the way back of the migration; or {snapshot}")
+    });
+}
+
 /// Tells of a run that failed because what it makes is on the branch already what that may mean, and the ways on.
-pub(super) fn already_there(step: &mut MigrationsStep, project: &Project, branch: &str, is_root: bool) {
+///
+/// `of_run` are the places of the files that ran in this run, failed, or wait: two of them may make the same object.
+pub(super) fn already_there(
+    step: &mut MigrationsStep,
+    project: &Project,
+    root: &Path,
+    of_run: impl Iterator<Item = usize>,
+    (branch, is_root): (&str, bool),
+) {
     // As Postgres says it in English, and as SQLSTATE.
     let signs = ["already exists", "42P07", "42701", "42710", "42P06"];
     let code = step.failure.as_ref().map_or("", |failure| &failure.code);
     if step.outcome != MigrationsOutcome::Failed
         || !signs.iter().any(|sign| step.log.contains(sign) || code == *sign)
     {
+        return;
+    }
+    let failed = step.failure.as_ref().map(|failure| failure.path.clone());
+    let others = of_run.filter(|place| failed.as_ref() != Some(&project.migrations[*place].path));
+    // Without the file that failed nothing tells it from another one.
+    if let (Some(failed), Some(name)) = (&failed, twice::what_is_there(step))
+        && let Some(other) = twice::maker(root, project, others, &name)
+    {
+        step.hint = Some(format!(
+            "{other} makes `{name}` as well as {failed}, and was not applied before this run either: take it out of one of \
+             them, and apply again."
+        ));
         return;
     }
     let mut hint = format!(

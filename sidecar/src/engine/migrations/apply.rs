@@ -23,7 +23,7 @@ use super::{advice, blame, cut_short, elsewhere, history, stage, unchanged};
 use crate::engine::server::Call;
 use crate::engine::{Engine, branches, schema};
 use crate::failure::{Failure, Result};
-use before::{drop_snapshot, keep, with_undo};
+use before::{begin, with_undo};
 
 /// `migrations/apply`.
 pub(in crate::engine) async fn apply(
@@ -78,7 +78,7 @@ async fn on_branch(
     let meant = to_run(engine, scan, id, &name, params).await?;
     let address = Address::of_branch(engine, id).await?;
     let mut prepared = Vec::new();
-    for (at, must) in meant {
+    for Meant { at, must, back } in meant {
         let project = &scan.projects[at];
         let words = match params.direction {
             MigrationsDirection::Up => &project.commands.apply,
@@ -88,7 +88,7 @@ async fn on_branch(
             return Err(no_command(project, params.direction));
         }
         let command = tool::prepare(&place.root, project, words, &address.url, &params.environment)?;
-        prepared.push(Ready { at, must, command });
+        prepared.push(Ready { at, must, command, title: title(project, params.direction, back) });
     }
     if prepared.is_empty() {
         let mut nothing = nothing(&name, false);
@@ -98,8 +98,7 @@ async fn on_branch(
     call.progress("reading the schema", 0, None);
     let before = call.or_cancelled(schema::schema(engine, id, &name)).await?.facts;
     let was = applied(engine, scan, id).await?;
-    let snapshot =
-        if params.no_snapshot { None } else { Some(call.or_cancelled(keep(engine, id, &name)).await?) };
+    let snapshot = call.or_cancelled(begin(engine, id, &name, !params.no_snapshot)).await?;
     cut_short::begin(engine, id, snapshot.as_ref()).await?;
     let job = Job { engine, call, params, root: &place.root, scan, id, address: &address };
     let (mut steps, nowhere) = match Box::pin(job.run(prepared, &was)).await {
@@ -107,7 +106,7 @@ async fn on_branch(
         Err((failure, began)) => {
             engine.changed(Subject::Migrations);
             if !began {
-                drop_snapshot(engine, snapshot).await;
+                before::in_vain(engine, id, snapshot).await;
                 return Err(failure);
             }
             // The snapshot stays: nobody knows what the tool had done by then.
@@ -137,11 +136,14 @@ async fn on_branch(
         new.map(|(at, file)| scan.projects[*at].migrations[*file].path.clone()).collect();
     now.dedup();
     let failed = steps.last_mut().filter(|_| params.direction == MigrationsDirection::Up);
-    if let Some((step, project)) = failed.and_then(|step| {
-        let project = scan.projects.iter().find(|one| step.project == Some(id_of(one)))?;
-        Some((step, project))
+    if let Some((step, at)) = failed.and_then(|step| {
+        let at = scan.projects.iter().position(|one| step.project == Some(id_of(one)))?;
+        Some((step, at))
     }) {
-        advice::already_there(step, project, &name, id == engine.store.info().root_branch);
+        let project = &scan.projects[at];
+        let of_run = (0..project.migrations.len()).filter(|place| !was.contains(&(at, *place)));
+        let is_root = id == engine.store.info().root_branch;
+        advice::already_there(step, project, &place.root, of_run, (&name, is_root));
     }
     if let (Some((at, connected)), Some(step)) = (nowhere, steps.last_mut()) {
         let project = &scan.projects[at];
@@ -155,7 +157,12 @@ async fn on_branch(
     let in_vain = !passed && now.is_empty() && changes.is_empty();
     engine.migrations.busy.ended(id, in_vain);
     // In vain: nothing happened that could be undone.
-    let snapshot = if in_vain { drop_snapshot(engine, snapshot).await } else { snapshot };
+    let snapshot = if in_vain {
+        before::in_vain(engine, id, snapshot).await;
+        None
+    } else {
+        snapshot
+    };
     Ok(MigrationsApplied {
         branch: name,
         throwaway: false,
@@ -177,6 +184,17 @@ struct Ready {
     /// Whether it is known that it has something to do.
     must: bool,
     command: Prepared,
+    title: String,
+}
+
+/// A project that may have something to run.
+struct Meant {
+    /// Its place in the scan.
+    at: usize,
+    /// Whether it is known that there is something to do.
+    must: bool,
+    /// The file that the way back takes, where that can be told.
+    back: Option<usize>,
 }
 
 /// Pairs of the places of a project and of one of its files.
@@ -202,13 +220,12 @@ impl Job<'_> {
         was: &Applied,
     ) -> Result<(Vec<MigrationsStep>, Option<(usize, bool)>), (Failure, bool)> {
         let mut steps = Vec::new();
-        for Ready { at, must, command } in prepared {
+        for Ready { at, must, command, title } in prepared {
             let project = &self.scan.projects[at];
             let began = !steps.is_empty();
             unchanged::check(self.engine, &self.params.folder, project, Some(self.id))
                 .await
                 .map_err(|failure| (failure, began))?;
-            let title = title(project, self.params.direction);
             self.call.progress(&title, 0, None);
             self.address.was_used();
             let done = Box::pin(tool::run(command, &title, self.call)).await;
@@ -219,6 +236,8 @@ impl Job<'_> {
             if !passed && self.params.direction == MigrationsDirection::Up {
                 let found = blame::find(self.engine, self.id, self.root, self.scan, at, &step.log, self.call);
                 step.failure = Box::pin(found).await;
+            } else if !passed {
+                advice::not_taken_back(&mut step, project);
             }
             steps.push(step);
             if !passed {
@@ -266,11 +285,14 @@ pub(super) fn nothing(branch: &str, throwaway: bool) -> MigrationsApplied {
     }
 }
 
-fn title(project: &Project, direction: MigrationsDirection) -> String {
+fn title(project: &Project, direction: MigrationsDirection, back: Option<usize>) -> String {
     let id = id_of(project);
-    match direction {
-        MigrationsDirection::Up => format!("applying migrations with {id}"),
-        MigrationsDirection::Down => format!("taking the newest migration back with {id}"),
+    match (direction, back) {
+        (MigrationsDirection::Up, _) => format!("applying migrations with {id}"),
+        (MigrationsDirection::Down, Some(place)) => {
+            format!("taking {} back with {id}", project.migrations[place].path)
+        }
+        (MigrationsDirection::Down, None) => format!("taking the newest migration back with {id}"),
     }
 }
 
@@ -284,14 +306,14 @@ async fn status_of(
     Box::pin(status::status(engine, params, call)).await
 }
 
-/// The projects that may have something to run, and whether that is known of them.
+/// The projects that may have something to run.
 async fn to_run(
     engine: &Arc<Engine>,
     scan: &Arc<Scan>,
     id: BranchId,
     name: &str,
     params: &MigrationsApplyParams,
-) -> Result<Vec<(usize, bool)>> {
+) -> Result<Vec<Meant>> {
     let places = stage::places(scan, params.tool.as_deref())?;
     let projects: Vec<&Project> = places.iter().map(|at| &scan.projects[*at]).collect();
     let histories = history::read(engine, id, &projects, true).await;
@@ -317,11 +339,11 @@ async fn to_run(
         };
         let must = params.direction == MigrationsDirection::Down || status.entries.iter().any(waits);
         if wanted {
-            meant.push((at, must));
+            meant.push(Meant { at, must, back: project.taken_back(&status) });
         }
     }
     if params.direction == MigrationsDirection::Down && meant.len() > 1 {
-        let ids: Vec<_> = meant.iter().map(|(at, _)| id_of(&scan.projects[*at])).collect();
+        let ids: Vec<_> = meant.iter().map(|one| id_of(&scan.projects[one.at])).collect();
         return Err(Failure::user("several tools have applied migrations here")
             .hint(format!("Say whose newest is meant, with `--tool`: {}.", ids.join(", "))));
     }
@@ -336,12 +358,7 @@ async fn applied(engine: &Arc<Engine>, scan: &Arc<Scan>, id: BranchId) -> Result
     let mut found = Applied::new();
     for (at, (project, history)) in projects.into_iter().zip(histories).enumerate() {
         let status = project.status(&history, &offshoot_migrations::Observed::default());
-        found.extend(status.entries.iter().filter_map(|entry| match (&entry.subject, entry.state) {
-            (offshoot_migrations::Subject::File(place), State::Applied | State::Changed) => {
-                Some((at, *place))
-            }
-            _ => None,
-        }));
+        found.extend(stage::ran(&status).map(|place| (at, place)));
     }
     Ok(found)
 }

@@ -1,14 +1,14 @@
 //! `migrations/check`: pending migrations tried on a throwaway, and taken back.
 
+mod back;
 mod cost;
 mod files;
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use offshoot_migrations::{Direction, Down, Project, Scan};
+use offshoot_migrations::{Direction, Project, Scan};
 use offshoot_protocol::migrations::{
     MigrationsCheckParams, MigrationsDirection, MigrationsOutcome, MigrationsReport, MigrationsStep,
     MigrationsStepKind,
@@ -283,105 +283,6 @@ impl Job<'_> {
             log: done.log,
             failure: None,
         });
-        Ok(())
-    }
-
-    /// Takes back what was applied.
-    async fn down(
-        &self,
-        at: usize,
-        waiting: &[usize],
-        by_tool: bool,
-        report: &mut MigrationsReport,
-    ) -> Result<()> {
-        let project = &self.scan.projects[at];
-        let kind = MigrationsStepKind::Down;
-        let title = format!("{} of {} taken back", count(waiting.len()), id_of(project));
-        let without = waiting.iter().find(|place| project.migrations[**place].down == Down::None);
-        if let Some(place) = without {
-            let why = format!("{} does not say how it is taken back", project.migrations[*place].path);
-            report.steps.push(skipped(kind, project, title, why));
-            return Ok(());
-        }
-        self.call.progress(&title, 0, None);
-        if by_tool && project.commands.down.is_empty() {
-            let why = format!("{} cannot take migrations back", project.tool.name());
-            report.steps.push(skipped(kind, project, title, why));
-            return Ok(());
-        }
-        if !by_tool {
-            let reversed: Vec<usize> = waiting.iter().rev().copied().collect();
-            let step = match items(self.root(), project, &reversed, Direction::Down) {
-                Err(why) => skipped(kind, project, title, why),
-                Ok(items) => {
-                    let begun = Instant::now();
-                    let tried = try_items(self.engine, self.stage, items, false, self.call).await?;
-                    let mut step = skipped(kind, project, title, String::new());
-                    let failed = tried.failure.is_some();
-                    step.outcome = if failed { MigrationsOutcome::Failed } else { MigrationsOutcome::Passed };
-                    (step.failure, step.log) = (tried.failure, tried.log);
-                    step.took_ms = begun.elapsed().as_millis() as u64;
-                    step
-                }
-            };
-            report.steps.push(step);
-            return Ok(());
-        }
-        let address = self.stage.address(self.engine).await?;
-        let mut whole: Option<MigrationsStep> = None;
-        // A tool takes back one at a time, or all of one run.
-        let mut left = self.pending(at, &report.against).await?.len();
-        for _ in waiting {
-            let words = &project.commands.down;
-            let ready = tool::prepare(self.root(), project, words, &address.url, &self.params.environment)?;
-            let done = Box::pin(tool::run(ready, &title, self.call)).await?;
-            let mut step = step_of(kind, project, title.clone(), &done);
-            let now = self.pending(at, &report.against).await?.len();
-            if step.outcome == MigrationsOutcome::Passed && now == left {
-                Self::nowhere(&mut step, project, MigrationsDirection::Down, address.was_used(), report);
-            }
-            if let Some(before) = whole.take() {
-                step.log = format!("{}{}", before.log, step.log);
-                step.took_ms += before.took_ms;
-            }
-            let go_on = step.outcome == MigrationsOutcome::Passed && now < waiting.len();
-            left = now;
-            whole = Some(step);
-            if !go_on {
-                break;
-            }
-        }
-        report.steps.extend(whole);
-        Ok(())
-    }
-
-    /// After all was taken back, the schema must be what it was.
-    async fn is_as_before(&self, before: &Facts, report: &mut MigrationsReport) -> Result<()> {
-        let all_back = report
-            .steps
-            .iter()
-            .filter(|step| step.kind == MigrationsStepKind::Down)
-            .all(|step| step.outcome == MigrationsOutcome::Passed);
-        if !all_back {
-            return Ok(());
-        }
-        let (changes, sql) = stage::difference(before, &self.facts().await?);
-        if let Some(step) = report.steps.iter_mut().rfind(|step| step.kind == MigrationsStepKind::Down)
-            && !changes.is_empty()
-        {
-            let objects: Vec<_> = changes
-                .iter()
-                .take(5)
-                .map(|change| format!("{} {}", change.object.kind, change.object.name))
-                .collect();
-            step.outcome = MigrationsOutcome::Failed;
-            step.message = format!("the schema is not what it was before: {}", objects.join(", "));
-            step.hint = Some(
-                "Have the way back undo all that the migration does; the log has the difference as SQL."
-                    .to_owned(),
-            );
-            let _ = write!(step.log, "\n-- what is there now and was not before\n{sql}");
-        }
         Ok(())
     }
 }

@@ -167,6 +167,14 @@ pub(super) fn pending(project: &Project, status: &BranchStatus, to: Option<&str>
     Ok(found)
 }
 
+/// The places of the files that ran.
+pub(super) fn ran(status: &BranchStatus) -> impl Iterator<Item = usize> {
+    status.entries.iter().filter_map(|entry| match (&entry.subject, entry.state) {
+        (Subject::File(place), State::Applied | State::Changed) => Some(*place),
+        _ => None,
+    })
+}
+
 /// Why nothing can be told of a branch.
 pub(super) fn unknown(status: &BranchStatus) -> Option<Failure> {
     let is_untold = status.standing == offshoot_migrations::Standing::Unknown;

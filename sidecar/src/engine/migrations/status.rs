@@ -12,11 +12,12 @@ use offshoot_protocol::migrations::{
     MigrationBranch, MigrationState, MigrationsOnCheckout, MigrationsSnapshot, MigrationsStatus,
     MigrationsStatusParams,
 };
-use offshoot_storage::{BranchId, SnapshotKind};
+use offshoot_storage::BranchId;
 use tokio::task::JoinSet;
 
 use super::files::{self, id_of};
 use super::git::Git;
+use super::way_back::{self, WayBack};
 use super::{cut_short, history, ran, sizes, wire};
 use crate::config::ConfigFile;
 use crate::engine::server::Call;
@@ -342,14 +343,11 @@ pub(super) fn is_ours(name: &str) -> bool {
         .is_some_and(|rest| rest.len() == SNAPSHOT_DIGITS && rest.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// The newest snapshot that was taken before migrations.
-pub(super) fn undo_of(engine: &Engine, id: BranchId, name: &str) -> Result<Option<MigrationsSnapshot>> {
-    let all = engine.store.snapshots(id)?;
-    let mut ours = all.into_iter().filter(|one| one.kind == SnapshotKind::Named && is_ours(&one.name));
-    Ok(ours.next_back().map(|snapshot| {
-        let at = snapshot.created_at.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        MigrationsSnapshot { branch: name.to_owned(), name: snapshot.name, created_at: at.as_secs() }
-    }))
+/// The snapshot that an undo would go back to.
+fn undo_of(engine: &Engine, id: BranchId, name: &str) -> Result<Option<MigrationsSnapshot>> {
+    let WayBack::To(snapshot) = way_back::newest(engine, id)? else { return Ok(None) };
+    let at = snapshot.created_at.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    Ok(Some(MigrationsSnapshot { branch: name.to_owned(), name: snapshot.name, created_at: at.as_secs() }))
 }
 
 /// Gives a branch that takes another one's place what was seen there.

@@ -6,15 +6,15 @@ use std::time::Duration;
 use offshoot_protocol::migrations::{
     MigrationsConnection, MigrationsSnapshot, MigrationsUndoParams, MigrationsUndone,
 };
-use offshoot_protocol::snapshot::SnapshotParams;
 use offshoot_protocol::types::Subject;
-use offshoot_storage::{BranchId, ComputeState};
+use offshoot_storage::{BranchId, ComputeState, Snapshot};
 
 use super::busy::Work;
+use super::way_back::{self, WayBack};
 use super::{history, status};
 use crate::engine::book::Book;
 use crate::engine::server::Call;
-use crate::engine::{Engine, branches, snapshots};
+use crate::engine::{Engine, branches};
 use crate::failure::{Failure, Result};
 use crate::timestamp;
 
@@ -43,21 +43,7 @@ pub(in crate::engine) async fn undo(
     branches::unguarded(engine, id, &name).await?;
     let _taken = engine.migrations.busy.take(id, &name, Work::Undo)?;
     let (asked, of) = (params.snapshot.clone(), name.clone());
-    let found = engine.blocking(move |engine| {
-        let wanted = match asked {
-            Some(snapshot) => Some(snapshot),
-            None => status::undo_of(engine, id, &of)?.map(|snapshot| snapshot.name),
-        };
-        let all = engine.store.snapshots(id)?;
-        Ok(wanted.and_then(|wanted| all.into_iter().find(|one| one.name == wanted)))
-    });
-    let Some(snapshot) = found.await? else {
-        return Err(match params.snapshot {
-            Some(wanted) => Failure::user(format!("there is no snapshot `{wanted}` of {name}")),
-            None => Failure::user(format!("no migrations were applied to `{name}` that could be undone")),
-        }
-        .hint("`offshoot snapshot list` shows the snapshots; `offshoot migrations apply` takes one."));
-    };
+    let snapshot = engine.blocking(move |engine| meant(engine, id, &of, asked)).await?;
     if id == engine.store.info().root_branch {
         let text = format!(
             "`{name}` is the root branch, on which every other one rests: it cannot be taken back in place"
@@ -68,8 +54,6 @@ pub(in crate::engine) async fn undo(
         )));
     }
     if params.snapshot.is_none() && engine.migrations.busy.was_in_vain(id) {
-        let age = timestamp::seconds(std::time::SystemTime::now())
-            .saturating_sub(timestamp::seconds(snapshot.created_at));
         return Err(Failure::user(format!(
             "the last apply on {name} changed nothing, so there is nothing of it to undo"
         ))
@@ -77,7 +61,7 @@ pub(in crate::engine) async fn undo(
             "`offshoot migrations undo --snapshot {}` goes back further: to before the apply of {}, \
                  without all data since.",
             snapshot.name,
-            timestamp::ago(age)
+            age(&snapshot)
         )));
     }
     let ended = connected(engine, id).await;
@@ -105,6 +89,7 @@ pub(in crate::engine) async fn undo(
             let branch = engine.store.restore_branch(id, taken.id)?;
             Book(&engine.store).set_expiry(branch.id, Book(&engine.store).expiry(id)?)?;
             status::carry_over(engine, id, branch.id)?;
+            way_back::carry_over(engine, id, branch.id, &taken.name)?;
             engine.forget(id);
             tracing::info!(branch = %seen.name, old = id.0, id = branch.id.0, "undid migrations");
             Ok(branch.id)
@@ -116,12 +101,50 @@ pub(in crate::engine) async fn undo(
     engine.migrations.busy.ended(id, false);
     engine.branches_changed();
     engine.changed(Subject::Migrations);
-    // It is what the branch is now; the next undo goes further back.
-    let (branch, kept) = (name.clone(), snapshot.name.clone());
-    if status::is_ours(&kept) {
-        let _ = snapshots::delete(engine, SnapshotParams { branch, name: kept }).await;
-    }
+    // The snapshot stays: what was undone may be brought back, and undone again.
     Ok(undone)
+}
+
+/// The snapshot to go back to: the one that was `asked` for, else that of the newest apply to this state of the branch. Blocks.
+fn meant(engine: &Engine, id: BranchId, name: &str, asked: Option<String>) -> Result<Snapshot> {
+    if let Some(wanted) = asked {
+        let found = engine.store.snapshots(id)?.into_iter().find(|one| one.name == wanted);
+        return found.ok_or_else(|| {
+            Failure::user(format!("there is no snapshot `{wanted}` of {name}"))
+                .hint("`offshoot snapshot list` shows the snapshots; `offshoot migrations apply` takes one.")
+        });
+    }
+    let why = match way_back::newest(engine, id)? {
+        WayBack::To(snapshot) => return Ok(snapshot),
+        WayBack::NothingApplied => {
+            format!(
+                "no migrations were applied to `{name}` that could be undone: none since it was made, reset or taken back"
+            )
+        }
+        WayBack::NotTaken => {
+            format!("the newest apply on `{name}` took no snapshot, so that it cannot be undone")
+        }
+        WayBack::Deleted(gone) => {
+            format!("the snapshot `{gone}`, from before the newest apply on `{name}`, was deleted")
+        }
+    };
+    let hint = match way_back::any(engine, id)? {
+        None => {
+            "`offshoot snapshot list` shows the snapshots; `offshoot migrations apply` takes one.".to_owned()
+        }
+        Some(older) => format!(
+            "`offshoot migrations undo --snapshot {}` goes back further: to what `{name}` was {}, without all data since.",
+            older.name,
+            age(&older)
+        ),
+    };
+    Err(Failure::user(why).hint(hint))
+}
+
+/// How long ago a snapshot was taken, as one says it.
+fn age(snapshot: &Snapshot) -> String {
+    let now = timestamp::seconds(std::time::SystemTime::now());
+    timestamp::ago(now.saturating_sub(timestamp::seconds(snapshot.created_at)))
 }
 
 /// Who is connected to a branch, us left out. One that sleeps is not woken for that; what cannot be asked is nobody.
