@@ -8,10 +8,11 @@ use rusqlite::params;
 use crate::compute;
 use crate::error::StorageError;
 use crate::image::wal_mark;
-use crate::metadata::{self, BranchRow};
+use crate::metadata::{self, BranchRow, Past};
 use crate::snapshots::SnapshotKind;
 use crate::store::{Branch, Store, locked};
-use crate::{BranchId, trash};
+use crate::throwaway::is_throwaway;
+use crate::{BranchId, past, trash};
 
 /// WAL that a new branch gets a copy of and has to replay before it answers, in bytes. Beyond it the parent writes a
 /// checkpoint first.
@@ -182,12 +183,16 @@ impl Store {
         let id = shared.metadata.reserve_branch(&shared.next_branch)?;
         crash_point!(CreateReserved);
         self.checkpoint_before(parent);
-        let (fork, of) = {
+        let (fork, origin_row) = {
             let cell = shared.cell(parent);
             let _compute = locked(&cell.compute);
             let row = shared.live_row(parent)?;
-            (shared.driver.fork(parent, id)?, row.snapshot)
+            (shared.driver.fork(parent, id)?, row)
         };
+        let moment_us = past::now_us();
+        let of = origin_row.snapshot;
+        // A branch of a state of the past is one of the branch whose past that is.
+        let is_of_the_past = is_throwaway(&origin_row.name) && !is_throwaway(name);
         let owner = of.map(|(owner, _)| shared.branch_row(owner)).transpose()?;
         // What it was when it was made is then what its branch was, and no fork point.
         let takes_place = owner.as_ref().is_some_and(|owner| owner.name == name);
@@ -195,8 +200,10 @@ impl Store {
             Some(owner) if takes_place => owner.parent,
             // A branch of a snapshot is one of the snapshot's branch.
             Some(owner) => Some(owner.id),
+            None if is_of_the_past => origin_row.parent,
             None => Some(parent),
         };
+        let leads_here = if of.is_some() || is_of_the_past { origin_row.past.origin } else { Some(parent) };
         let row = BranchRow {
             id,
             name: name.to_owned(),
@@ -210,6 +217,11 @@ impl Store {
             replaced_by: None,
             snapshot: snapshot.map(|kind| (parent, kind)),
             fork_control: (snapshot.is_none() && !takes_place).then_some(fork.control),
+            past: Past {
+                origin: leads_here,
+                moment_us: Some(moment_us),
+                made_control: Some(fork.control),
+            },
         };
         let committed = shared.metadata.transaction(|transaction| {
             also((transaction, id))?;

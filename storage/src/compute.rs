@@ -10,7 +10,9 @@ use crate::error::StorageError;
 use crate::files::remove_tree;
 use crate::image::{WalMark, wal_mark};
 use crate::store::{Cell, ComputeState, Shared, Store, locked, socket_folder};
+use crate::past::KEEP_WAL;
 use crate::stuck::Watch;
+use crate::throwaway::is_throwaway;
 use crate::{BranchId, LayerId};
 
 /// How long a start may take: replay of much WAL on a slow disk.
@@ -65,7 +67,8 @@ impl Store {
     pub fn wake(&self, id: BranchId) -> Result<PathBuf, StorageError> {
         let cell = self.shared.cell(id);
         // Taken before the branch, as everywhere: its first wake makes a snapshot.
-        let is_first = cell.state() != ComputeState::Awake && self.is_as_forked(id).unwrap_or(false);
+        let is_first = cell.state() != ComputeState::Awake
+            && self.shared.live_row(id).and_then(|row| self.kept_before_waking(&row)).is_ok_and(|kept| kept.is_some());
         let making = is_first.then(|| self.making());
         let mut compute = match cell.compute.try_lock() {
             Ok(compute) => compute,
@@ -83,15 +86,15 @@ impl Store {
         }
         let row = self.shared.live_row(id)?;
         cell.set_state(ComputeState::Waking, None);
-        let mut copy = making.as_ref().and_then(|_| self.copy_fork_point(&row));
+        let mut copy = making.as_ref().and_then(|_| self.copy_before_waking(&row));
         let while_it_starts = || {
-            if let Some(copy) = copy.take() {
-                self.keep_fork_point(&row, copy);
+            if let Some((copy, kind)) = copy.take() {
+                self.keep_copy(&row, copy, kind);
             }
             drop(making);
         };
-        let started = start(&self.shared, id, &row.name, while_it_starts);
-        if let Some(unused) = copy {
+        let started = start(&self.shared, id, &row.name, &Purpose::clients(), while_it_starts);
+        if let Some((unused, _)) = copy {
             self.shared.driver.discard(unused);
         }
         match started {
@@ -159,11 +162,31 @@ impl Store {
     }
 }
 
+/// What a server is started for.
+pub(crate) struct Purpose<'a> {
+    /// Settings that win over all others.
+    pub(crate) settings: Vec<(String, String)>,
+    /// Asked again and again until the server is ready; it is stopped when the answer is yes.
+    pub(crate) cancelled: &'a dyn Fn() -> bool,
+    /// Whether it recovers to a moment, as a standby at first.
+    pub(crate) recovers: bool,
+    /// How long it may take.
+    pub(crate) patience: Duration,
+}
+
+impl Purpose<'_> {
+    /// To take connections.
+    fn clients() -> Self {
+        Self { settings: Vec::new(), cancelled: &|| false, recovers: false, patience: START_PATIENCE }
+    }
+}
+
 /// Starts the branch's server. `meanwhile` is done before it takes connections; if that does not come to pass, never.
-fn start(
+pub(crate) fn start(
     shared: &Shared,
     id: BranchId,
     name: &str,
+    purpose: &Purpose<'_>,
     meanwhile: impl FnOnce(),
 ) -> Result<Server, StorageError> {
     let failed = |source| StorageError::StartFailed { branch: name.to_owned(), source };
@@ -177,12 +200,18 @@ fn start(
             socket_dir: socket_folder(shared, id)?,
             log_file: shared.paths.branch(id).log(),
             account: shared.account.clone(),
-            settings: settings(shared, name),
+            settings: [settings(shared, name), purpose.settings.clone()].concat(),
             env: opened.env,
         };
         let mut server = Server::spawn(&spec).map_err(failed)?;
         meanwhile();
-        server.wait_ready(Instant::now() + START_PATIENCE, &|| false).map_err(failed)?;
+        let deadline = Instant::now() + purpose.patience;
+        let ready = if purpose.recovers {
+            server.wait_recovered(deadline, purpose.cancelled)
+        } else {
+            server.wait_ready(deadline, purpose.cancelled)
+        };
+        ready.map_err(failed)?;
         shared.driver.check_active(id, server.pid())?;
         Ok(server)
     })();
@@ -205,6 +234,9 @@ fn settings(shared: &Shared, name: &str) -> Vec<(String, String)> {
     all.push(("cluster_name".into(), printable));
     all.extend(locked(&shared.settings).iter().cloned());
     all.extend(FIXED_SETTINGS.iter().map(own));
+    if shared.keeps_past() && !is_throwaway(name) {
+        all.push((KEEP_WAL.0.to_owned(), KEEP_WAL.1.to_owned()));
+    }
     all
 }
 

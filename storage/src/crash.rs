@@ -129,6 +129,14 @@ mod armed {
             WindowFileCopied: "A file is in the new layer, which no stack has.",
             WindowSynced: "The new layer is complete and on the disk; no stack has it.",
         }
+        // A branch as of a moment.
+        Past {
+            PastReserved: "A number for what a moment is replayed in is reserved.",
+            PastWalGiven: "A throwaway has the snapshot's files and the WAL since, and no row.",
+            PastThrowawayMade: "The throwaway exists, and nothing is replayed.",
+            PastPromoted: "All is replayed, and Postgres runs.",
+            PastReplayed: "All is replayed; the throwaway sleeps, and the branch is not made.",
+        }
         // The first start after one that ended in the middle of a fork.
         Open {
             OpenOrphansStopped: "Servers that were left running are stopped.",

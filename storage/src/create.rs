@@ -388,6 +388,7 @@ fn write_metadata(
                 replaced_by: None,
                 snapshot: None,
                 fork_control: None,
+                past: metadata::Past::default(),
             },
         )
     })?;

@@ -71,6 +71,11 @@ pub(crate) trait Driver: Send + Sync {
         database: u32,
     ) -> Result<ChangedBlocks, StorageError>;
 
+    /// Bytes of pages that nothing but some of `branches` reads, without their small files.
+    fn only_read_by(&self, _branches: &[BranchId]) -> Result<u64, StorageError> {
+        Ok(0)
+    }
+
     /// Measures everything on disk, by who reads it.
     fn usage(&self) -> Result<Usage, StorageError>;
 

@@ -134,6 +134,16 @@ pub enum StorageError {
         /// The limit.
         depth: usize,
     },
+    /// A branch cannot be made as of this moment.
+    #[error("database branch `{branch}` cannot be had as of {moment}: {why}")]
+    NoSuchMoment {
+        /// The branch.
+        branch: String,
+        /// The moment as text.
+        moment: String,
+        /// Why, and how far back one can go.
+        why: String,
+    },
     /// The caller cancelled.
     #[error("cancelled")]
     Cancelled,
@@ -191,6 +201,7 @@ impl StorageError {
             | Self::IsRoot { .. }
             | Self::HasNoParent { .. }
             | Self::NothingToUndo
+            | Self::NoSuchMoment { .. }
             | Self::StoreExists { .. }
             | Self::Cancelled
             | Self::Load(_) => ErrorKind::User,

@@ -47,6 +47,20 @@ pub(crate) struct BranchRow {
     pub(crate) snapshot: Option<(BranchId, SnapshotKind)>,
     /// The checksum of its control file when it was made.
     pub(crate) fork_control: Option<u32>,
+    /// What it is in time.
+    pub(crate) past: Past,
+}
+
+/// Where a branch or a snapshot stands in time. All are unknown of what is older than format 3.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Past {
+    /// The state of a branch whose WAL leads to this one: for a snapshot, the branch as it was when the snapshot was taken.
+    /// Never another one later, and perhaps no longer there.
+    pub(crate) origin: Option<BranchId>,
+    /// When it was made, in microseconds since 1970: all that was committed in it by then is in it.
+    pub(crate) moment_us: Option<u64>,
+    /// The checksum of its control file when it was made, of whatever it is.
+    pub(crate) made_control: Option<u32>,
 }
 
 impl BranchRow {
@@ -83,6 +97,11 @@ impl BranchRow {
                 .map(BranchId)
                 .zip(SnapshotKind::parse(row.get::<_, Option<String>>("snapshot_kind")?.as_deref())),
             fork_control: row.get("fork_control")?,
+            past: Past {
+                origin: number("origin")?.map(BranchId),
+                moment_us: number("moment_us")?,
+                made_control: row.get("made_control")?,
+            },
         })
     }
 }
@@ -249,6 +268,15 @@ impl Metadata {
         let mut statement =
             connection.prepare_cached("SELECT * FROM branches WHERE snapshot_of = ?1 ORDER BY id")?;
         let rows = statement.query_map([of.0 as i64], BranchRow::read)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The snapshots that were taken of this state of a branch, whosever they are now.
+    pub(crate) fn states_of(&self, origin: BranchId) -> Result<Vec<BranchRow>, StorageError> {
+        let connection = self.connection();
+        let mut statement = connection
+            .prepare_cached("SELECT * FROM branches WHERE origin = ?1 AND snapshot_of IS NOT NULL")?;
+        let rows = statement.query_map([origin.0 as i64], BranchRow::read)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 

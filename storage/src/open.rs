@@ -64,6 +64,8 @@ impl Store {
             making: RwLock::default(),
             next_branch: AtomicU64::new(0),
             merging: Mutex::default(),
+            restore: Mutex::default(),
+            old_wal: Mutex::default(),
         });
         make_ballast(&shared.paths);
         let (sender, thread) = start_settler(&shared)?;

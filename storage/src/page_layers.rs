@@ -378,6 +378,16 @@ impl Driver for PageLayers {
         changed::between_stacks(&one, &other, database, |layer| self.paths.layer(layer))
     }
 
+    fn only_read_by(&self, branches: &[BranchId]) -> Result<u64, StorageError> {
+        let mut theirs = HashSet::new();
+        let mut others = HashSet::new();
+        for (branch, stack) in self.metadata.stacks_by_branch()? {
+            let readers = if branches.contains(&branch) { &mut theirs } else { &mut others };
+            readers.extend(stack.into_iter().map(|layer| layer.id));
+        }
+        Ok(theirs.difference(&others).map(|layer| self.layer_bytes(LayerId(*layer), true)).sum())
+    }
+
     fn usage(&self) -> Result<Usage, StorageError> {
         usage::measure(&self.paths, &self.metadata)
     }

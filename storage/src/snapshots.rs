@@ -15,7 +15,7 @@ use crate::BranchId;
 use crate::branches::{check_name, name_taken, now_ms};
 use crate::compute;
 use crate::error::StorageError;
-use crate::metadata::{self, BranchRow};
+use crate::metadata::{self, BranchRow, Past};
 use crate::store::{Store, locked};
 use crate::throwaway::is_throwaway;
 
@@ -29,6 +29,8 @@ pub enum SnapshotKind {
     Fork,
     /// Taken by a person, under a name.
     Named,
+    /// Taken by the store, so that a moment after it is near. In no list.
+    Auto,
 }
 
 impl SnapshotKind {
@@ -36,11 +38,12 @@ impl SnapshotKind {
         match self {
             Self::Fork => "fork",
             Self::Named => "named",
+            Self::Auto => "auto",
         }
     }
 
     pub(crate) fn parse(text: Option<&str>) -> Option<Self> {
-        [Self::Fork, Self::Named].into_iter().find(|kind| Some(kind.as_str()) == text)
+        [Self::Fork, Self::Named, Self::Auto].into_iter().find(|kind| Some(kind.as_str()) == text)
     }
 }
 
@@ -79,7 +82,7 @@ impl Store {
         let row = self.shared.branch_row(branch)?;
         match row.fork_control {
             Some(first)
-                if row.parent.is_some() && self.shared.metadata.snapshots(branch)?.iter().all(is_named) =>
+                if row.parent.is_some() && self.shared.metadata.snapshots(branch)?.iter().all(is_no_fork_point) =>
             {
                 Ok(self.shared.driver.control(branch)? == first)
             }
@@ -135,20 +138,30 @@ impl Store {
         Ok(())
     }
 
-    /// Copies the files of a branch that is about to wake for the first time; `None` if it is not. The copy becomes its fork
-    /// point with [`Store::keep_fork_point`], which can be left to the time in which Postgres starts: Postgres writes another
+    /// What is kept of `of` as it is before its Postgres starts for the first time: a branch's fork point; of any other state that
+    /// moments are reached from, another one like it, as a Postgres that ran on it has led elsewhere than the branch's WAL.
+    pub(crate) fn kept_before_waking(&self, of: &BranchRow) -> Result<Option<SnapshotKind>, StorageError> {
+        if is_throwaway(&of.name) {
+            return Ok(None);
+        }
+        if of.snapshot.is_none() && self.is_as_forked(of.id)? {
+            return Ok(Some(SnapshotKind::Fork));
+        }
+        let is_due = self.keeps_past() && of.past.moment_us.is_some() && self.is_as_made(of)?;
+        Ok(is_due.then_some(SnapshotKind::Auto))
+    }
+
+    /// Copies the files of a branch or a snapshot that is about to wake for the first time; `None` if it is not. The copy becomes
+    /// a snapshot with [`Store::keep_copy`], which can be left to the time in which Postgres starts: Postgres writes another
     /// control file before it changes anything, so that nothing takes a later state for the first one.
-    pub(crate) fn copy_fork_point(&self, of: &BranchRow) -> Option<BranchId> {
+    pub(crate) fn copy_before_waking(&self, of: &BranchRow) -> Option<(BranchId, SnapshotKind)> {
         let shared = &self.shared;
-        let is_due = of.snapshot.is_none() && !is_throwaway(&of.name);
         let copied = (|| {
-            if !is_due || !self.is_as_forked(of.id)? {
-                return Ok(None);
-            }
+            let Some(kind) = self.kept_before_waking(of)? else { return Ok(None) };
             let id = shared.metadata.reserve_branch(&shared.next_branch)?;
             crash_point!(SnapshotReserved);
             shared.driver.copy(of.id, id)?;
-            Ok(Some(id))
+            Ok(Some((id, kind)))
         })();
         copied.unwrap_or_else(|error| {
             warn_unkept(of, &error);
@@ -156,22 +169,24 @@ impl Store {
         })
     }
 
-    /// Makes a copy of the files of `of` its fork point. A failure is no reason for the branch not to wake: the fork point is
-    /// unknown then.
-    pub(crate) fn keep_fork_point(&self, of: &BranchRow, copy: BranchId) {
+    /// Makes a copy of the files of `of` a snapshot. A failure is no reason for the branch not to wake: what it was is unknown
+    /// then.
+    pub(crate) fn keep_copy(&self, of: &BranchRow, copy: BranchId, kind: SnapshotKind) {
         let shared = &self.shared;
+        let name = if kind == SnapshotKind::Fork { FORK_NAME.to_owned() } else { copy.to_string() };
         let row = BranchRow {
             id: copy,
-            name: FORK_NAME.to_owned(),
+            name,
             parent: None,
             created_ms: now_ms(),
             unsettled_boot: Some(shared.boot.clone()),
-            snapshot: Some((of.id, SnapshotKind::Fork)),
+            snapshot: Some((of.owner(), kind)),
             fork_control: None,
+            past: Past { origin: of.snapshot.map_or(Some(of.id), |_| of.past.origin), ..of.past },
             ..of.clone()
         };
         let kept = shared.driver.keep(of.id, copy, &|transaction| {
-            metadata::insert_branch(transaction, &row).map_err(|error| name_taken(error, FORK_NAME))?;
+            metadata::insert_branch(transaction, &row).map_err(|error| name_taken(error, &row.name))?;
             crash_point!(SnapshotWritten);
             Ok(())
         });
@@ -193,8 +208,8 @@ impl Store {
     }
 }
 
-fn is_named(row: &BranchRow) -> bool {
-    matches!(row.snapshot, Some((_, SnapshotKind::Named)))
+fn is_no_fork_point(row: &BranchRow) -> bool {
+    !matches!(row.snapshot, Some((_, SnapshotKind::Fork)))
 }
 
 fn warn_unkept(of: &BranchRow, error: &StorageError) {

@@ -19,6 +19,7 @@ use crate::error::StorageError;
 use crate::files::make_private;
 use crate::merge::Merged;
 use crate::metadata::{BranchRow, Metadata};
+use crate::past::RestoreWindow;
 use crate::paths::Paths;
 use crate::throwaway::is_throwaway;
 
@@ -173,6 +174,10 @@ pub(crate) struct Shared {
     pub(crate) next_branch: AtomicU64,
     /// Held while layers are merged, and while some are removed. Taken before `making`.
     pub(crate) merging: Mutex<()>,
+    /// How far back branches can be made.
+    pub(crate) restore: Mutex<Option<RestoreWindow>>,
+    /// Held while WAL of the past is taken for a branch, and while some is removed.
+    pub(crate) old_wal: Mutex<()>,
 }
 
 impl Store {

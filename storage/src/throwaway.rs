@@ -23,6 +23,11 @@ pub(crate) fn is_throwaway(name: &str) -> bool {
     name.starts_with(PREFIX)
 }
 
+/// The name of a throwaway with this number.
+pub(crate) fn new_name(number: LayerId) -> String {
+    format!("{PREFIX}{number}")
+}
+
 impl Store {
     /// Makes a throwaway of `parent` as it is now. It is asleep; [`Store::wake`] wakes it by its number.
     ///
@@ -31,7 +36,7 @@ impl Store {
     pub fn create_throwaway(&self, parent: BranchId) -> Result<BranchId, StorageError> {
         let number = LayerId::random().context("name a throwaway in", self.shared.paths.store())?;
         let making = self.making();
-        let id = self.fork_and_commit(&making, &format!("{PREFIX}{number}"), parent, |_| Ok(()))?;
+        let id = self.fork_and_commit(&making, &new_name(number), parent, |_| Ok(()))?;
         tracing::info!(branch = %id, %parent, "made a throwaway");
         Ok(id)
     }

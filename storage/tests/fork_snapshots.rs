@@ -164,6 +164,9 @@ const BACK_TO_FIRST: &str = "
     ALTER TABLE branches DROP COLUMN snapshot_of;
     ALTER TABLE branches DROP COLUMN snapshot_kind;
     ALTER TABLE branches DROP COLUMN fork_control;
+    ALTER TABLE branches DROP COLUMN origin;
+    ALTER TABLE branches DROP COLUMN moment_us;
+    ALTER TABLE branches DROP COLUMN made_control;
     CREATE UNIQUE INDEX live_names ON branches (name) WHERE trashed_ms IS NULL;
     UPDATE properties SET value = '1' WHERE key = 'format';";
 
@@ -175,7 +178,7 @@ fn a_store_of_the_first_format_opens_and_its_branches_have_no_fork_point() {
     test.close();
     rusqlite::Connection::open(test.dir().join("meta.sqlite")).unwrap().execute_batch(BACK_TO_FIRST).unwrap();
     test.open();
-    assert_eq!(test.store().info().format, 2);
+    assert_eq!(test.store().info().format, 3);
     test.run("old", "INSERT INTO t VALUES (2)");
     assert_eq!(fork_point(&test, "old"), None, "whether it was ever awake is not known");
     test.create("new", "old");

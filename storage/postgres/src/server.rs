@@ -152,8 +152,29 @@ impl Server {
     /// [`ServerError::Exited`] as soon as it ends, [`ServerError::NotReady`] at `deadline`, [`ServerError::Cancelled`].
     /// The server keeps running in the last two cases.
     pub fn wait_ready(&mut self, deadline: Instant, cancelled: &dyn Fn() -> bool) -> Result<(), ServerError> {
+        self.wait_until(pidfile::PidFile::is_ready, deadline, cancelled)
+    }
+
+    /// Waits until the server accepts connections that write: until a recovery that ends somewhere has ended.
+    ///
+    /// # Errors
+    /// As [`Server::wait_ready`].
+    pub fn wait_recovered(
+        &mut self,
+        deadline: Instant,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<(), ServerError> {
+        self.wait_until(pidfile::PidFile::is_recovered, deadline, cancelled)
+    }
+
+    fn wait_until(
+        &mut self,
+        reached: fn(&pidfile::PidFile) -> bool,
+        deadline: Instant,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<(), ServerError> {
         loop {
-            if self.is_ready()? {
+            if self.has_come_to(reached)? {
                 return Ok(());
             }
             if let Some(status) = self.try_wait()? {
@@ -170,13 +191,13 @@ impl Server {
         }
     }
 
-    fn is_ready(&self) -> io::Result<bool> {
+    fn has_come_to(&self, reached: fn(&pidfile::PidFile) -> bool) -> io::Result<bool> {
         let Some(text) = pidfile::text(&self.spec.data_dir)? else { return Ok(false) };
         // A file left by an earlier run can name the same number: process numbers are few in containers.
         if self.stale_pid_file.as_ref() == Some(&text) {
             return Ok(false);
         }
-        Ok(pidfile::PidFile::parse(&text).is_some_and(|file| file.pid == self.pid() && file.is_ready()))
+        Ok(pidfile::PidFile::parse(&text).is_some_and(|file| file.pid == self.pid() && reached(&file)))
     }
 
     /// The socket that clients connect to.

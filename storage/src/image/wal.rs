@@ -50,6 +50,9 @@ impl WalCopy {
         account: Option<&Account>,
     ) -> Result<(), StorageError> {
         let size = control.wal_segment_size;
+        if control.timeline > 1 {
+            copy_histories(from, to, account)?;
+        }
         let segments = segments_from(from, control.redo, control.timeline, size).context("list", from)?;
         for (index, segment) in segments.iter().enumerate() {
             if self.0.as_ref().is_some_and(|position| *segment < position.segment) {
@@ -93,6 +96,20 @@ impl WalCopy {
     }
 }
 
+/// Copies the histories of timelines: a segment's first pages may be of the one before.
+fn copy_histories(from: &Path, to: &Path, account: Option<&Account>) -> Result<(), StorageError> {
+    for entry in fs::read_dir(from).context("list", from)? {
+        let name = entry.context("list", from)?.file_name();
+        let target = to.join(&name);
+        if name.as_encoded_bytes().ends_with(b".history") && !target.exists() {
+            let source = from.join(&name);
+            fs::copy(&source, &target).context("copy", &source)?;
+            chown(&target, account).context("give away", &target)?;
+        }
+    }
+    Ok(())
+}
+
 /// Reads a branch's control file; again when it was just being written.
 pub(crate) fn read_control(path: &Path) -> Result<(Vec<u8>, ControlFile), StorageError> {
     let mut reads = 0;
@@ -124,7 +141,7 @@ pub(crate) fn wal_mark(branch: &BranchPaths) -> Result<WalMark, StorageError> {
     for segment in segments.iter().rev() {
         let path = folder.join(segment.file_name(size));
         if begins_live(&path, segment.start(size))? {
-            let end = segment.start(size).0 + find_live_end(&path, segment.start(size), size)?;
+            let end = segment.start(size).0 + find_live_end(&path, segment.start(size), control.redo, size)?;
             let data = fs::metadata(&path).context("look at", &path)?;
             let written = (data.mtime(), data.mtime_nsec());
             return Ok(WalMark { replay: end.saturating_sub(control.redo.0), written });
@@ -143,12 +160,14 @@ pub(crate) fn begins_live(path: &Path, start: Lsn) -> Result<bool, StorageError>
     }
 }
 
-/// The end of the live pages of a segment that has been begun. They are written in order, so that half of what is
-/// left can be ruled out with each look.
-fn find_live_end(path: &Path, start: Lsn, size: u32) -> Result<u64, StorageError> {
+/// The end of the live pages of a segment that has been begun. They are written in order from the redo point on, so that half of
+/// what is left can be ruled out with each look; before it, an image has nothing.
+pub(crate) fn find_live_end(path: &Path, start: Lsn, redo: Lsn, size: u32) -> Result<u64, StorageError> {
     let file = File::open(path).context("open", path)?;
     let mut header = [0u8; 16];
-    let (mut live, mut dead) = (0, u64::from(size) / WAL_PAGE);
+    let pages = u64::from(size) / WAL_PAGE;
+    let known = redo.0.saturating_sub(start.0) / WAL_PAGE;
+    let (mut live, mut dead) = (if known < pages { known } else { 0 }, pages);
     while dead - live > 1 {
         let middle = live.midpoint(dead);
         let offset = middle * WAL_PAGE;

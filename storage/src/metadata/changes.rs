@@ -95,8 +95,9 @@ pub(crate) fn write_stack(
 /// Inserts a branch: from the commit on it exists.
 pub(crate) fn insert_branch(transaction: &Transaction<'_>, row: &BranchRow) -> Result<(), StorageError> {
     transaction.execute(
-        "INSERT INTO branches (id, name, parent, fork_lsn, created_ms, unsettled_boot, snapshot_of, snapshot_kind, fork_control)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO branches (id, name, parent, fork_lsn, created_ms, unsettled_boot, snapshot_of, snapshot_kind, fork_control,
+            origin, moment_us, made_control)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         params![
             row.id.0 as i64,
             row.name,
@@ -107,6 +108,9 @@ pub(crate) fn insert_branch(transaction: &Transaction<'_>, row: &BranchRow) -> R
             row.snapshot.map(|(of, _)| of.0 as i64),
             row.snapshot.map(|(_, kind)| kind.as_str()),
             row.fork_control,
+            row.past.origin.map(|origin| origin.0 as i64),
+            row.past.moment_us.map(|moment| moment as i64),
+            row.past.made_control,
         ],
     )?;
     Ok(())

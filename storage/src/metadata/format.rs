@@ -3,7 +3,7 @@
 use rusqlite::Transaction;
 
 /// The version of everything in a store.
-pub(crate) const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 3;
 
 /// The tables of format 1; newer ones are made of them by the steps below, so that there is one way to each.
 const FIRST: &str = "
@@ -58,6 +58,12 @@ CREATE TABLE notes (
     value TEXT NOT NULL,
     PRIMARY KEY (branch, key)
 ) STRICT, WITHOUT ROWID;
+", "
+-- Where it stands in time: the state of a branch whose WAL leads to it, when it was made in microseconds since 1970, and the
+-- checksum of its control file then.
+ALTER TABLE branches ADD COLUMN origin INTEGER;
+ALTER TABLE branches ADD COLUMN moment_us INTEGER;
+ALTER TABLE branches ADD COLUMN made_control INTEGER;
 "];
 
 /// Makes the tables of a new store.

@@ -165,6 +165,7 @@ impl World {
                     replaced_by: None,
                     snapshot: None,
                     fork_control: None,
+                    past: metadata::Past::default(),
                 };
                 metadata::insert_branch(transaction, &row)
             })

@@ -26,6 +26,11 @@ impl PidFile {
     pub(super) fn is_ready(&self) -> bool {
         matches!(self.status.as_str(), "ready" | "standby")
     }
+
+    /// Whether the server takes connections, and is no standby that takes none. Only where `hot_standby` is off.
+    pub(super) fn is_recovered(&self) -> bool {
+        self.status == "ready"
+    }
 }
 
 pub(super) fn path(data_dir: &Path) -> PathBuf {

@@ -1,0 +1,176 @@
+//! Which snapshot and whose WAL lead to a moment.
+
+use std::fmt;
+
+use offshoot_postgres::Lsn;
+
+use super::wal::KeptWal;
+use super::{Moment, micros, now_us, time};
+use crate::error::StorageError;
+use crate::metadata::BranchRow;
+use crate::store::Store;
+
+/// A moment, in the units of recovery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    /// Microseconds since 1970.
+    Time(u64),
+    Lsn(Lsn),
+}
+
+impl Target {
+    pub(super) fn of(moment: Moment) -> Self {
+        match moment {
+            Moment::Time(time) => Self::Time(micros(time)),
+            Moment::Lsn(lsn) => Self::Lsn(lsn),
+        }
+    }
+
+    pub(super) fn refused(self, row: &BranchRow, why: String) -> StorageError {
+        StorageError::NoSuchMoment { branch: row.name.clone(), moment: self.to_string(), why }
+    }
+
+    pub(super) fn check_is_past(self, row: &BranchRow) -> Result<(), StorageError> {
+        match self {
+            Self::Time(us) if us > now_us() => Err(self.refused(row, "it is in the future".to_owned())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a state that was made so far back, at the end of this WAL, is not after it.
+    fn is_reached_from(self, row: &BranchRow) -> bool {
+        match self {
+            Self::Time(us) => row.past.moment_us.is_some_and(|made| made <= us),
+            Self::Lsn(lsn) => row.fork_lsn.is_some_and(|made| made <= lsn),
+        }
+    }
+
+    /// Whether it lies in the time of this state of a branch, or in the time of its children.
+    fn is_since(self, row: &BranchRow) -> bool {
+        row.past.origin.is_none()
+            || match self {
+                Self::Time(us) => row.past.moment_us.unwrap_or(row.created_ms * 1000) <= us,
+                Self::Lsn(lsn) => row.fork_lsn.is_none_or(|made| made <= lsn),
+            }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Time(us) => f.write_str(&time::timestamp(*us)),
+            Self::Lsn(lsn) => write!(f, "{lsn}"),
+        }
+    }
+}
+
+/// What leads to a moment.
+pub(super) struct Way {
+    /// What is replayed from: a snapshot, or a branch that was never awake.
+    pub(super) base: BranchRow,
+    /// Whose WAL is replayed; none is needed where the base is all there is.
+    pub(super) wal: Option<KeptWal>,
+}
+
+impl Store {
+    /// The way to `target` of `from`.
+    pub(super) fn way(&self, from: &BranchRow, target: Target) -> Result<Way, StorageError> {
+        let rows = self.shared.metadata.branches()?;
+        let mut oldest = None;
+        let mut next = Some(from);
+        for _ in 0..=rows.len() {
+            let Some(state) = next else { break };
+            if target.is_since(state) {
+                if let Some(way) = self.way_within(&rows, state, from, target)? {
+                    return Ok(way);
+                }
+                oldest = self.bases(&rows, state)?.first().map(|(base, _)| base.clone()).or(oldest);
+                break;
+            }
+            oldest = self.bases(&rows, state)?.first().map(|(base, _)| base.clone()).or(oldest);
+            next = before(&rows, state, target);
+        }
+        let why = match oldest {
+            Some(BranchRow { past, fork_lsn, .. }) => match (target, past.moment_us, fork_lsn) {
+                (Target::Time(_), Some(us), _) => format!("the oldest moment is {}", time::timestamp(us)),
+                (Target::Lsn(_), _, Some(lsn)) => format!("the oldest position is {lsn}"),
+                _ => "nothing of that time is kept".to_owned(),
+            },
+            None => "nothing of its past is kept yet".to_owned(),
+        };
+        Err(target.refused(from, why))
+    }
+
+    fn way_within(
+        &self,
+        rows: &[BranchRow],
+        state: &BranchRow,
+        from: &BranchRow,
+        target: Target,
+    ) -> Result<Option<Way>, StorageError> {
+        if let Target::Lsn(lsn) = target {
+            let end = KeptWal::of(&self.shared.paths.branch(state.id))?.end()?;
+            if lsn > end {
+                let why = format!("the WAL of {} ends at {end}", state.name);
+                return Err(target.refused(from, why));
+            }
+        }
+        let bases = self.bases(rows, state)?;
+        let nearest = bases.into_iter().rev().find(|(base, _)| target.is_reached_from(base));
+        Ok(nearest.map(|(base, wal)| Way { base, wal }))
+    }
+
+    /// What of `state` can be replayed from, with all WAL since, oldest first.
+    pub(super) fn bases(
+        &self,
+        rows: &[BranchRow],
+        state: &BranchRow,
+    ) -> Result<Vec<(BranchRow, Option<KeptWal>)>, StorageError> {
+        // Of a branch that was never awake there is nothing but itself.
+        if self.is_as_made(state)? && state.past.moment_us.is_some() && state.fork_lsn.is_some() {
+            return Ok(vec![(state.clone(), None)]);
+        }
+        let wal = KeptWal::of(&self.shared.paths.branch(state.id))?;
+        let mut bases = Vec::new();
+        let of_it = |row: &&BranchRow| row.snapshot.is_some() && row.past.origin == Some(state.id);
+        for row in rows.iter().filter(of_it) {
+            let Some(lsn) = row.fork_lsn.filter(|_| row.past.moment_us.is_some()) else { continue };
+            if let Some(since) = wal.since(lsn)
+                && self.is_as_made(row).unwrap_or(false)
+            {
+                bases.push((row.clone(), Some(since)));
+            }
+        }
+        bases.sort_by_key(|(base, _)| (base.fork_lsn, base.id));
+        Ok(bases)
+    }
+
+    /// The time of the oldest base that leads to moments of `from`, without a gap up to now.
+    pub(super) fn oldest_us(&self, from: &BranchRow) -> Result<Option<u64>, StorageError> {
+        let rows = self.shared.metadata.branches()?;
+        let (mut oldest, mut next) = (None, Some(from));
+        for _ in 0..=rows.len() {
+            let Some(state) = next else { break };
+            let bases = self.bases(&rows, state)?;
+            let Some((base, _)) = bases.first() else { break };
+            oldest = base.past.moment_us;
+            // Less than all of it is kept: what came before leads nowhere near.
+            if base.fork_lsn > state.fork_lsn {
+                break;
+            }
+            let before_it = Target::Time(state.past.moment_us.unwrap_or(0).saturating_sub(1));
+            next = before(&rows, state, before_it).filter(|_| state.past.origin.is_some());
+        }
+        Ok(oldest)
+    }
+}
+
+/// What was there before `state` was made: the state that it took the place of, or the one that it comes from.
+fn before<'a>(rows: &'a [BranchRow], state: &BranchRow, target: Target) -> Option<&'a BranchRow> {
+    let replaced = rows
+        .iter()
+        .filter(|row| row.is_in_trash() && row.replaced_by == Some(state.id) && row.id != state.id)
+        .filter(|row| matches!(target, Target::Time(_)) && target.is_since(row) && row.id < state.id)
+        .max_by_key(|row| row.trashed_ms);
+    replaced.or_else(|| rows.iter().find(|row| Some(row.id) == state.past.origin))
+}
