@@ -14,7 +14,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use offshoot_storage::{CrashPoint, DriverKind, Former, OpenStore, Operation, StorageError, Store, die_at};
+use offshoot_postgres::Silent;
+use offshoot_storage::{
+    CrashPoint, DriverKind, Former, Moment, OpenStore, Operation, RestoreWindow, StorageError, Store, die_at,
+};
 use support::layers::assert_tidy;
 use support::{TestStore, first, processes};
 
@@ -75,6 +78,7 @@ each_operation! {
     an_engine_killed_in_purge: Purge,
     an_engine_killed_in_merge: Merge,
     an_engine_killed_in_window: Window,
+    an_engine_killed_in_past: Past,
     an_engine_killed_in_open: Open,
 }
 
@@ -179,6 +183,13 @@ fn assert_healed(test: &mut TestStore, operation: Operation, point: CrashPoint, 
     test.open();
     assert_eq!(processes::living_in(&test.dir()), [], "{point:?}: left running");
     assert_tidy(&test.dir());
+    if operation == Operation::Past {
+        // As the engine does when it starts.
+        for left in test.store().throwaways().unwrap() {
+            test.store().remove_throwaway(left).unwrap();
+        }
+        assert_tidy(&test.dir());
+    }
     let (old, new) = expected(operation, acknowledged);
     let found = found(test, &old, &new);
     assert!(found == old || found == new, "{point:?}: found {found:#?}, not {old:#?} nor {new:#?}");
@@ -316,6 +327,14 @@ fn engine_process() {
             while store.merge_quiet(1 << 20, depth).unwrap().more {}
             store.merge_quiet(0, depth).unwrap();
         }
+        Operation::Past => {
+            store.set_restore_window(Some(RestoreWindow::default()));
+            store.wake(id("main")).unwrap();
+            assert_eq!(store.keep_past().unwrap(), 1);
+            acknowledge(&store, "main", &[]);
+            arm(point);
+            end(store.create_branch_at("new", id("main"), Moment::Time(SystemTime::now()), &Silent));
+        }
         Operation::Open => {}
     }
     if servers::victim().is_some() {
@@ -379,7 +398,7 @@ fn expected(operation: Operation, acknowledged: &str) -> (State, State) {
     let of_feature = content("201", acknowledged);
     let mut new;
     match operation {
-        Operation::Create | Operation::Settle | Operation::Open => {
+        Operation::Create | Operation::Settle | Operation::Past | Operation::Open => {
             set(&mut old, "main", "", Some(content("", acknowledged)));
             set(&mut old, "feature", "main", Some(content("201", "")));
             new = old.clone();

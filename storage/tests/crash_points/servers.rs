@@ -40,6 +40,9 @@ fn has_victim(victim: Victim, operation: Operation, point: CrashPoint) -> bool {
             let starts = [P::WakeStarted, P::SnapshotTopMade, P::SnapshotWritten, P::SnapshotCommitted];
             victim == Victim::Postmaster && starts.contains(&point)
         }
+        Operation::Past => {
+            victim == Victim::Postmaster && matches!(point, P::PastThrowawayMade | P::PastPromoted)
+        }
         Operation::Reset | Operation::Restore | Operation::Delete | Operation::Undo | Operation::Open => {
             false
         }
@@ -58,6 +61,7 @@ fn is_ordinary(victim: Victim, point: CrashPoint) -> bool {
                     | P::MergeCommitted
                     | P::CloneDataDone
                     | P::CloneSnapshotTaken
+                    | P::PastPromoted
             )
         }
         Victim::Backend => {
