@@ -13,6 +13,7 @@ mod init;
 mod leash;
 mod logs;
 mod migrations;
+mod moment;
 mod output;
 mod plain;
 mod progress;

@@ -9,7 +9,7 @@ mod settings;
 use std::time::Duration;
 
 use offshoot_protocol::migrations::MigrationsOnCheckout;
-use offshoot_storage::DriverKind;
+use offshoot_storage::{DriverKind, RestoreWindow};
 
 pub(crate) use file::{ConfigFile, read};
 pub(crate) use parse::{ConfigError, duration, parse};
@@ -55,6 +55,18 @@ pub(crate) struct Config {
     pub(crate) min_free_bytes: Option<u64>,
     /// The SQL file or folder of SQL files whose lines confirm renames, from the top of the work tree.
     pub(crate) schema_renames: Option<String>,
+    /// How far back branches can be made; absent for not at all.
+    pub(crate) restore_window: Option<Duration>,
+    /// What that may have on the disk.
+    pub(crate) restore_max_bytes: u64,
+}
+
+impl Config {
+    /// What the store keeps of the past.
+    pub(crate) fn restore(&self) -> Option<RestoreWindow> {
+        let max_bytes = self.restore_max_bytes;
+        self.restore_window.map(|window| RestoreWindow { window, max_bytes, ..RestoreWindow::default() })
+    }
 }
 
 impl Default for Config {
@@ -71,6 +83,8 @@ impl Default for Config {
             max_bytes: None,
             min_free_bytes: None,
             schema_renames: None,
+            restore_window: Some(RestoreWindow::default().window),
+            restore_max_bytes: RestoreWindow::default().max_bytes,
         }
     }
 }
@@ -106,6 +120,13 @@ pub(crate) const TEMPLATE: &str = r#"# Offshoot: a database branch for every git
 # file = "db/schema.facts"
 # The SQL file or the folder of SQL files whose lines `-- offshoot:rename table public.old -> new` confirm renames.
 # renames = "db/migrations"
+
+# The past of every branch, for `offshoot branch create NAME --at …`; the file of the main work tree counts.
+# [restore]
+# How far back it goes; "off" keeps none.
+# window = "7d"
+# What it may have on the disk; the oldest goes first.
+# max_bytes = "10GB"
 
 # Room for the store; the file of the main work tree counts.
 # [storage]

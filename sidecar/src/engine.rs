@@ -15,6 +15,7 @@ mod groups;
 pub(crate) mod log;
 mod measure;
 mod migrations;
+mod past;
 mod ports;
 mod presence;
 mod room;

@@ -194,3 +194,35 @@ pub(crate) fn end_on_broken_pipe() {
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
     }
 }
+
+/// Year, month from 1, day, hour, minute and second of this machine's zone.
+pub(crate) type Civil = [i32; 6];
+
+/// A time since 1970 in this machine's zone.
+pub(crate) fn local_time(seconds: i64) -> Civil {
+    let time: libc::time_t = seconds;
+    // SAFETY: any bytes are valid for the structure, which is ours, as is the time.
+    let parts = unsafe {
+        let mut parts: libc::tm = std::mem::zeroed();
+        libc::localtime_r(&raw const time, &raw mut parts);
+        parts
+    };
+    [parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec]
+}
+
+/// Seconds since 1970 of a time in this machine's zone; `None` for none, such as the 30th of February.
+pub(crate) fn from_local_time(civil: Civil) -> Option<i64> {
+    let [year, month, day, hour, minute, second] = civil;
+    // SAFETY: any bytes are valid for the structure, which is ours.
+    let seconds = unsafe {
+        let mut parts: libc::tm = std::mem::zeroed();
+        parts.tm_year = year.checked_sub(1900)?;
+        parts.tm_mon = month.checked_sub(1)?;
+        (parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec) = (day, hour, minute, second);
+        // Whether it is summer time is for the zone to say.
+        parts.tm_isdst = -1;
+        libc::mktime(&raw mut parts)
+    };
+    // What does not exist was moved to what does.
+    (local_time(seconds)[..3] == civil[..3]).then_some(seconds)
+}

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::sys;
+
 /// `2026-01-31T23:59:59.123Z`, of a time since 1970.
 pub(crate) fn utc(since_epoch: Duration) -> String {
     let seconds = since_epoch.as_secs();
@@ -9,6 +11,32 @@ pub(crate) fn utc(since_epoch: Duration) -> String {
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     let ms = since_epoch.subsec_millis();
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
+}
+
+/// `2026-01-31 23:59:59` of this machine's zone, with what there is of a second, of microseconds since 1970.
+pub(crate) fn local(us: u64) -> String {
+    let [year, month, day, hour, minute, second] = sys::local_time((us / 1_000_000) as i64);
+    let fraction = match us % 1_000_000 {
+        0 => String::new(),
+        us => format!(".{us:06}").trim_end_matches('0').to_owned(),
+    };
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}{fraction}")
+}
+
+/// Seconds since 1970 of a day and a time of UTC; `None` for none, such as the 30th of February.
+pub(crate) fn from_utc([year, month, day, hour, minute, second]: sys::Civil) -> Option<i64> {
+    let days = days_since_epoch(year.into(), month.into(), day.into());
+    let again = u64::try_from(days).ok().map(civil)?;
+    let same = (year as u64, month as u64, day as u64) == again;
+    same.then(|| days * 86_400 + i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second))
+}
+
+/// The inverse of [`civil`].
+fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let day_of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
 /// Whole seconds since 1970; 0 for times before.

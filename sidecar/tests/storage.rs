@@ -154,3 +154,40 @@ fn room_is_kept_free_on_the_disk_for_what_is_there_already() {
     set_storage(&test, "min_free_bytes = 0");
     test.run(&["branch", "create", "more"]).ok();
 }
+
+#[test]
+fn a_branch_is_made_as_of_a_moment_and_a_moment_that_is_none_is_told() {
+    let test = TestRepo::with_database();
+    let mut main = Client::connect(&test.url(), NoTls).unwrap();
+    main.batch_execute("create table item (n int)").unwrap();
+    let connection = rusqlite::Connection::open(test.store().join("meta.sqlite")).unwrap();
+    connection.busy_timeout(support::PATIENCE).unwrap();
+    let kept = "SELECT count(*) FROM branches WHERE snapshot_kind = 'auto'";
+    wait_until("the first snapshot", || {
+        connection.query_row(kept, [], |row| row.get::<_, i64>(0)).unwrap() > 0
+    });
+    main.batch_execute("insert into item values (1)").unwrap();
+    let moment = "select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),
+        pg_current_wal_insert_lsn()::text";
+    let row = main.query_one(moment, &[]).unwrap();
+    let (time, position): (String, String) = (row.get(0), row.get(1));
+    main.batch_execute("insert into item values (2)").unwrap();
+    for (name, at) in [("by-time", time.as_str()), ("by-position", &position)] {
+        let made = test.run(&["branch", "create", name, "--at", at, "--json"]).json();
+        assert_eq!(made["parent"], "main");
+        let said = test.run(&["sql", "--branch", name, "--json", "-c", "select sum(n) from item"]).json();
+        assert_eq!(said["results"][0]["rows"][0][0], "1", "{name}");
+    }
+    for (at, told) in [
+        ("2001-01-01T00:00Z", "the oldest moment is 20"),
+        ("2999-01-01T00:00Z", "is no moment yet"),
+        ("F/0", "the WAL of main ends at 0/"),
+        ("soon", "`soon` is no moment"),
+    ] {
+        let refused = test.run(&["branch", "create", "x", "--at", at]);
+        assert_ne!(refused.code, 0);
+        assert!(refused.err.contains(told), "{at}: {}", refused.err);
+    }
+    let usage = test.run(&["du", "--json"]).json();
+    assert!(usage["pastSnapshotBytes"].as_u64().unwrap() > 0, "{usage}");
+}

@@ -217,11 +217,7 @@ impl Store {
             replaced_by: None,
             snapshot: snapshot.map(|kind| (parent, kind)),
             fork_control: (snapshot.is_none() && !takes_place).then_some(fork.control),
-            past: Past {
-                origin: leads_here,
-                moment_us: Some(moment_us),
-                made_control: Some(fork.control),
-            },
+            past: Past { origin: leads_here, moment_us: Some(moment_us), made_control: Some(fork.control) },
         };
         let committed = shared.metadata.transaction(|transaction| {
             also((transaction, id))?;

@@ -9,8 +9,8 @@ use offshoot_postgres::server::{Server, ServerSpec, StopMode};
 use crate::error::StorageError;
 use crate::files::remove_tree;
 use crate::image::{WalMark, wal_mark};
-use crate::store::{Cell, ComputeState, Shared, Store, locked, socket_folder};
 use crate::past::KEEP_WAL;
+use crate::store::{Cell, ComputeState, Shared, Store, locked, socket_folder};
 use crate::stuck::Watch;
 use crate::throwaway::is_throwaway;
 use crate::{BranchId, LayerId};
@@ -68,7 +68,11 @@ impl Store {
         let cell = self.shared.cell(id);
         // Taken before the branch, as everywhere: its first wake makes a snapshot.
         let is_first = cell.state() != ComputeState::Awake
-            && self.shared.live_row(id).and_then(|row| self.kept_before_waking(&row)).is_ok_and(|kept| kept.is_some());
+            && self
+                .shared
+                .live_row(id)
+                .and_then(|row| self.kept_before_waking(&row))
+                .is_ok_and(|kept| kept.is_some());
         let making = is_first.then(|| self.making());
         let mut compute = match cell.compute.try_lock() {
             Ok(compute) => compute,

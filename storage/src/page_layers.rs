@@ -381,11 +381,11 @@ impl Driver for PageLayers {
     fn only_read_by(&self, branches: &[BranchId]) -> Result<u64, StorageError> {
         let mut theirs = HashSet::new();
         let mut others = HashSet::new();
-        for (branch, stack) in self.metadata.stacks_by_branch()? {
+        for (branch, layer) in self.metadata.stacked_layers()? {
             let readers = if branches.contains(&branch) { &mut theirs } else { &mut others };
-            readers.extend(stack.into_iter().map(|layer| layer.id));
+            readers.insert(layer);
         }
-        Ok(theirs.difference(&others).map(|layer| self.layer_bytes(LayerId(*layer), true)).sum())
+        Ok(theirs.difference(&others).map(|layer| self.layer_bytes(*layer, true)).sum())
     }
 
     fn usage(&self) -> Result<Usage, StorageError> {

@@ -59,11 +59,7 @@ pub struct RestoreWindow {
 impl Default for RestoreWindow {
     /// Seven days, 10 GB, a snapshot every 64 MiB.
     fn default() -> Self {
-        Self {
-            window: Duration::from_hours(7 * 24),
-            max_bytes: 10_000_000_000,
-            snapshot_bytes: 64 << 20,
-        }
+        Self { window: Duration::from_hours(7 * 24), max_bytes: 10_000_000_000, snapshot_bytes: 64 << 20 }
     }
 }
 

@@ -82,7 +82,8 @@ impl Store {
         let row = self.shared.branch_row(branch)?;
         match row.fork_control {
             Some(first)
-                if row.parent.is_some() && self.shared.metadata.snapshots(branch)?.iter().all(is_no_fork_point) =>
+                if row.parent.is_some()
+                    && self.shared.metadata.snapshots(branch)?.iter().all(is_no_fork_point) =>
             {
                 Ok(self.shared.driver.control(branch)? == first)
             }

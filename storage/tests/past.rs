@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use offshoot_postgres::{Lsn, Progress, Silent};
-use offshoot_storage::{Moment, RestoreWindow, SnapshotKind, Store, StorageError};
+use offshoot_storage::{Moment, RestoreWindow, SnapshotKind, StorageError, Store};
 use support::layers::assert_tidy;
 use support::{Random, TestStore, first};
 
@@ -133,7 +133,9 @@ fn moments_of_three_levels(major: u32, targets: u64) {
     let truth: Vec<BTreeMap<i64, u64>> = levels
         .iter()
         .map(|level| {
-            let pair = |pair: &str| pair.split_once(':').map(|(n, us)| (n.parse().unwrap(), us.parse().unwrap())).unwrap();
+            let pair = |pair: &str| {
+                pair.split_once(':').map(|(n, us)| (n.parse().unwrap(), us.parse().unwrap())).unwrap()
+            };
             test.text(level, sql).split(',').map(pair).collect()
         })
         .collect();
@@ -189,16 +191,29 @@ fn a_branch_of_a_moment_has_moments_of_its_own() {
     test.run("main", "INSERT INTO t VALUES (1)");
     let after_one = time_of(&test, "main");
     test.run("main", "INSERT INTO t VALUES (2)");
-    let then = test.store().create_branch_at("then", test.id("main"), Moment::Time(after_one), &Silent).unwrap();
+    let then =
+        test.store().create_branch_at("then", test.id("main"), Moment::Time(after_one), &Silent).unwrap();
     assert!(test.store().is_as_forked(then.id).unwrap());
     test.run("then", "INSERT INTO t VALUES (3)");
     let (time, lsn) = (time_of(&test, "then"), lsn_of(&test, "then"));
     test.run("then", "INSERT INTO t VALUES (4)");
     assert_eq!(as_of_named(&test, "a", "then", Moment::Time(time)), "1,3");
     assert_eq!(as_of_named(&test, "b", "then", Moment::Lsn(lsn)), "1,3");
-    assert_eq!(as_of_named(&test, "c", "then", Moment::Time(time_of(&test, "then"))), "1,3,4", "the present is a moment");
-    assert_eq!(as_of_named(&test, "d", "then", Moment::Time(after_one)), "1", "before it was made: its parent");
-    assert_eq!(as_of_named(&test, "e", "a", Moment::Time(time_of(&test, "main"))), "1,3", "never awake but once");
+    assert_eq!(
+        as_of_named(&test, "c", "then", Moment::Time(time_of(&test, "then"))),
+        "1,3,4",
+        "the present is a moment"
+    );
+    assert_eq!(
+        as_of_named(&test, "d", "then", Moment::Time(after_one)),
+        "1",
+        "before it was made: its parent"
+    );
+    assert_eq!(
+        as_of_named(&test, "e", "a", Moment::Time(time_of(&test, "main"))),
+        "1,3",
+        "never awake but once"
+    );
     let fork = test.store().fork_snapshot(then.id).unwrap().unwrap();
     assert_eq!(first(&mut test.connect_to_id(fork, "app"), ROWS), "1", "what it was when it was made");
 }
@@ -220,7 +235,8 @@ fn snapshots_that_were_read_are_led_on_from_all_the_same() {
     test.store().sleep(fork).unwrap();
     test.run("feature", "INSERT INTO t VALUES (2)");
     assert_eq!(as_of(&test, "feature", Moment::Time(early)), BTreeSet::from([1]));
-    let kinds: Vec<_> = test.store().snapshots(test.id("feature")).unwrap().into_iter().map(|one| one.kind).collect();
+    let kinds: Vec<_> =
+        test.store().snapshots(test.id("feature")).unwrap().into_iter().map(|one| one.kind).collect();
     assert_eq!(kinds, [SnapshotKind::Fork, SnapshotKind::Auto]);
 }
 
@@ -286,12 +302,20 @@ fn window_and_cap_are_honoured_over_a_month() {
     let mut positions = Vec::new();
     for today in (0..30).step_by(2) {
         let low = today * 1000;
-        test.run("main", &format!("INSERT INTO t SELECT g, repeat(md5(g::text), 60) FROM generate_series({low}, {low} + 599) g"));
+        test.run(
+            "main",
+            &format!(
+                "INSERT INTO t SELECT g, repeat(md5(g::text), 60) FROM generate_series({low}, {low} + 599) g"
+            ),
+        );
         positions.push(lsn_of(&test, "main"));
         test.run("main", "SELECT pg_switch_wal()");
         assert_eq!(test.store().keep_past().unwrap(), 1, "more than a MiB was written");
         metadata
-            .execute("UPDATE branches SET moment_us = ?1 WHERE snapshot_kind = 'auto' AND moment_us > ?1", [day_us(today)])
+            .execute(
+                "UPDATE branches SET moment_us = ?1 WHERE snapshot_kind = 'auto' AND moment_us > ?1",
+                [day_us(today)],
+            )
             .unwrap();
         test.store().trim_past(day(today)).unwrap();
         let oldest = test.store().oldest_moment(main).unwrap().unwrap();

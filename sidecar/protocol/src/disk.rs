@@ -20,6 +20,12 @@ pub struct DiskUsage {
     /// Bytes that are kept free there: with less, nothing is made.
     #[serde(default)]
     pub min_free_bytes: u64,
+    /// Bytes of WAL that is there to make branches as of a moment; a part of what branches have.
+    #[serde(default)]
+    pub past_wal_bytes: u64,
+    /// Bytes of snapshots that are taken by themselves for that; a part of what branches have.
+    #[serde(default)]
+    pub past_snapshot_bytes: u64,
     /// Branches, parents before children, then the trash, newest first.
     pub branches: Vec<BranchDiskUsage>,
     /// Bytes that the same branches read, the largest first. Each byte of a branch is in one of them.

@@ -326,12 +326,10 @@ mod tests {
 
     #[test]
     fn messages_survive_the_wire() {
-        let create = CreateParams {
-            name: "feature/ä\n🌱".into(),
-            from: None,
-            path: Some("/r".into()),
-            expires_at: None,
-        };
+        let create =
+            CreateParams {
+                name: "feature/ä\n🌱".into(), path: Some("/r".into()), ..CreateParams::default()
+            };
         let error = RpcError::user("branch `b` exists").hint("choose another name").reason(Reason::Cancelled);
         for message in [
             Message::request::<BranchCreate>(7, &create).unwrap(),

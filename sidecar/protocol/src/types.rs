@@ -332,7 +332,7 @@ pub struct BranchList {
 }
 
 /// A new branch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub struct CreateParams {
@@ -347,6 +347,12 @@ pub struct CreateParams {
     /// When it goes to the trash by itself, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<u64>,
+    /// The moment of its parent that it begins with, in microseconds since 1970; absent for now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_us: Option<u64>,
+    /// That moment as a position in the WAL, such as `0/16B3748`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_lsn: Option<String>,
 }
 
 /// A branch is meant.

@@ -16,16 +16,17 @@ use unicode_width::UnicodeWidthStr;
 
 use super::args::BranchCommand;
 use super::connect::Session;
+use super::moment::{self, When};
 use super::output::{Output, bytes};
 use super::plain::plain;
-use super::{du, status};
+use super::{du, snapshot, status};
 use crate::failure::{Failure, Result};
 use crate::{names, timestamp};
 
 pub(super) fn run(command: BranchCommand, output: Output) -> Result<u8> {
     match command {
         BranchCommand::List => list(output),
-        BranchCommand::Create { name, from, ttl } => create(&name, from, ttl, output),
+        BranchCommand::Create { name, from, at, ttl } => create(&name, from, at.as_deref(), ttl, output),
         BranchCommand::Delete { name, yes } => delete(&name, yes, output),
         BranchCommand::Rename { old, new } => rename(&old, &new, output),
         BranchCommand::Expire { name, r#in, never: _ } => expire(&name, r#in, output),
@@ -101,21 +102,42 @@ fn widest(texts: &[String]) -> usize {
     texts.iter().map(|text| text.width()).max().unwrap_or(0)
 }
 
-fn create(name: &str, from: Option<String>, ttl: Option<Duration>, output: Output) -> Result<u8> {
+fn create(
+    name: &str,
+    from: Option<String>,
+    at: Option<&str>,
+    ttl: Option<Duration>,
+    output: Output,
+) -> Result<u8> {
     names::check(name)?;
+    let when = at.map(|text| moment::parse(text, SystemTime::now())).transpose()?;
     let mut session = Session::open(output)?;
     let path = Some(session.path());
+    let (mut at_us, mut at_lsn, mut from) = (None, None, from);
+    match when {
+        Some(When::Time(us)) => at_us = Some(us),
+        Some(When::Lsn(lsn)) => at_lsn = Some(lsn.to_string()),
+        Some(When::Snapshot(snapshot)) => from = Some(of_snapshot(&mut session, from, &snapshot)?),
+        None => {}
+    }
     let asked = from.clone();
     let branch = session.call::<BranchCreate>(&CreateParams {
         name: name.to_owned(),
         from,
         path,
         expires_at: ttl.map(from_now),
+        at_us,
+        at_lsn,
     })?;
     done(output, &branch, |branch| {
         // A snapshot is named as it was asked for: the parent is the branch that has it.
         let from = asked.as_deref().or(branch.parent.as_deref()).unwrap_or("nothing");
-        let made = format!("Created branch {} from {from}.", branch.name);
+        let as_of = match (at_us, at) {
+            (Some(us), _) => format!(" as of {}", timestamp::local(us)),
+            (None, Some(lsn)) if !lsn.starts_with('@') => format!(" as of {lsn}"),
+            _ => String::new(),
+        };
+        let made = format!("Created branch {} from {from}{as_of}.", branch.name);
         match branch.expires_at {
             Some(at) => {
                 let time = until(at, timestamp::seconds(SystemTime::now()));
@@ -124,6 +146,15 @@ fn create(name: &str, from: Option<String>, ttl: Option<Duration>, output: Outpu
             None => made,
         }
     })
+}
+
+/// `BRANCH@NAME` of a snapshot of `from`, or of this worktree's branch.
+fn of_snapshot(session: &mut Session, from: Option<String>, snapshot: &str) -> Result<String> {
+    let branch = match from {
+        Some(from) => from,
+        None => snapshot::place(session, snapshot)?.branch,
+    };
+    Ok(format!("{branch}@{snapshot}"))
 }
 
 fn delete(name: &str, yes: bool, output: Output) -> Result<u8> {

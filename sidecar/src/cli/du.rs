@@ -79,6 +79,15 @@ fn report(usage: &DiskUsage, output: Output) -> String {
             bytes(usage.free_bytes)
         ),
     ]);
+    let past = usage.past_wal_bytes + usage.past_snapshot_bytes;
+    if past > 0 {
+        lines.push(format!(
+            "{} of it are the past of branches: {} WAL and {} snapshots. `restore.window` and `restore.max_bytes` bound it.",
+            bytes(past),
+            bytes(usage.past_wal_bytes),
+            bytes(usage.past_snapshot_bytes)
+        ));
+    }
     if let Some(max) = usage.max_bytes {
         let used = u128::from(usage.total_bytes) * 100 / u128::from(max.max(1));
         let text = format!("`storage.max_bytes` allows {}; {used} % are used.", bytes(max));
@@ -159,6 +168,8 @@ mod tests {
             trash_bytes: 30_000,
             free_bytes: 70_000_000_000,
             max_bytes: Some(1_300_000),
+            past_wal_bytes: 40_000,
+            past_snapshot_bytes: 2_000,
             min_free_bytes: 80_000_000_000,
             branches: vec![
                 branch(1, "main", None, 100_000, 1_000_000),
@@ -182,6 +193,7 @@ mod tests {
            1.0 MB  main, größe, old (trash)
 
         1.2 MB in all, 50 KB of it libraries, logs and metadata. 70 GB are free on this disk.
+        42 KB of it are the past of branches: 40 KB WAL and 2.0 KB snapshots. `restore.window` and `restore.max_bytes` bound it.
         `storage.max_bytes` allows 1.3 MB; 96 % are used.
         80 GB are to be kept free there: nothing more is made.
         `offshoot branch purge --all` would free 30 KB.

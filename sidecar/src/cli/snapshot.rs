@@ -55,7 +55,7 @@ pub(super) fn run(command: SnapshotCommand, output: Output) -> Result<u8> {
 }
 
 /// `BRANCH@NAME`, or `NAME` of the worktree's branch.
-fn place(session: &mut Session, text: &str) -> Result<SnapshotParams> {
+pub(super) fn place(session: &mut Session, text: &str) -> Result<SnapshotParams> {
     if let Some((branch, name)) = text.rsplit_once('@')
         && !branch.is_empty()
     {

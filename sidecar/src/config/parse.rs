@@ -26,8 +26,8 @@ pub(crate) struct ConfigError {
 
 type Entry<'a, 'i> = (&'a Spanned<std::borrow::Cow<'i, str>>, &'a Spanned<DeValue<'i>>);
 
-const KEYS: [&str; 7] =
-    ["on_checkout", "idle_timeout", "switch_grace", "postgres", "schema", "migrations", "storage"];
+const KEYS: [&str; 8] =
+    ["on_checkout", "idle_timeout", "switch_grace", "postgres", "schema", "migrations", "storage", "restore"];
 /// Longer than anybody waits for anything, and short enough for every clock.
 const LONGEST: Duration = Duration::from_hours(366 * 24);
 
@@ -85,6 +85,11 @@ impl Source<'_> {
             "storage" => {
                 for entry in self.table("storage", value)? {
                     self.storage(entry, config)?;
+                }
+            }
+            "restore" => {
+                for entry in self.table("restore", value)? {
+                    self.restore(entry, config)?;
                 }
             }
             other => return Err(self.unknown(key.span(), "", other, &KEYS)),
@@ -193,6 +198,26 @@ impl Source<'_> {
                 let known = ["max_bytes", "min_free_bytes", "driver"];
                 return Err(self.unknown(key.span(), "storage.", other, &known));
             }
+        }
+        Ok(())
+    }
+
+    fn restore(&self, (key, value): Entry<'_, '_>, config: &mut Config) -> Result<(), ConfigError> {
+        match key.get_ref().as_ref() {
+            "max_bytes" => config.restore_max_bytes = self.size("restore.max_bytes", value)?,
+            "window" => {
+                let shape = "a time such as \"7d\", or \"off\"";
+                let text = self.text("restore.window", value, shape)?;
+                config.restore_window = match (text, duration(text)) {
+                    ("off", _) => None,
+                    (_, Some(window)) if !window.is_zero() => Some(window),
+                    _ => {
+                        let message = format!("`restore.window` is {text:?}, not {shape}");
+                        return Err(self.error(value.span(), message, None));
+                    }
+                };
+            }
+            other => return Err(self.unknown(key.span(), "restore.", other, &["window", "max_bytes"])),
         }
         Ok(())
     }
@@ -512,6 +537,24 @@ mod tests {
             assert!(text.starts_with(&expected), "{text}");
         }
         assert!(fault("storage.max_byte = 1").contains("Did you mean `storage.max_bytes`?"));
+    }
+
+    #[test]
+    fn the_past_has_a_window_and_a_cap() {
+        let restore = |text: &str| parse(text).unwrap().restore().map(|kept| (kept.window, kept.max_bytes));
+        let week = Duration::from_hours(7 * 24);
+        assert_eq!(restore(""), Some((week, 10_000_000_000)));
+        assert_eq!(
+            restore("[restore]\nwindow = '36h'\nmax_bytes = '1GB'"),
+            Some((week * 3 / 14, 1_000_000_000))
+        );
+        assert_eq!(restore("[restore]\nwindow = 'off'"), None);
+        let text = fault("[restore]\nwindow = 'never'");
+        assert!(
+            text.starts_with("line 2: `restore.window` is \"never\", not a time such as \"7d\""),
+            "{text}"
+        );
+        assert!(fault("restore.windows = '7d'").contains("Did you mean `restore.window`?"));
     }
 
     #[test]

@@ -19,8 +19,8 @@ pub(super) async fn answer(engine: &Arc<Engine>, params: AnswerParams) -> Result
         Answer::Create => {
             // Another window may have been faster; then there is what was asked for.
             if let Some(Missing { name, parent_name, .. }) = missing {
-                let params = CreateParams { name, from: Some(parent_name), path: None, expires_at: None };
-                branches::create(engine, params).await?;
+                let params = CreateParams { name, from: Some(parent_name), ..CreateParams::default() };
+                branches::create(engine, params, None).await?;
             }
         }
         Answer::UseParent => {

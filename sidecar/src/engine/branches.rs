@@ -17,7 +17,7 @@ use super::book::Book;
 use super::computes::Passing;
 use super::server::Call;
 use super::upstream::WakeError;
-use super::{Engine, expiry, room, snapshots, worktrees};
+use super::{Engine, expiry, past, room, snapshots, worktrees};
 use crate::failure::{Failure, Result};
 use crate::{names, timestamp};
 
@@ -137,8 +137,13 @@ fn parents_first(branches: Vec<Branch>) -> Vec<Branch> {
 }
 
 /// `branch/create`.
-pub(super) async fn create(engine: &Arc<Engine>, params: CreateParams) -> Result<Branch> {
+pub(super) async fn create(
+    engine: &Arc<Engine>,
+    params: CreateParams,
+    call: Option<&Call>,
+) -> Result<Branch> {
     names::check(&params.name)?;
+    let moment = past::moment(&params)?;
     let parent = match (&params.from, &params.path) {
         (Some(from), _) => match snapshots::parent(engine, from).await? {
             Some(snapshot) if !is_branch(engine, from).await? => snapshot,
@@ -150,15 +155,24 @@ pub(super) async fn create(engine: &Arc<Engine>, params: CreateParams) -> Result
         }
         (None, None) => engine.store.info().root_branch,
     };
+    let made = match moment.zip(call) {
+        Some((moment, call)) => Some(past::create(engine, params.name.clone(), parent, moment, call).await?),
+        None => None,
+    };
     let turn = engine.computes.turn(parent).await;
     let id = engine
         .blocking(move |engine| {
             let _turn = turn;
-            room::admit(engine)?;
-            let begun = Instant::now();
-            let branch = engine.store.create_branch(&params.name, parent)?;
+            let branch = if let Some(made) = made {
+                made
+            } else {
+                room::admit(engine)?;
+                let begun = Instant::now();
+                let branch = engine.store.create_branch(&params.name, parent)?;
+                engine.schemas.born(branch.id, parent, begun);
+                branch
+            };
             room::made(engine, branch.id);
-            engine.schemas.born(branch.id, parent, begun);
             Book(&engine.store).set_parent(&branch.name, None)?;
             if let Some(at) = params.expires_at {
                 Book(&engine.store).set_expiry(branch.id, Some(at))?;

@@ -47,6 +47,7 @@ pub(super) async fn usage(engine: &Arc<Engine>) -> Result<DiskUsage> {
             let free_bytes = sys::free_bytes(path).map_err(|error| {
                 Failure::io(format!("see how much room there is at {}", path.display()), &error)
             })?;
+            let past = engine.store.kept_past()?;
             let limits = room::limits(engine)?;
             Ok(DiskUsage {
                 max_bytes: limits.max_bytes,
@@ -55,6 +56,8 @@ pub(super) async fn usage(engine: &Arc<Engine>) -> Result<DiskUsage> {
                 other_bytes: usage.other_bytes,
                 trash_bytes: usage.freed_by(&ids),
                 free_bytes,
+                past_wal_bytes: past.wal_bytes,
+                past_snapshot_bytes: past.snapshot_bytes,
                 branches,
                 shares,
             })

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use offshoot_protocol::types::{Note, NoteKind};
-use offshoot_storage::{BranchId, Usage};
+use offshoot_storage::{BranchId, RestoreWindow, Usage};
 
 use super::Engine;
 use crate::config::{Config, ConfigFile};
@@ -89,7 +89,16 @@ pub(super) fn limits(engine: &Engine) -> Result<Limits> {
     Ok(limits_with(engine, disk.total_bytes))
 }
 
+/// What the main worktree's file says of the past.
+pub(super) fn restore(engine: &Engine) -> Option<RestoreWindow> {
+    with_config(engine, Config::restore)
+}
+
 fn limits_with(engine: &Engine, disk_bytes: u64) -> Limits {
+    with_config(engine, |config| Limits::of(config, disk_bytes))
+}
+
+fn with_config<T>(engine: &Engine, read: impl FnOnce(&Config) -> T) -> T {
     let mut state = engine.room.state();
     if state.config.is_none() {
         // The main worktree's file is the project's.
@@ -99,9 +108,9 @@ fn limits_with(engine: &Engine, disk_bytes: u64) -> Limits {
     match &mut state.config {
         Some(file) => {
             file.refresh();
-            Limits::of(file.config(), disk_bytes)
+            read(file.config())
         }
-        None => Limits::of(&Config::default(), disk_bytes),
+        None => read(&Config::default()),
     }
 }
 

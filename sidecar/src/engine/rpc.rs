@@ -40,7 +40,9 @@ pub(super) async fn dispatch(
         }
         m::WorktreeUrl::NAME => answer::<m::WorktreeUrl, _>(params, |p| worktrees::url(engine, p)).await,
         m::BranchGetList::NAME => answer::<m::BranchGetList, _>(params, |_| branches::list(engine)).await,
-        m::BranchCreate::NAME => answer::<m::BranchCreate, _>(params, |p| branches::create(engine, p)).await,
+        m::BranchCreate::NAME => {
+            answer::<m::BranchCreate, _>(params, |p| branches::create(engine, p, Some(call))).await
+        }
         m::BranchDelete::NAME => answer::<m::BranchDelete, _>(params, |p| branches::delete(engine, p)).await,
         m::BranchRename::NAME => answer::<m::BranchRename, _>(params, |p| branches::rename(engine, p)).await,
         m::BranchReset::NAME => {

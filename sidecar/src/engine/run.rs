@@ -12,7 +12,7 @@ use super::binding::{Binding, git_failure};
 use super::book::Book;
 use super::presence::Presence;
 use super::{Engine, activity, fork, log, migrations, server, throwaway, upkeep};
-use crate::config::ConfigFile;
+use crate::config::{Config, ConfigFile};
 use crate::failure::{Failure, Result, chain};
 use crate::paths::{Paths, interposer};
 use crate::sys;
@@ -73,6 +73,10 @@ fn serve(options: &Options, project: &str) -> Result<()> {
         }
         Err(other) => return Err(other.into()),
     };
+    store.set_restore_window(
+        main_config(&options.common_dir)
+            .map_or_else(|| Config::default().restore(), |file| file.config().restore()),
+    );
     notice_driver(&store, &options.common_dir);
     let repository = adopt_repository(&store, &options.common_dir, project)?;
     let socket = runtime_dir.join("engine.sock");

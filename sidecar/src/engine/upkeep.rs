@@ -7,6 +7,7 @@ use offshoot_protocol::types::Subject;
 use offshoot_storage::{BranchId, MAX_DEPTH, Merged};
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::past::Keeper;
 use super::presence::Presence;
 use super::{Engine, expiry, fork, room};
 use crate::failure::Result;
@@ -34,6 +35,7 @@ pub(crate) async fn run_slow(engine: Arc<Engine>) {
     let mut ticks = interval(QUIET_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut purged = Instant::now();
+    let mut keeper = Keeper::new();
     loop {
         ticks.tick().await;
         if engine.computes.any_awake() {
@@ -43,6 +45,7 @@ pub(crate) async fn run_slow(engine: Arc<Engine>) {
             };
             let _ = engine.blocking(work).await;
         }
+        keeper.look(&engine).await;
         if let Err(failure) = engine.blocking(|engine| room::look(engine)).await {
             tracing::debug!(error = %failure, "the store's room is not known");
         }

@@ -70,7 +70,7 @@ impl Backend {
                 name: params.name,
                 from: params.from,
                 path,
-                expires_at: None,
+                ..CreateParams::default()
             })
         })
         .await

@@ -111,6 +111,30 @@ pub(super) const SETTINGS: &[Setting] = &[
         values: &[],
         rest: " = \"1GB\"",
     },
+    Setting {
+        table: "",
+        key: "restore",
+        about: "The past of every branch, for `offshoot branch create NAME --at …`; the file of the main work tree counts.",
+        default: "",
+        values: &[],
+        rest: ".window = \"7d\"",
+    },
+    Setting {
+        table: "restore",
+        key: "window",
+        about: "How far back it goes; \"off\" keeps none.",
+        default: "",
+        values: &[],
+        rest: " = \"7d\"",
+    },
+    Setting {
+        table: "restore",
+        key: "max_bytes",
+        about: "What it may have on the disk; the oldest goes first.",
+        default: "",
+        values: &[],
+        rest: " = \"10GB\"",
+    },
 ];
 
 /// The key at `word`, where the cursor is in `table`.

@@ -109,13 +109,12 @@ impl Store {
         let mut lines = self.lines()?;
         let (mut removed_bytes, mut removed_snapshots) = (0, 0);
         for line in &mut lines {
-            let kept = match window {
-                None => line.bases.len(),
+            let kept = if window.is_some() {
                 // The last one before the window leads into it.
-                Some(_) => {
-                    let is_before = |base: &&BranchRow| base.past.moment_us.is_some_and(|us| us <= limit_us);
-                    line.bases.iter().take_while(is_before).count().saturating_sub(1)
-                }
+                let is_before = |base: &&BranchRow| base.past.moment_us.is_some_and(|us| us <= limit_us);
+                line.bases.iter().take_while(is_before).count().saturating_sub(1)
+            } else {
+                line.bases.len()
             };
             let (bytes, snapshots) = self.shorten(line, kept)?;
             removed_bytes += bytes;
@@ -124,7 +123,8 @@ impl Store {
         let max_bytes = window.map_or(0, |window| window.max_bytes);
         let mut total = self.kept_past()?.total_bytes();
         while window.is_some() && total > max_bytes {
-            let oldest = lines.iter_mut().filter(|line| !line.bases.is_empty()).min_by_key(|line| line.begins_us());
+            let oldest =
+                lines.iter_mut().filter(|line| !line.bases.is_empty()).min_by_key(|line| line.begins_us());
             let Some(line) = oldest else { break };
             let (bytes, snapshots) = self.shorten(line, 1)?;
             removed_bytes += bytes;

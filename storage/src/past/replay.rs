@@ -130,7 +130,12 @@ impl Store {
         let cell = shared.cell(id);
         let mut compute = locked(&cell.compute);
         let watch = Watcher { store: self, id, wal, progress, told: AtomicU64::new(u64::MAX) };
-        let purpose = Purpose { settings: settings(target), cancelled: &|| watch.look(), recovers: true, patience: PATIENCE };
+        let purpose = Purpose {
+            settings: settings(target),
+            cancelled: &|| watch.look(),
+            recovers: true,
+            patience: PATIENCE,
+        };
         cell.set_state(ComputeState::Waking, None);
         let started = compute::start(shared, id, name, &purpose, || ());
         let stopped = started.and_then(|mut server: Server| {

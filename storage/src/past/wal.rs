@@ -29,8 +29,7 @@ impl KeptWal {
         let (_, control) = read_control(&branch.control_file())?;
         let folder = branch.data().join("pg_wal");
         let size = control.wal_segment_size;
-        let mut segments =
-            segments_from(&folder, Lsn(0), control.timeline, size).context("list", &folder)?;
+        let mut segments = segments_from(&folder, Lsn(0), control.timeline, size).context("list", &folder)?;
         while let Some(last) = segments.last()
             && !begins_live(&folder.join(last.file_name(size)), last.start(size))?
         {
@@ -58,7 +57,12 @@ impl KeptWal {
     pub(super) fn end(&self) -> Result<Lsn, StorageError> {
         let size = self.control.wal_segment_size;
         let Some(last) = self.segments.last() else { return Ok(self.control.checkpoint) };
-        let live = find_live_end(&self.folder.join(last.file_name(size)), last.start(size), self.control.redo, size)?;
+        let live = find_live_end(
+            &self.folder.join(last.file_name(size)),
+            last.start(size),
+            self.control.redo,
+            size,
+        )?;
         Ok(Lsn(last.start(size).0 + live))
     }
 

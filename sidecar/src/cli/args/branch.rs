@@ -19,13 +19,22 @@ EXAMPLES:
 EXAMPLES:
     offshoot branch create experiment
     offshoot branch create hotfix --from main
-    offshoot branch create trial --ttl 14d      goes to the trash in two weeks")]
+    offshoot branch create trial --ttl 14d      goes to the trash in two weeks
+    offshoot branch create before --at \"10 minutes ago\"
+    offshoot branch create before --from main --at 2026-11-20T14:03:07Z")]
     Create {
         /// Its name.
         name: String,
         /// Whose data it starts with; the branch of this worktree otherwise.
         #[arg(long, value_name = "PARENT")]
         from: Option<String>,
+        /// The moment of PARENT that it begins with.
+        ///
+        /// A time (`2026-11-20T14:03:07Z`, `2026-11-20 14:03`, `yesterday 14:00`, `10 minutes ago`): all that was committed by then,
+        /// to the microsecond. A position in the WAL (`0/16B3748`): all whose commit begins before it. `@NAME`: a snapshot. Times
+        /// without a zone are of this machine's.
+        #[arg(long, value_name = "WHEN")]
+        at: Option<String>,
         /// How long it is kept: a number and `s`, `m`, `h` or `d`. See `offshoot branch expire`.
         #[arg(long, value_name = "TIME", value_parser = ttl)]
         ttl: Option<Duration>,
