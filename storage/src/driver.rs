@@ -76,6 +76,9 @@ pub(crate) trait Driver: Send + Sync {
         Ok(0)
     }
 
+    /// Takes in that files of a branch were removed beside its Postgres.
+    fn shortened(&self, _branch: BranchId) {}
+
     /// Measures everything on disk, by who reads it.
     fn usage(&self) -> Result<Usage, StorageError>;
 

@@ -388,6 +388,10 @@ impl Driver for PageLayers {
         Ok(theirs.difference(&others).map(|layer| self.layer_bytes(*layer, true)).sum())
     }
 
+    fn shortened(&self, branch: BranchId) {
+        locked(&self.sleeping_bytes).remove(&branch);
+    }
+
     fn usage(&self) -> Result<Usage, StorageError> {
         usage::measure(&self.paths, &self.metadata)
     }

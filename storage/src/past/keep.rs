@@ -190,6 +190,7 @@ impl Store {
         let _still = locked(&self.shared.old_wal);
         let bytes = line.wal.remove_before(from)?;
         if bytes > 0 {
+            self.shared.driver.shortened(line.branch.id);
             tracing::debug!(branch = line.branch.name, bytes, "removed WAL of the past");
         }
         Ok((bytes, autos.len()))
