@@ -300,7 +300,7 @@ fn window_and_cap_are_honoured_over_a_month() {
     let day = |day: u64| UNIX_EPOCH + Duration::from_hours(24 * (20_000 + day));
     let day_us = |at: u64| day(at).duration_since(UNIX_EPOCH).unwrap().as_micros() as u64;
     let mut positions = Vec::new();
-    for today in (0..30).step_by(2) {
+    for today in (0..30).step_by(3) {
         let low = today * 1000;
         test.run(
             "main",
@@ -319,28 +319,28 @@ fn window_and_cap_are_honoured_over_a_month() {
             .unwrap();
         test.store().trim_past(day(today)).unwrap();
         let oldest = test.store().oldest_moment(main).unwrap().unwrap();
-        let begin = day(today.saturating_sub(8));
+        let begin = day(today.saturating_sub(9));
         assert_eq!(oldest, begin, "day {today}: the snapshot before the window and those in it");
     }
     let kept = test.store().kept_past().unwrap();
-    assert_eq!(kept.snapshots, 5);
+    assert_eq!(kept.snapshots, 4);
     assert!(kept.wal_bytes > 0 && kept.snapshot_bytes > 0, "{kept:?}");
     // The 12th day is gone, the 24th is there, whole.
-    let long_ago = test.store().create_branch_at("x", main, Moment::Lsn(positions[6]), &Silent);
+    let long_ago = test.store().create_branch_at("x", main, Moment::Lsn(positions[4]), &Silent);
     assert!(matches!(long_ago, Err(StorageError::NoSuchMoment { .. })), "{long_ago:?}");
-    assert_eq!(as_of(&test, "main", Moment::Lsn(positions[12])).len(), 13 * 600);
+    assert_eq!(as_of(&test, "main", Moment::Lsn(positions[8])).len(), 9 * 600);
     let max_bytes = kept.total_bytes() / 2;
     test.store().set_restore_window(Some(RestoreWindow { max_bytes, ..window() }));
-    let (bytes, snapshots) = test.store().trim_past(day(28)).unwrap();
+    let (bytes, snapshots) = test.store().trim_past(day(27)).unwrap();
     assert!(bytes > 0 && snapshots > 0);
     let capped = test.store().kept_past().unwrap();
     assert!(capped.total_bytes() <= max_bytes && capped.snapshots > 0, "{capped:?} of {max_bytes}");
     test.store().set_restore_window(None);
-    test.store().trim_past(day(28)).unwrap();
+    test.store().trim_past(day(27)).unwrap();
     assert_eq!(test.store().kept_past().unwrap(), offshoot_storage::KeptPast::default());
-    assert_eq!(test.text("main", "SELECT count(*) FROM t"), "9000");
+    assert_eq!(test.text("main", "SELECT count(*) FROM t"), "6000");
     test.close();
     test.open();
     assert_tidy(&test.dir());
-    assert_eq!(test.text("main", "SELECT count(*) FROM t"), "9000");
+    assert_eq!(test.text("main", "SELECT count(*) FROM t"), "6000");
 }
