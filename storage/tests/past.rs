@@ -52,8 +52,8 @@ fn as_of(test: &TestStore, from: &str, moment: Moment) -> BTreeSet<i64> {
 
 /// The time of Postgres, to the microsecond.
 fn time_of(test: &TestStore, branch: &str) -> SystemTime {
-    let text = test.text(branch, "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint");
-    UNIX_EPOCH + Duration::from_micros(text.parse().unwrap())
+    let us = test.text(branch, "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint");
+    UNIX_EPOCH + Duration::from_micros(us.parse().unwrap())
 }
 
 fn lsn_of(test: &TestStore, branch: &str) -> Lsn {
