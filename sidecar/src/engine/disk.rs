@@ -47,7 +47,8 @@ pub(super) async fn usage(engine: &Arc<Engine>) -> Result<DiskUsage> {
             let free_bytes = sys::free_bytes(path).map_err(|error| {
                 Failure::io(format!("see how much room there is at {}", path.display()), &error)
             })?;
-            let past = engine.store.kept_past()?;
+            // A branch that is damaged is no reason not to tell of the others.
+            let past = engine.store.kept_past().unwrap_or_default();
             let limits = room::limits(engine)?;
             Ok(DiskUsage {
                 max_bytes: limits.max_bytes,

@@ -7,8 +7,9 @@ use std::time::SystemTime;
 use offshoot_postgres::Lsn;
 
 use super::wal::KeptWal;
-use super::{RestoreWindow, micros, now_us};
+use super::{KEEP_WAL, RestoreWindow, micros, now_us};
 use crate::BranchId;
+use crate::driver::DriverKind;
 use crate::error::StorageError;
 use crate::files::disk_usage;
 use crate::metadata::{self, BranchRow};
@@ -89,9 +90,15 @@ impl Store {
     }
 
     fn is_snapshot_due(&self, row: &BranchRow, window: RestoreWindow) -> Result<bool, StorageError> {
-        let rows = self.shared.metadata.states_of(row.id)?;
-        let end = KeptWal::of(&self.shared.paths.branch(row.id))?.end()?;
-        let last = self.bases(&rows, row)?.into_iter().filter_map(|(base, _)| base.fork_lsn).next_back();
+        let mut rows = self.shared.metadata.states_of(row.id)?;
+        rows.sort_by_key(|row| std::cmp::Reverse((row.fork_lsn, row.id)));
+        let wal = KeptWal::of(&self.shared.paths.branch(row.id))?;
+        let end = wal.end()?;
+        let leads_on = |base: &BranchRow| {
+            let lsn = base.fork_lsn.filter(|_| base.past.moment_us.is_some())?;
+            (wal.since(lsn).is_some() && self.is_as_made(base).unwrap_or(false)).then_some(lsn)
+        };
+        let last = rows.iter().find_map(leads_on);
         Ok(last.is_none_or(|last| end.0.saturating_sub(last.0) >= window.snapshot_bytes))
     }
 
@@ -102,6 +109,9 @@ impl Store {
     /// # Errors
     /// The first failure; the rest is tried again the next time.
     pub fn trim_past(&self, now: SystemTime) -> Result<(u64, usize), StorageError> {
+        if self.shared.info.driver != DriverKind::Layers {
+            return Ok((0, 0));
+        }
         let window = *locked(&self.shared.restore);
         let limit_us = window.map_or(u64::MAX, |window| {
             micros(now).saturating_sub(u64::try_from(window.window.as_micros()).unwrap_or(u64::MAX))
@@ -162,6 +172,10 @@ impl Store {
         for row in rows.iter().filter(|row| row.snapshot.is_some()) {
             by_origin.entry(row.past.origin.unwrap_or(row.owner())).or_default().push(row.clone());
         }
+        // With the window off, WAL that is there is what the project's settings ask for.
+        let keeps = |(name, _): &(String, String)| name == KEEP_WAL.0;
+        let asked_to_keep =
+            locked(&self.shared.restore).is_none() && locked(&self.shared.settings).iter().any(keeps);
         let mut lines = Vec::new();
         for branch in rows.into_iter().filter(|row| row.snapshot.is_none() && !is_throwaway(&row.name)) {
             let paths = self.shared.paths.branch(branch.id);
@@ -169,7 +183,7 @@ impl Store {
             bases.retain(|base| base.past.moment_us.is_some() && base.fork_lsn.is_some());
             bases.sort_by_key(|base| (base.fork_lsn, base.id));
             let slots = std::fs::read_dir(paths.data().join("pg_replslot"));
-            let is_held = slots.is_ok_and(|mut entries| entries.next().is_some());
+            let is_held = asked_to_keep || slots.is_ok_and(|mut entries| entries.next().is_some());
             lines.push(Line { wal: KeptWal::of(&paths)?, branch, bases, is_held });
         }
         // The past of states that are gone for good.
