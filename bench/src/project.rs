@@ -193,7 +193,7 @@ pub(crate) fn url_of(engine: &mut Engine, branch: &str) -> Result<String> {
 /// Makes a branch over a connection to the engine that is open already.
 pub(crate) fn create(engine: &mut Engine, name: &str, from: &str) -> Result<()> {
     let params =
-        CreateParams { name: name.to_owned(), from: Some(from.to_owned()), path: None, expires_at: None };
+        CreateParams { name: name.to_owned(), from: Some(from.to_owned()), ..CreateParams::default() };
     engine.call::<BranchCreate>(&params, CALL_PATIENCE).with_context(|| format!("make {name}")).map(drop)
 }
 
