@@ -1110,7 +1110,7 @@ direction?: MigrationsDirection,
  */
 throwaway?: boolean,
 /**
- * With `throwaway`: of this branch in place of the worktree's.
+ * With `throwaway`: of this branch in place of the worktree's. Without: the one that the worktree has to lead to.
  */
 branch?: string,
 /**

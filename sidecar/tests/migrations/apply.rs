@@ -131,6 +131,15 @@ fn alembic_with_an_address_of_its_own_is_not_run() {
 }
 
 #[test]
+fn a_checkout_while_the_tool_runs_fails_the_run() {
+    let test = with_migrations();
+    install_script(&test, "git checkout -q -b meanwhile");
+    let ran = test.run(&["migrations", "apply"]);
+    assert_eq!(ran.code, 1, "{}", ran.out);
+    assert!(ran.out.contains("changed while dbmate ran"), "{}", ran.out);
+}
+
+#[test]
 fn migrations_are_applied_once_at_a_time() {
     let test = with_migrations();
     test.git(&["checkout", "-q", "-b", "feature"]);

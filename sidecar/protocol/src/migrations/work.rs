@@ -36,7 +36,7 @@ pub struct MigrationsApplyParams {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
     pub throwaway: bool,
-    /// With `throwaway`: of this branch in place of the worktree's.
+    /// With `throwaway`: of this branch in place of the worktree's. Without: the one that the worktree has to lead to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
     /// With `throwaway`: up to and with this file, by path, key or version.

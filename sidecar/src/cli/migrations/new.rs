@@ -96,6 +96,8 @@ fn in_line(session: &mut Session, made: &MigrationsNew, output: Output) -> Resul
     call::long::<BranchReset>(session, &BranchParams { name: branch.clone() }, output.json)?;
     let params = MigrationsApplyParams {
         folder: session.path(),
+        // A checkout in between leads elsewhere, and is refused then.
+        branch: Some(branch.clone()),
         environment: call::environment(),
         ..MigrationsApplyParams::default()
     };

@@ -36,15 +36,13 @@ pub(in crate::engine) async fn apply(
     if params.throwaway {
         return Box::pin(on_throwaway(engine, &place, &scan, &params, call)).await;
     }
-    if params.to.is_some() || params.branch.is_some() {
+    let (id, name) = place.meant(engine, None).await?;
+    if params.to.is_some() || params.branch.as_ref().is_some_and(|branch| *branch != name) {
         return Err(Failure::user("the tool's own command applies all that is pending, to the worktree's branch")
             .hint("With `--throwaway` there are `--to` and `--branch`; check another git branch out for its database."));
     }
-    let (id, name) = place.meant(engine, None).await?;
     let _taken = take(engine, id, &name, params.direction).await?;
-    let done = Box::pin(on_branch(engine, &place, &scan, (id, name), &params, call)).await;
-    cut_short::ended(engine, id).await;
-    done
+    Box::pin(on_branch(engine, &place, &scan, (id, name), &params, call)).await
 }
 
 /// Takes the branch while nobody resets, renames or deletes it.
@@ -101,7 +99,9 @@ async fn on_branch(
     let snapshot = call.or_cancelled(begin(engine, id, &name, !params.no_snapshot)).await?;
     cut_short::begin(engine, id, snapshot.as_ref()).await?;
     let job = Job { engine, call, params, root: &place.root, scan, id, address: &address };
-    let (mut steps, nowhere) = match Box::pin(job.run(prepared, &was)).await {
+    let ran = Box::pin(job.run(prepared, &was)).await;
+    cut_short::ended(engine, id).await;
+    let (mut steps, nowhere) = match ran {
         Ok(done) => done,
         Err((failure, began)) => {
             engine.changed(Subject::Migrations);
@@ -152,6 +152,12 @@ async fn on_branch(
         } else {
             elsewhere::fail(step, project, params.direction, &name, connected);
         }
+    }
+    if let Some(step) = steps.last_mut()
+        && let Some(project) = scan.projects.iter().find(|one| step.project == Some(id_of(one)))
+        && unchanged::check(engine, &params.folder, project, Some(id)).await.is_err()
+    {
+        unchanged::tell(step, project, &name);
     }
     let passed = steps.iter().all(|step| step.outcome == MigrationsOutcome::Passed);
     let in_vain = !passed && now.is_empty() && changes.is_empty();

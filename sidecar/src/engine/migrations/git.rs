@@ -2,7 +2,7 @@
 
 mod unpack;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -102,9 +102,24 @@ impl Git {
 
     /// All branches, and git's names of their trees. Blocks.
     pub(super) fn branches(&self) -> Result<Vec<(String, String)>> {
-        let listed = self.out(&["for-each-ref", "--format=%(refname:lstrip=2) %(tree)", "refs/heads"])?;
-        let branches = listed.lines().filter_map(|line| line.split_once(' '));
-        Ok(branches.map(|(name, tree)| (name.to_owned(), tree.to_owned())).collect())
+        let (ok, listed, _) =
+            self.run(&["for-each-ref", "--format=%(refname:lstrip=2) %(tree)", "refs/heads"])?;
+        if ok {
+            let branches = listed.lines().filter_map(|line| line.split_once(' '));
+            return Ok(branches.map(|(name, tree)| (name.to_owned(), tree.to_owned())).collect());
+        }
+        // One branch whose commit is missing spoils the whole list: each by itself, then, without that one.
+        let names = self.out(&["for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads"])?;
+        let mut branches = Vec::new();
+        for name in names.lines() {
+            let wanted = format!("refs/heads/{name}^{{tree}}");
+            let (ok, tree, _) =
+                self.run(&["rev-parse", "--verify", "--quiet", "--end-of-options", &wanted])?;
+            if ok {
+                branches.push((name.to_owned(), tree.trim().to_owned()));
+            }
+        }
+        Ok(branches)
     }
 
     /// Whether anything in the worktree is not committed. Runs no filter, so that a file of one may count as changed that is
@@ -227,21 +242,26 @@ impl GitTree {
     /// Adds the symbolic links that lead to files of the tree, as a worktree would have them.
     fn follow(&mut self, links: &HashMap<String, (String, u64)>) -> Result<()> {
         let mut found = Vec::new();
+        let folders: HashSet<&str> =
+            self.files.keys().flat_map(|path| path.match_indices('/').map(|(at, _)| &path[..at])).collect();
+        let mut left_out = Vec::new();
         for link in links.keys() {
-            match self.target(link, links).map_err(|e| Failure::io("read a commit", &e))? {
+            match self.target(link, links, &folders).map_err(|e| Failure::io("read a commit", &e))? {
                 Ok(file) => found.push((link.clone(), file)),
-                Err(why) => self.left_out.push(LeftOut { path: link.clone(), why }),
+                Err(why) => left_out.push(LeftOut { path: link.clone(), why }),
             }
         }
+        self.left_out.extend(left_out);
         self.files.extend(found);
         Ok(())
     }
 
-    /// The file that a link leads to, or why it is left out.
+    /// The file that a link leads to, or why it is left out. `folders` are those of the tree.
     fn target(
         &self,
         link: &str,
         links: &HashMap<String, (String, u64)>,
+        folders: &HashSet<&str>,
     ) -> io::Result<Result<(String, u64), &'static str>> {
         let mut at = link.to_owned();
         for _ in 0..MOST_LINKS {
@@ -268,8 +288,7 @@ impl GitTree {
             }
             at = parts.join("/");
         }
-        let below = format!("{at}/");
-        let is_folder = at.is_empty() || self.files.keys().any(|path| path.starts_with(&below));
+        let is_folder = at.is_empty() || folders.contains(at.as_str());
         Ok(Err(if is_folder { LeftOut::FOLDER_LINK } else { LeftOut::DANGLING }))
     }
 

@@ -42,6 +42,8 @@ const IN_THE_WAY: &[&str] = &[
     "PGGSSENCMODE",
     "PGTARGETSESSIONATTRS",
 ];
+/// Those of them that a file `.env` of the project may set for a tool that reads it: what is not set here is taken from there.
+const REDIRECTS: [&str; 3] = ["PGHOSTADDR", "PGSERVICE", "PGSERVICEFILE"];
 /// Folders in which a project keeps programs of its own.
 const PROGRAMS: [&str; 4] = ["node_modules/.bin", ".venv/bin", "venv/bin", "vendor/bin"];
 
@@ -178,8 +180,36 @@ pub(super) fn prepare(
         return Err(missing(project.tool, tool));
     }
     elsewhere::refuse(root, project)?;
+    no_redirects(root, &folder)?;
     let secret = address.password.clone();
     Ok(Prepared { program, words: rest.to_vec(), folder, environment: variables, secret })
+}
+
+/// Refuses where a file `.env` of the project would lead a tool that reads it to another server, with the branch's password.
+fn no_redirects(root: &Path, folder: &Path) -> Result<()> {
+    for at in folder.ancestors().take_while(|at| at.starts_with(root)) {
+        for name in [".env", ".env.local"] {
+            let path = at.join(name);
+            let Ok(text) = std::fs::read(&path) else { continue };
+            let text = String::from_utf8_lossy(&text);
+            let sets = text.lines().filter_map(|line| {
+                let line = line.trim_start();
+                let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
+                REDIRECTS.into_iter().find(|name| {
+                    line.strip_prefix(name).is_some_and(|rest| rest.trim_start().starts_with(['=', ':']))
+                })
+            });
+            if let Some(variable) = sets.last() {
+                let text = format!(
+                    "{} sets {variable}, by which a tool would connect to another server than the branch's",
+                    path.display()
+                );
+                return Err(Failure::configuration(text)
+                    .hint("Take it out of that file; DATABASE_URL and PGHOST are set for the tool."));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A command of the repository's own, for a shell.
@@ -395,5 +425,27 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_leads_tools_to_another_server_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("db");
+        std::fs::create_dir(&folder).unwrap();
+        for fine in ["DATABASE_URL=postgres://elsewhere\n# PGHOSTADDR=1\n", "NOT_PGSERVICE=x\nPGSERVICES=y\n"]
+        {
+            std::fs::write(root.path().join(".env"), fine).unwrap();
+            no_redirects(root.path(), &folder).unwrap();
+        }
+        for bad in ["PGHOSTADDR=127.0.0.9\n", "a=b\n export PGSERVICE = prod\n"] {
+            std::fs::write(root.path().join(".env"), bad).unwrap();
+            let said = no_redirects(root.path(), &folder).unwrap_err().to_string();
+            assert!(said.contains(".env sets PG"), "{said}");
+        }
     }
 }

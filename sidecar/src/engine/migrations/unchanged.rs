@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use offshoot_migrations::Project;
+use offshoot_protocol::migrations::{MigrationsOutcome, MigrationsStep};
 use offshoot_storage::BranchId;
 
 use super::files::id_of;
@@ -32,4 +33,16 @@ pub(super) async fn check(
         if leads_there { "the migrations of the worktree changed" } else { "another branch was checked out" };
     Err(Failure::user(format!("{what} before {} was started", project.tool.name()))
         .hint("It was not run. Begin again with `offshoot migrations status`."))
+}
+
+/// Makes a run fail during which the worktree became another one: the tool read its files from there.
+pub(super) fn tell(step: &mut MigrationsStep, project: &Project, branch: &str) {
+    let tool = project.tool.name();
+    let what = format!(
+        "the worktree's branch or migrations changed while {tool} ran: it may have run files on {branch} that are not those \
+         of its git branch. Look at what it printed and at `offshoot migrations status`; `offshoot migrations undo` goes back"
+    );
+    step.message =
+        if step.outcome == MigrationsOutcome::Passed { what } else { format!("{}; {what}", step.message) };
+    step.outcome = MigrationsOutcome::Failed;
 }

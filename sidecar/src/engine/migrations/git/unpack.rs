@@ -41,13 +41,14 @@ impl Git {
             if mode == "120000" {
                 links.push((bytes, to));
             } else {
+                make_folder(folder, &to).map_err(fault)?;
                 put(&to, &bytes, mode == "100755").map_err(fault)?;
             }
         }
         // Last, so that no file is written through one.
         for (target, to) in links {
-            let made = to.parent().map_or(Ok(()), fs::create_dir_all);
-            made.and_then(|()| symlink(std::ffi::OsStr::from_bytes(&target), &to)).map_err(fault)?;
+            make_folder(folder, &to).map_err(fault)?;
+            symlink(std::ffi::OsStr::from_bytes(&target), &to).map_err(fault)?;
         }
         Ok(())
     }
@@ -61,10 +62,24 @@ fn is_within(path: &Path) -> bool {
     })
 }
 
-fn put(to: &Path, bytes: &[u8], is_program: bool) -> io::Result<()> {
-    if let Some(folder) = to.parent() {
-        fs::create_dir_all(folder)?;
+/// Makes the folder of `to`, which is below `root`. A tree that was made by hand may have a link and a folder of one name: no link is
+/// followed.
+fn make_folder(root: &Path, to: &Path) -> io::Result<()> {
+    let parent = to.parent().and_then(|parent| parent.strip_prefix(root).ok());
+    let mut at = root.to_owned();
+    for part in parent.into_iter().flat_map(Path::components) {
+        at.push(part);
+        match fs::symlink_metadata(&at) {
+            Ok(facts) if facts.is_dir() => {}
+            Ok(_) => return Err(io::Error::other(format!("{} is a file and a folder in one", at.display()))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => fs::create_dir(&at)?,
+            Err(error) => return Err(error),
+        }
     }
+    Ok(())
+}
+
+fn put(to: &Path, bytes: &[u8], is_program: bool) -> io::Result<()> {
     let mode = if is_program { 0o700 } else { 0o600 };
     OpenOptions::new().write(true).create_new(true).mode(mode).open(to)?.write_all(bytes)
 }
@@ -79,6 +94,21 @@ mod tests {
             assert!(!is_within(Path::new(bad)), "{bad}");
         }
         assert!(is_within(Path::new("a/..b/.gitignore")));
+    }
+
+    #[test]
+    fn a_folder_is_not_made_through_a_link() {
+        let root = tempfile::tempdir().unwrap();
+        let [inside, outside] = ["inside", "outside"].map(|name| root.path().join(name));
+        fs::create_dir(&inside).unwrap();
+        fs::create_dir(&outside).unwrap();
+        symlink(&outside, inside.join("a")).unwrap();
+        make_folder(&inside, &inside.join("b/c/file")).unwrap();
+        assert!(inside.join("b/c").is_dir());
+        for through in ["a/file", "a/b/file"] {
+            assert!(make_folder(&inside, &inside.join(through)).is_err(), "{through}");
+        }
+        assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
     }
 
     #[test]

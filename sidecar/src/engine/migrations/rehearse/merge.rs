@@ -1,6 +1,6 @@
 //! Merges in a folder of their own: the repository, its index and its work trees stay as they are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -74,6 +74,8 @@ pub(super) struct Workshop {
     my_merge: Merge,
     my_tree: Arc<Tree>,
     scanner: Scanner,
+    /// The commits of the other branches as they were when they were named: what is agreed to is what is merged.
+    commits: HashMap<String, String>,
     _folder: Folder,
 }
 
@@ -124,6 +126,7 @@ impl Workshop {
             my_merge,
             my_tree,
             scanner,
+            commits: HashMap::new(),
             _folder: folder,
         })
     }
@@ -131,9 +134,7 @@ impl Workshop {
     /// The branches to rehearse with, and how many more there are. Blocks.
     pub(super) fn others(&mut self, named: &[String], most: usize) -> Result<(Vec<String>, usize)> {
         if !named.is_empty() {
-            for name in named {
-                of_branch(&self.names, name)?;
-            }
+            self.settle(named)?;
             return Ok((named.to_vec(), 0));
         }
         let no_merged = format!("--no-merged={}", self.base_commit);
@@ -148,17 +149,27 @@ impl Workshop {
         all.retain(|name| *name != self.mine && *name != self.base);
         let left = all.len().saturating_sub(most);
         all.truncate(most);
+        self.settle(&all)?;
         Ok((all, left))
     }
 
-    /// The commit of a branch. Blocks.
+    /// Takes down where these branches are now.
+    fn settle(&mut self, names: &[String]) -> Result<()> {
+        for name in names {
+            self.commits.insert(name.clone(), of_branch(&self.names, name)?);
+        }
+        Ok(())
+    }
+
+    /// The commit of one of the others, as it was when they were listed.
     pub(super) fn commit(&self, name: &str) -> Result<String> {
-        of_branch(&self.names, name)
+        let commit = self.commits.get(name).cloned();
+        commit.ok_or_else(|| Failure::internal(format!("{name} is none of the branches that were listed")))
     }
 
     /// Merges `other`. Blocks.
     pub(super) fn merge(&mut self, other: &str) -> Result<Merged> {
-        let theirs = merge(&self.git, &self.base_commit, &of_branch(&self.names, other)?)?;
+        let theirs = merge(&self.git, &self.base_commit, &self.commit(other)?)?;
         let both = merge(&self.git, &self.my_merge.commit, &theirs.commit)?;
         let other_tree = Arc::new(tree(&self.git, &mut self.scanner, &theirs.tree)?);
         let both_tree = Arc::new(tree(&self.git, &mut self.scanner, &both.tree)?);
@@ -211,8 +222,8 @@ fn tree(git: &Arc<Git>, scanner: &mut Scanner, id: &str) -> Result<Tree> {
 /// Merges `theirs` into `ours`.
 fn merge(git: &Git, ours: &str, theirs: &str) -> Result<Merge> {
     let (_, out, err) =
-        git.run(&["merge-tree", "--write-tree", "--name-only", "--no-messages", ours, theirs])?;
-    let mut lines = out.lines().filter(|line| !line.is_empty());
+        git.run(&["merge-tree", "-z", "--write-tree", "--name-only", "--no-messages", ours, theirs])?;
+    let mut lines = out.split('\0').map(|line| line.trim_matches('\n')).filter(|line| !line.is_empty());
     let tree = lines.next().filter(|line| line.bytes().all(|byte| byte.is_ascii_hexdigit()));
     let tree = tree.ok_or_else(|| {
         Failure::engine(format!("git cannot merge without a work tree: {}", err.trim()))
