@@ -126,8 +126,28 @@ fn alembic_with_an_address_of_its_own_is_not_run() {
         "alembic.ini",
         &ini.replace("postgresql://prod.example/app", "driver://user:pass@localhost/dbname"),
     );
-    test.run(&["migrations", "apply"]).fails(1);
-    assert!(test.repo.join("ran").exists());
+    let template = "connectable = engine_from_config(config.get_section('alembic'))\n";
+    write(&test, "db/env.py", template);
+    let refused = test.run(&["migrations", "apply"]).fails(128);
+    assert!(
+        refused.contains("alembic.ini:3 has the address of the template, and db/env.py does not read"),
+        "{refused}"
+    );
+    assert!(!test.repo.join("ran").exists());
+
+    write(&test, "db/env.py", &format!("url = os.environ['DATABASE_URL']\n{template}"));
+    let failing =
+        "#!/bin/sh\necho \"$DATABASE_URL\" > ran\necho 'sqlalchemy.exc.NoSuchModuleError: x:y'\nexit 1\n";
+    write(&test, ".venv/bin/alembic", failing);
+    let failed = test.run(&["migrations", "apply"]);
+    assert!(
+        failed.out.contains("Not the migration is at fault") && failed.out.contains("With psycopg 3 write"),
+        "{}",
+        failed.out
+    );
+    failed.fails(1);
+    let given = fs::read_to_string(test.repo.join("ran")).unwrap();
+    assert!(given.starts_with("postgresql://") && given.contains("@127.0.0.1:"), "{given}");
 }
 
 #[test]

@@ -33,6 +33,7 @@ fn drift_becomes_a_new_migration() {
     assert_eq!(checked["ran"].as_array().unwrap().len(), 3);
     let again = test.run(&["migrations", "new", "again"]).fails(128);
     assert!(again.contains("003_index_of_tags.sql is pending there"), "{again}");
+    assert!(again.contains("delete db/migrations/003_index_of_tags.sql"), "{again}");
 
     let failed = test.run(&["migrations", "apply"]);
     assert!(
@@ -46,7 +47,7 @@ fn drift_becomes_a_new_migration() {
     fs::remove_file(test.repo.join("db/migrations/003_index_of_tags.sql")).unwrap();
     test.run(&["sql", "-c", "insert into item values (7)"]).ok();
     let made = test.run(&["migrations", "new", "index_of_tags", "--reset"]).ok();
-    assert!(made.contains("feature was reset and has 3 migrations applied"), "{made}");
+    assert!(made.contains("feature was reset, and 3 migrations ran on it"), "{made}");
     let branch = status(&test);
     assert_eq!((&branch["standing"], &branch["applied"]), (&"upToDate".into(), &3.into()), "{branch:#}");
     assert_eq!(test.value("select count(*) from item"), "0");
@@ -124,4 +125,36 @@ fn of_files_without_a_history_nothing_is_taken_for_dropped() {
     let made = test.run(&["migrations", "new", "mine", "--json"]).json();
     assert!(!made["sql"].as_str().unwrap().contains("tag"), "what ran is not made again: {made:#}");
     assert!(!made["notes"].to_string().contains("nothing tells"), "{made:#}");
+}
+
+#[test]
+fn on_the_root_branch_a_new_migration_is_recorded_and_owners_are_left_out() {
+    let test = with_migrations();
+    install_tool(&test);
+    let of_a_dump = "create role shopuser; alter role shopuser superuser; set role shopuser;
+         create table item (id int primary key, tag text); revoke delete on item from shopuser;
+         reset role; create table schema_migrations (version varchar primary key); insert into schema_migrations values ('001'), ('002')";
+    test.run(&["sql", "-c", of_a_dump]).ok();
+    let drift = test.run(&["migrations", "drift"]).ok();
+    assert!(drift.contains("who owns what is not compared: objects here belong to shopuser"), "{drift}");
+
+    test.run(&[
+        "sql",
+        "-c",
+        "set role shopuser; create index item_tag on item (tag); create table mine (id serial)",
+    ])
+    .ok();
+    let made = test.run(&["migrations", "new", "index", "--json"]).json();
+    let file = fs::read_to_string(test.repo.join("db/migrations/003_index.sql")).unwrap();
+    assert!(file.contains("CREATE TABLE public.mine") && !file.contains("OWNER"), "{file}");
+    assert_eq!(made["proof"]["outcome"], "passed", "{made:#}");
+    let again = test.run(&["migrations", "new", "again"]).fails(128);
+    let mark = made["mark"].as_str().unwrap();
+    assert!(again.contains(mark) && !again.contains("branch reset"), "{again}");
+    let statement = mark.split('"').nth(1).unwrap();
+    assert_eq!(statement, "insert into schema_migrations (version) values ('003')");
+    test.run(&["sql", "-c", statement]).ok();
+    let branch = status(&test);
+    assert_eq!((&branch["standing"], &branch["applied"]), (&"upToDate".into(), &3.into()), "{branch:#}");
+    test.run(&["migrations", "drift"]).ok();
 }

@@ -72,18 +72,21 @@ fn ways_on(made: &MigrationsNew, output: Output) {
     let Some(branch) = &made.branch else { return };
     let name = output.strong(branch);
     output.line(format!("{name} has all this already: run there, it would fail."));
-    if made.in_line.is_empty() {
-        output.line(
-            output.faint("It is for branches that do not have it: `offshoot migrations check` tries it."),
-        );
-    } else {
+    if !made.in_line.is_empty() {
         output.line("To make the branch anew from its parent and the files, without rows typed in by hand:");
         made.in_line.iter().for_each(|command| output.line(format!("    {command}")));
         output.line(output.faint("With `--reset`, `offshoot migrations new` does both by itself."));
     }
-    if let Some(mark) = &made.mark {
-        output.line("Or to keep the branch as it is, and record the migration as applied:");
-        output.line(format!("    {mark}"));
+    match (&made.mark, made.in_line.is_empty()) {
+        (Some(mark), is_only) => {
+            let word = if is_only { "To" } else { "Or to" };
+            output.line(format!("{word} keep the branch as it is, and record the migration as applied:"));
+            output.line(format!("    {mark}"));
+        }
+        (None, true) => output.line(output.faint(
+            "It is for branches that do not have it: `offshoot migrations check --against BRANCH` tries it.",
+        )),
+        (None, false) => {}
     }
 }
 
@@ -109,7 +112,7 @@ fn in_line(session: &mut Session, made: &MigrationsNew, output: Output) -> Resul
         Ok(applied) if applied.passed => {
             if !output.json {
                 output.line(format!(
-                    "{} was reset and has {} applied. `offshoot undo {branch}` brings back what it was.",
+                    "{} was reset, and {} ran on it. `offshoot undo {branch}` brings back what it was.",
                     output.strong(branch),
                     text::count(applied.ran.len(), "migration")
                 ));

@@ -69,7 +69,9 @@ pub(super) fn of_program(project: &Project) -> String {
 /// The command that records what is pending as applied without running it, where the tool has one that needs no address
 /// on its command line. `path` is the new file.
 ///
-/// Sources: the manuals of `prisma migrate resolve` and of node-pg-migrate (`--fake`).
+/// For tools that keep no checksum it is the row that they would write, on the worktree's branch.
+///
+/// Sources: the manuals of `prisma migrate resolve` and of node-pg-migrate (`--fake`); the history tables of the others.
 pub(super) fn mark(project: &Project, path: &str) -> Option<String> {
     let exec = exec_of(project);
     match project.tool {
@@ -78,8 +80,66 @@ pub(super) fn mark(project: &Project, path: &str) -> Option<String> {
             Some(format!("{exec} npx prisma migrate resolve --applied {name}"))
         }
         Tool::NodePgMigrate => Some(format!("{exec} npx node-pg-migrate up --fake")),
+        _ => row(project, path).map(|sql| format!("offshoot sql -c \"{sql}\"")),
+    }
+}
+
+/// The statement with which a tool would record the file at `path`.
+fn row(project: &Project, path: &str) -> Option<String> {
+    let history = project.history.as_ref()?;
+    let table = match &history.schema {
+        Some(schema) => format!("{schema}.{}", history.name),
+        None => history.name.clone(),
+    };
+    // Nothing that SQL or a shell would want in quotes.
+    if !table.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_.".contains(&byte))
+    {
+        return None;
+    }
+    let mut parts = path.rsplit('/');
+    let name = if project.tool == Tool::Diesel { parts.nth(1) } else { parts.next() }?;
+    let version = name.split(['_', '.']).next()?.replace('-', "");
+    if version.is_empty() || !version.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    // Before the first run of a tool there is no table.
+    let is_first = project.migrations.iter().all(|one| one.path == path);
+    match project.tool {
+        Tool::Dbmate => {
+            let table_too = if is_first {
+                format!("create table if not exists {table} (version varchar primary key); ")
+            } else {
+                String::new()
+            };
+            Some(format!("{table_too}insert into {table} (version) values ('{version}')"))
+        }
+        _ if is_first => None,
+        Tool::Diesel | Tool::Supabase => Some(format!("insert into {table} (version) values ('{version}')")),
+        Tool::Goose => Some(format!("insert into {table} (version_id, is_applied) values ({version}, true)")),
+        Tool::GolangMigrate => Some(format!("update {table} set version = {version}, dirty = false")),
+        Tool::Tern => Some(format!("update {table} set version = {version}")),
         _ => None,
     }
+}
+
+/// What to do with a file that is pending on `branch`, if it was written from what that branch has.
+pub(super) fn written_from(project: &Project, path: &str, branch: &str, is_root: bool) -> String {
+    let mut text = format!("delete {path} to have it written anew");
+    if !is_root {
+        let _ = write!(
+            text,
+            "; or `offshoot branch reset {branch}` and then `offshoot migrations apply`, which makes the branch anew from \
+             its parent and the files"
+        );
+    }
+    match mark(project, path) {
+        Some(command) => {
+            let _ = write!(text, "; or record it as applied: `{command}`");
+        }
+        None if is_root => text.push_str("; or record it as applied with the tool"),
+        None => {}
+    }
+    text
 }
 
 /// That nothing tells whether a file ran on a branch, and what was done about it.

@@ -386,8 +386,11 @@ pub(super) fn step_of(
         kind,
         project: Some(id_of(project)),
         title,
-        hint: (outcome == MigrationsOutcome::Failed)
-            .then(|| "The log has what it printed; correct the migration and apply again.".to_owned()),
+        hint: (outcome == MigrationsOutcome::Failed).then(|| {
+            elsewhere::driver(project, &done.log).unwrap_or_else(|| {
+                "What it printed says why; correct the migration and apply again.".to_owned()
+            })
+        }),
         outcome,
         message,
         took_ms: done.took.as_millis() as u64,

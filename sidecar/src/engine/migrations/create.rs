@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use offshoot_migrations::{Content, NewFile, Project, Scan, Tool};
 use offshoot_protocol::migrations::{MigrationsNew, MigrationsNewParams};
-use offshoot_schema::plan::Action;
 use offshoot_schema::{Facts, Plan, PlanOptions, Renames};
 
 use super::files::id_of;
@@ -61,8 +60,8 @@ pub(in crate::engine) async fn create(
         Some(named) => Some((place.meant(engine, Some(named)).await?.0, named.clone())),
         None => parent.clone(),
     };
-    let is_parent = from.is_some() && from.as_ref().map(|one| one.0) == parent.map(|one| one.0);
-    let of = Subjects { id, name: &name, from, is_parent };
+    let is_parent = from.is_some() && from.as_ref().map(|one| one.0) == parent.as_ref().map(|one| one.0);
+    let of = Subjects { id, name: &name, from, is_parent, is_root: parent.is_none() };
     let run = Replay { engine, place: &place, scan: &scan, environment: &params.environment, call };
     let base = Box::pin(run.base(&of, &places)).await?;
     let made = Box::pin(written(&run, &of, at, &params.name, &base)).await;
@@ -133,6 +132,13 @@ async fn written(
         Vec::new()
     };
     let mark = files.first().and_then(|path| advice::mark(project, path));
+    if of.is_root && can_apply && mark.is_none() {
+        notes.push(format!(
+            "{} has no parent to be made anew from: record the file as applied with the tool, or take back by hand what it \
+             makes, before the next apply",
+            of.name
+        ));
+    }
     Ok(MigrationsNew {
         project: id_of(project),
         files,
@@ -147,7 +153,7 @@ async fn written(
 
 /// The statements there and back, and what to look at.
 ///
-/// Whoever runs it becomes the owner of what it makes. That is said only of owners other than `user`, as whom tools run here.
+/// Whoever runs it becomes the owner of what it makes: owners are all `user` here, and none is said.
 fn content(from: &Facts, to: &Facts, confirmed: &Renames, user: &str) -> (Content, Vec<String>) {
     let renames = confirmed.fitting(from, to).renames;
     let offered = offshoot_schema::renames(from, to);
@@ -180,7 +186,7 @@ fn statements(plan: &Plan, user: &str) -> String {
             let _ = writeln!(text, "-- {hazard}");
         }
         for statement in &step.statements {
-            if step.action == Action::Create && statement.trim_end().ends_with(&to_user) {
+            if statement.trim_end().ends_with(&to_user) {
                 continue;
             }
             text.push_str(statement.trim_end());

@@ -55,9 +55,10 @@ pub(in crate::engine) async fn drift(
         hint: None,
     };
     if let Some(theirs) = replayed.facts {
+        let owners = stage::owners(&ours, &engine.store.info().user);
         let (of, passages) = (Arc::clone(&scan), replayed.passages);
-        let work = engine.blocking(move |_| {
-            let ours = stage::without_histories(&ours, of.projects.iter());
+        let work = engine.blocking(move |engine| {
+            let ours = stage::comparable(&ours, of.projects.iter(), &engine.store.info().user);
             let (ours, untold) = passage::as_if_passed(&ours, &passages, &theirs);
             let (changes, sql) = stage::difference(&theirs, &ours);
             let [expected, actual] = [&*theirs, &ours].map(|facts| stage::definitions(facts, &changes));
@@ -66,6 +67,7 @@ pub(in crate::engine) async fn drift(
         let untold;
         (drift.changes, drift.sql, drift.expected, drift.actual, untold) = work.await?;
         drift.notes = untold.iter().map(|file| advice::untold(file, &drift.branch)).collect();
+        drift.notes.extend(owners);
         drift.drifted = !drift.changes.is_empty();
         let projects = wanted.iter().map(|(at, _)| &scan.projects[*at]);
         drift.hint = drift.drifted.then(|| advice::new(projects));

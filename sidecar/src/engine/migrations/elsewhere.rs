@@ -9,8 +9,11 @@ use crate::failure::{Failure, Result};
 
 /// The address in Alembic's own template.
 const PLACEHOLDER: &str = "driver://user:pass@localhost/dbname";
-/// The line that has Alembic use the branch.
-const ALEMBIC_LINE: &str = "config.set_main_option(\"sqlalchemy.url\", os.environ[\"DATABASE_URL\"])";
+/// The line that has Alembic use the branch, whatever the scheme of `DATABASE_URL` and the default driver of `SQLAlchemy`.
+const ALEMBIC_LINE: &str = "config.set_main_option(\"sqlalchemy.url\", \"postgresql+psycopg2://\" + \
+     os.environ[\"DATABASE_URL\"].partition(\"://\")[2].replace(\"%\", \"%%\"))";
+/// Which driver that line names.
+const DRIVER: &str = "With psycopg 3 write `postgresql+psycopg` there.";
 /// Signs that Alembic's env.py takes the address from elsewhere than the configuration file.
 const SIGNS: [&str; 7] = [
     "database_url",
@@ -48,7 +51,9 @@ fn hint(project: &Project) -> String {
     let tool = project.tool.name();
     match project.tool {
         Tool::Alembic => {
-            format!("Look at the other database. In env.py `{ALEMBIC_LINE}` has {tool} use the branch.")
+            format!(
+                "Look at the other database. In env.py `{ALEMBIC_LINE}` has {tool} use the branch. {DRIVER}"
+            )
         }
         _ => format!("Look at the other database, and let the configuration of {tool} read DATABASE_URL."),
     }
@@ -96,9 +101,9 @@ pub(super) fn refuse(root: &Path, project: &Project) -> Result<()> {
         ["alembic.ini", "pyproject.toml"].into_iter().filter_map(beside).collect();
     let own = files.iter().find_map(|(path, text)| {
         let (line, url) = setting(text, "sqlalchemy.url")?;
-        (!url.is_empty() && url != PLACEHOLDER).then_some((path, line))
+        (!url.is_empty()).then_some((path, line, url == PLACEHOLDER))
     });
-    let Some((path, line)) = own else { return Ok(()) };
+    let Some((path, line, is_template)) = own else { return Ok(()) };
     let location = files.iter().find_map(|(_, text)| setting(text, "script_location"));
     let location = location.map_or_else(|| "alembic".to_owned(), |(_, value)| value.replace("%(here)s", "."));
     let env = folder.join(&location).join("env.py");
@@ -106,14 +111,33 @@ pub(super) fn refuse(root: &Path, project: &Project) -> Result<()> {
     let code: String =
         code.lines().filter(|line| !line.trim_start().starts_with('#')).collect::<Vec<_>>().join("\n");
     let code = code.to_lowercase();
-    if SIGNS.iter().any(|sign| code.contains(sign)) {
+    // The template's address stays in many a file whose env.py has an engine from elsewhere, which shows by what it does not call.
+    if SIGNS.iter().any(|sign| code.contains(sign)) || is_template && !code.contains("engine_from_config(") {
         return Ok(());
     }
     let env = env.strip_prefix(root).unwrap_or(&env).display();
-    Err(Failure::configuration(format!(
-        "Alembic would use another database: {path}:{line} has an address of its own, and {env} does not read DATABASE_URL"
-    ))
-    .hint(format!("Add to {env}, after `config = context.config`: `import os` and `{ALEMBIC_LINE}`. Nothing was run.")))
+    let text = if is_template {
+        format!("Alembic is not set up yet: {path}:{line} has the address of the template")
+    } else {
+        format!("Alembic would use another database: {path}:{line} has an address of its own")
+    };
+    Err(Failure::configuration(format!("{text}, and {env} does not read DATABASE_URL")).hint(format!(
+        "Add to {env}, after `config = context.config`: `import os` and `{ALEMBIC_LINE}`. {DRIVER} Nothing was run."
+    )))
+}
+
+/// What to do about a run that failed as SQLAlchemy has no driver for the address; none if it failed for another reason.
+///
+/// Source: `sqlalchemy.util.langhelpers`, which loads dialects, and the dialects' `import_dbapi`.
+pub(super) fn driver(project: &Project, log: &str) -> Option<String> {
+    let has_none = log.contains("NoSuchModuleError")
+        || ["No module named 'psycopg2'", "No module named 'psycopg'"].iter().any(|sign| log.contains(sign));
+    (project.tool == Tool::Alembic && has_none).then(|| {
+        format!(
+            "Not the migration is at fault but the scheme of the address, which names the driver. In env.py \
+             `{ALEMBIC_LINE}` takes psycopg2. {DRIVER}"
+        )
+    })
 }
 
 /// A setting of Alembic's section, and its line.

@@ -132,10 +132,11 @@ impl Replay<'_> {
         Ok(step)
     }
 
-    /// The schema as it is now, without what the tools keep for themselves.
+    /// The schema as it is now, as migrations are compared.
     pub(super) async fn facts(&self, stage: &Stage) -> Result<Arc<Facts>> {
         let facts = stage.facts(self.engine).await?;
-        Ok(Arc::new(stage::without_histories(&facts, self.scan.projects.iter())))
+        let user = &self.engine.store.info().user;
+        Ok(Arc::new(stage::comparable(&facts, self.scan.projects.iter(), user)))
     }
 
     /// Has the tool apply everything, which must be what is wanted.

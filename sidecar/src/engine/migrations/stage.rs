@@ -218,6 +218,38 @@ pub(super) fn without_histories<'p>(facts: &Facts, projects: impl Iterator<Item 
     kept
 }
 
+/// A schema as migrations are compared: without the tables that the tools keep for themselves, and all owned by `user`.
+///
+/// Whoever runs a migration owns what it makes. That is another role here than where a dump came from.
+pub(super) fn comparable<'p>(
+    facts: &Facts,
+    projects: impl Iterator<Item = &'p Project>,
+    user: &str,
+) -> Facts {
+    let mut kept = without_histories(facts, projects);
+    // What another owner may do beyond what owners may do anyhow goes with the owner.
+    kept.facts.retain(|id, fact| {
+        let object = id.of.as_ref().filter(|_| id.kind == Kind::Grant && !fact.is("public"));
+        let owner = object.and_then(|object| facts.facts.get(object)?.text("owner"));
+        owner.is_none_or(|owner| owner == user || fact.text("grantee") != Some(owner))
+    });
+    for fact in kept.facts.values_mut().filter(|fact| fact.text("owner").is_some()) {
+        fact.set("owner", user);
+    }
+    kept
+}
+
+/// That roles other than `user`, as whom migrations run here, own something; and that it is not compared.
+pub(super) fn owners(facts: &Facts, user: &str) -> Option<String> {
+    let is_other = |owner: &&str| *owner != user && *owner != "pg_database_owner";
+    let others: BTreeSet<&str> =
+        facts.facts.values().filter_map(|fact| fact.text("owner")).filter(is_other).collect();
+    let names: Vec<&str> = others.iter().take(3).copied().collect();
+    let more = if others.len() > names.len() { " and others" } else { "" };
+    (!others.is_empty())
+        .then(|| format!("who owns what is not compared: objects here belong to {}{more}", names.join(", ")))
+}
+
 /// What `to` has that `from` has not, and the SQL that makes it.
 pub(super) fn difference(from: &Facts, to: &Facts) -> (Vec<SchemaChange>, String) {
     let changes = groups::two_way(from, to, &Renames::default());

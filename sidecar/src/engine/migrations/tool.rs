@@ -157,6 +157,7 @@ pub(super) fn prepare(
     environment: &[MigrationsVariable],
 ) -> Result<Prepared> {
     let folder = root.join(&project.commands.folder);
+    let address = &address_for(project.tool, address);
     let mut variables = environment_of(root, &folder, address, environment);
     let is_go = matches!(
         project.tool,
@@ -284,6 +285,15 @@ fn word(text: &str, address: &UrlResult, is_go: bool) -> String {
 /// The drivers of Go take what a URL does not say for TLS.
 fn with_tls(url: &str, is_go: bool) -> String {
     if is_go { format!("{url}?sslmode=disable") } else { url.to_owned() }
+}
+
+/// The address with the one of libpq's two schemes that a tool's driver takes: `SQLAlchemy` knows no `postgres://`.
+fn address_for(tool: Tool, address: &UrlResult) -> UrlResult {
+    let mut address = address.clone();
+    if let (Tool::Alembic | Tool::Django, Some(rest)) = (tool, address.url.strip_prefix("postgres://")) {
+        address.url = format!("postgresql://{rest}");
+    }
+    address
 }
 
 fn find(name: &str, path: &str, folder: &Path) -> Option<PathBuf> {

@@ -24,6 +24,8 @@ pub(super) struct Subjects<'s> {
     /// The branch that it starts from, which is its parent if `is_parent`; none for an empty database.
     pub(super) from: Option<(BranchId, String)>,
     pub(super) is_parent: bool,
+    /// Whether it has no parent to be made anew from.
+    pub(super) is_root: bool,
 }
 
 /// The schemas between which a migration leads, and the throwaway that has the first one.
@@ -65,6 +67,7 @@ impl Replay<'_> {
         let (wanted, gone) = self.wanted(stage, of, places).await?;
         self.complete(of, places, &gone).await?;
         let before = self.facts(stage).await?;
+        let user = &self.engine.store.info().user;
         let Replayed { facts, steps, passages } = Box::pin(self.on(stage, &wanted)).await?;
         let from = facts.ok_or_else(|| not_run(of, &steps))?;
         let mut passages = passages;
@@ -73,7 +76,7 @@ impl Replay<'_> {
         if let (true, Some((_, name))) = (of.is_parent, &of.from) {
             match self.call.or_cancelled(fork::facts(self.engine, of.id)).await? {
                 ForkFacts::Known(fork) => {
-                    let fork = Arc::new(stage::without_histories(&fork, self.scan.projects.iter()));
+                    let fork = Arc::new(stage::comparable(&fork, self.scan.projects.iter(), user));
                     let by = name.clone();
                     passages.insert(0, Passage { by, before: fork, after: before });
                 }
@@ -83,7 +86,8 @@ impl Replay<'_> {
                 )),
             }
         }
-        let ours = stage::without_histories(ours, self.scan.projects.iter());
+        let of_others = stage::owners(ours, user);
+        let ours = stage::comparable(ours, self.scan.projects.iter(), user);
         let end = Arc::clone(&from);
         let work = self.engine.blocking(move |_| Ok(passage::as_if_passed(&ours, &passages, &end)));
         let (to, untold) = work.await?;
@@ -93,6 +97,7 @@ impl Replay<'_> {
             }
             _ => advice::untold(by, of.name),
         }));
+        notes.extend(of_others);
         Ok((from, to, notes))
     }
 
@@ -148,11 +153,17 @@ impl Replay<'_> {
                 id_of(project),
                 first.state.id()
             ))
-            .hint(format!(
-                "What it lacks would be taken for something to drop. Apply what is pending first: `offshoot migrations apply`; if \
-                 {} has what the newest file makes, as it was written from it: `offshoot branch reset {}`, then apply.",
-                of.name, of.name
-            )));
+            .hint(match &first.subject {
+                Subject::File(_) => format!(
+                    "What it lacks would be taken for something to drop. Apply what is pending first: `offshoot migrations apply`. \
+                     Or, if it was written from {}, which has what it makes: {}.",
+                    of.name,
+                    advice::written_from(project, &what, of.name, of.is_root)
+                ),
+                Subject::Row(_) => "What it lacks would be taken for something to drop. Apply what is pending first: \
+                     `offshoot migrations apply`."
+                    .to_owned(),
+            }));
         }
         Ok(())
     }
