@@ -8,10 +8,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use offshoot_git::{Head, Worktree};
+use offshoot_postgres::load::LoadError;
 use offshoot_postgres::{Account, ClientTools, Installation, Locator, Progress, Request as Wanted, load};
 use offshoot_protocol::error::Reason;
 use offshoot_storage::{
-    CreateReport, CreateStore, DriverChoice, DriverKind, Source, choose_driver, create_store,
+    CreateReport, CreateStore, DriverChoice, DriverKind, Source, StorageError, choose_driver, create_store,
 };
 
 use crate::address::hide_password;
@@ -150,7 +151,20 @@ impl Prepared {
             interposer: self.interposer.clone(),
             driver: self.driver.driver,
         };
-        Ok(create_store(&request, progress)?)
+        create_store(&request, progress).map_err(again)
+    }
+}
+
+/// Says of a script that fails what to do here, where there is no database yet.
+fn again(error: StorageError) -> Failure {
+    let is_generic = error.hint().is_some_and(|hint| hint.contains("load it again"));
+    let is_script = matches!(error, StorageError::Load(LoadError::Statement { .. }));
+    let failure = Failure::from(error);
+    if is_script && is_generic {
+        failure
+            .hint("Nothing was left behind. Correct the script at that line and run `offshoot init` again.")
+    } else {
+        failure
     }
 }
 
@@ -216,8 +230,7 @@ fn programs(
     source: &Source,
     progress: &dyn Progress,
 ) -> Result<(Installation, Option<ClientTools>)> {
-    let install =
-        |error: offshoot_postgres::InstallError| Failure::from(offshoot_storage::StorageError::from(error));
+    let install = |error: offshoot_postgres::InstallError| Failure::from(StorageError::from(error));
     let cache = paths.make_cache()?;
     let locator = Locator { cache: cache.clone() };
     let bin_dir = request.bin_dir.as_deref().map(fs::canonicalize).transpose();
@@ -229,8 +242,7 @@ fn programs(
             Some(locator.client_tools(installation.version.major, progress).map_err(install)?)
         }
         Source::Server { url } => {
-            let server = load::server_major(url)
-                .map_err(|e| Failure::from(offshoot_storage::StorageError::from(e)))?;
+            let server = load::server_major(url).map_err(|e| Failure::from(StorageError::from(e)))?;
             Some(locator.client_tools(server, progress).map_err(install)?)
         }
         Source::Empty | Source::Script(_) => None,

@@ -86,6 +86,7 @@ fn a_script_with_an_error_is_named_with_its_line_and_nothing_is_left() {
     .unwrap();
     let said = init_from(&test, &support::postgres_bin_dir(), script.to_str().unwrap()).fails(128);
     assert!(said.contains("line 4") && said.contains("invalid input syntax"), "{said}");
+    assert!(said.contains("run `offshoot init` again"), "{said}");
     nothing_is_left(&test);
     test.init().ok();
 }

@@ -311,9 +311,9 @@ fn leave_error(reason: Reason) -> UpstreamError {
     match reason {
         Reason::Switched => UpstreamError::new(
             SqlState::ADMIN_SHUTDOWN,
-            "terminating connection because the database branch was switched",
+            "terminating connection because the database branch was switched or taken back to an earlier state",
         )
-        .with_hint("Connect again at the same address to reach the database branch that is checked out now."),
+        .with_hint("Connect again at the same address to reach the database branch that is checked out, as it is now."),
         Reason::Closed => UpstreamError::new(
             SqlState::ADMIN_SHUTDOWN,
             "terminating connection because the database endpoint was closed",

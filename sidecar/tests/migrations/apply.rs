@@ -146,6 +146,9 @@ fn alembic_with_an_address_of_its_own_is_not_run() {
         failed.out
     );
     failed.fails(1);
+    let tried = test.run(&["migrations", "apply", "--throwaway", "--measure"]);
+    assert!(tried.out.contains("skipped  time, locks and rewrites"), "{}", tried.out);
+    tried.fails(1);
     let given = fs::read_to_string(test.repo.join("ran")).unwrap();
     assert!(given.starts_with("postgresql://") && given.contains("@127.0.0.1:"), "{given}");
 }

@@ -58,7 +58,7 @@ fn print(applied: &MigrationsApplied, down: bool, output: Output) {
         output.line(format!("  {path}"));
     }
     if applied.changes.is_empty() {
-        output.line(format!("The schema of {on} is as it was."));
+        output.line("The schema was not changed.");
     } else {
         output.line("What it did to the schema:");
         for line in text::changes(&applied.changes, output) {

@@ -8,7 +8,7 @@ use offshoot_protocol::error::Reason;
 use offshoot_protocol::method::{MigrationsCheck, MigrationsGetDrift, MigrationsRehearse};
 use offshoot_protocol::migrations::{
     MigrationSeverity, MigrationsCheckParams, MigrationsDriftParams, MigrationsOutcome, MigrationsPair,
-    MigrationsRehearseParams, MigrationsReport,
+    MigrationsRehearseParams, MigrationsReport, MigrationsStepKind,
 };
 
 use super::{call, text};
@@ -58,7 +58,14 @@ fn print(report: &MigrationsReport, output: Output) {
         output.line(format!("Nothing is pending on {against}: there is nothing to check."));
         return;
     }
-    output.line(format!("Checked on a throwaway of {against}, in {:.1} s:", report.took_ms as f64 / 1000.0));
+    // Files that are not sound are not tried.
+    let is_tried = report.steps.iter().any(|step| step.kind != MigrationsStepKind::Files);
+    let seconds = report.took_ms as f64 / 1000.0;
+    output.line(if is_tried {
+        format!("Checked on a throwaway of {against}, in {seconds:.1} s:")
+    } else {
+        "Checked the files; nothing was run:".to_owned()
+    });
     report.steps.iter().for_each(|step| output.line(text::step(step, output)));
     if !report.changes.is_empty() {
         output.line("What they do to the schema:");
@@ -67,11 +74,10 @@ fn print(report: &MigrationsReport, output: Output) {
         }
     }
     let failed = report.steps.iter().filter(|step| step.outcome == MigrationsOutcome::Failed).count();
+    let gone = if is_tried { " The throwaway is gone." } else { "" };
     output.line(match failed {
-        0 => output.good("The check passed. The throwaway is gone."),
-        _ => {
-            output.bad(&format!("The check failed: {}. The throwaway is gone.", text::count(failed, "step")))
-        }
+        0 => output.good(&format!("The check passed.{gone}")),
+        _ => output.bad(&format!("The check failed: {}.{gone}", text::count(failed, "step"))),
     });
     for step in report.steps.iter().filter(|step| step.outcome == MigrationsOutcome::Failed) {
         let lines: Vec<_> = step.log.trim_end().lines().collect();
@@ -99,8 +105,8 @@ pub(super) fn drift(branch: Option<String>, tool: Option<String>, output: Output
             ));
         } else if drift.drifted {
             output.line(format!(
-                "{branch} has another schema than its {} make:",
-                text::count(drift.replayed as usize, "migration")
+                "{branch} has another schema than its {}:",
+                text::migrations_make(drift.replayed as usize)
             ));
             for line in text::changes(&drift.changes, output) {
                 output.line(line);
@@ -108,8 +114,8 @@ pub(super) fn drift(branch: Option<String>, tool: Option<String>, output: Output
             drift.hint.iter().for_each(|hint| output.line(output.faint(hint)));
         } else {
             output.line(format!(
-                "{branch} has the schema that its {} make.",
-                text::count(drift.replayed as usize, "migration")
+                "{branch} has the schema that its {}.",
+                text::migrations_make(drift.replayed as usize)
             ));
         }
         drift.notes.iter().for_each(|note| output.line(output.faint(&format!("note: {note}"))));

@@ -15,6 +15,11 @@ pub(super) fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
+/// So many migrations, and that they make something.
+pub(super) fn migrations_make(number: usize) -> String {
+    format!("{} make{}", count(number, "migration"), if number == 1 { "s" } else { "" })
+}
+
 /// A state, plain and painted.
 pub(super) fn state(state: MigrationState, output: Output) -> (&'static str, String) {
     let word = match state {

@@ -288,7 +288,12 @@ impl Job<'_> {
 }
 
 /// A step that was not tried.
-fn skipped(kind: MigrationsStepKind, project: &Project, title: String, why: String) -> MigrationsStep {
+pub(super) fn skipped(
+    kind: MigrationsStepKind,
+    project: &Project,
+    title: String,
+    why: String,
+) -> MigrationsStep {
     MigrationsStep {
         kind,
         project: Some(id_of(project)),

@@ -152,7 +152,8 @@ impl Replay<'_> {
                 title,
                 outcome: MigrationsOutcome::Failed,
                 message: format!(
-                    "{others} of its migrations are not applied, and only the tool can replay the others"
+                    "{others} of its migrations {} not applied, and only the tool can replay the others",
+                    if others == 1 { "is" } else { "are" }
                 ),
                 hint: Some("Apply them first: `offshoot migrations apply`.".to_owned()),
                 took_ms: 0,

@@ -11,6 +11,7 @@ use offshoot_protocol::migrations::{
 };
 
 use super::apply::{no_command, nothing, step_of};
+use super::check::skipped;
 use super::files::id_of;
 use super::runner::{self, Item};
 use super::stage::{self, Stage};
@@ -33,6 +34,9 @@ pub(super) fn items(
         .map(|place| runner::item(&source, project, &project.migrations[*place], direction))
         .collect()
 }
+
+/// Why SQL that was run was not measured.
+pub(super) const NOT_MEASURED: &str = "rows behind a COPY are not measured";
 
 /// What running SQL ourselves came to.
 pub(super) struct Tried {
@@ -115,11 +119,15 @@ async fn tried(
         call.progress(&title, 0, None);
         let meant = place.branch.as_ref().ok().map(|(id, _)| *id).filter(|_| params.branch.is_none());
         unchanged::check(engine, &params.folder, project, meant).await?;
+        let mut not_measured = None;
         let step = match items(&place.root, project, &waiting, Direction::Up) {
             Ok(items) => {
                 let begun = std::time::Instant::now();
                 let tried = try_items(engine, stage, items, params.measure, call).await?;
                 applied.ran.extend(tried.ran);
+                if tried.measured.is_none() {
+                    not_measured = Some(NOT_MEASURED.to_owned());
+                }
                 applied.measured = applied.measured.take().or(tried.measured);
                 MigrationsStep {
                     kind: MigrationsStepKind::Apply,
@@ -146,7 +154,8 @@ async fn tried(
                     Failure::user(why).hint("Without `--to` the tool itself is run on the throwaway.")
                 );
             }
-            Err(_) => {
+            Err(why) => {
+                not_measured = Some(why);
                 let address = stage.address(engine).await?;
                 let commands = &project.commands.apply;
                 if commands.is_empty() {
@@ -171,6 +180,10 @@ async fn tried(
         };
         applied.passed &= step.outcome != MigrationsOutcome::Failed;
         applied.steps.push(step);
+        if let Some(why) = not_measured.filter(|_| params.measure) {
+            let title = "time, locks and rewrites".to_owned();
+            applied.steps.push(skipped(MigrationsStepKind::Cost, project, title, why));
+        }
         if !applied.passed {
             break;
         }

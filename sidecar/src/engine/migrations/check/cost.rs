@@ -15,7 +15,7 @@ use crate::engine::migrations::files::id_of;
 use crate::engine::migrations::report;
 use crate::engine::migrations::stage::{self, Stage};
 use crate::engine::migrations::status::Place;
-use crate::engine::migrations::trial::{items, try_items};
+use crate::engine::migrations::trial::{NOT_MEASURED, items, try_items};
 use crate::engine::server::Call;
 use crate::failure::{Failure, Result};
 
@@ -72,7 +72,7 @@ pub(super) async fn cost(
             },
             message: match (&measured, &tried.failure) {
                 (Some(measured), None) => report::cost(measured),
-                (None, None) => "rows behind a COPY are not measured".to_owned(),
+                (None, None) => NOT_MEASURED.to_owned(),
                 (_, Some(_)) => "a statement failed".to_owned(),
             },
             hint: None,
