@@ -215,7 +215,8 @@ pub(super) fn already_there(
              and the files; rows that were typed in by hand are gone then, until `offshoot undo {branch}`."
         );
     }
-    if let Some(command) = mark(project, "NAME/migration.sql") {
+    let path = step.failure.as_ref().map_or("NAME/migration.sql", |failure| failure.path.as_str());
+    if let Some(command) = mark(project, path) {
         let _ = write!(hint, " Or record it without running it: `{command}`.");
     }
     step.hint = Some(hint);
