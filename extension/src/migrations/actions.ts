@@ -69,7 +69,7 @@ async function drift(tools: Tools, { ready, project }: MigrationTarget): Promise
     around.server.requests.migrationsDrift(withToken({ folder: ready.folder.uri, ...only(project) }, token), cancel),
   );
   const { expected, actual, branch } = found;
-  if (found.passed && !found.drifted) {
+  if (found.drifted === false) {
     await vscode.window.showInformationMessage(vscode.l10n.t('No drift: {0} has the schema that its {1} applied migrations make.', branch, found.replayed));
   } else if (found.passed && expected !== undefined && actual !== undefined) {
     const title = vscode.l10n.t('Schema drift of {0} (migration files ↔ branch)', branch);

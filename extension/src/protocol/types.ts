@@ -1186,9 +1186,13 @@ export type MigrationsDrift = {
  */
 branch: string,
 /**
- * Whether there is any difference.
+ * Whether there is any difference; absent if the files could not be replayed, so that nothing is known.
  */
-drifted: boolean,
+drifted?: boolean,
+/**
+ * Why nothing is known, then.
+ */
+unknown?: string,
 /**
  * How many migrations were replayed. Those that the branch has not applied are left out.
  */

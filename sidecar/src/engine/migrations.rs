@@ -28,6 +28,7 @@ mod unchanged;
 mod undo;
 mod way_back;
 mod wire;
+mod written;
 
 pub(super) use apply::apply;
 pub(super) use check::check;

@@ -28,6 +28,11 @@ fn drift_becomes_a_new_migration() {
         made["inLine"],
         serde_json::json!(["offshoot branch reset feature", "offshoot migrations apply"])
     );
+    let shown = test.run(&["migrations", "status"]).ok();
+    assert!(
+        shown.contains("it was written from feature") && !shown.contains("applies what is pending"),
+        "{shown}"
+    );
     let checked = test.run(&["migrations", "check", "--json"]).json();
     assert_eq!(checked["passed"], true, "{checked:#}");
     assert_eq!(checked["ran"].as_array().unwrap().len(), 3);

@@ -85,7 +85,19 @@ fn each_branch_is_judged_by_the_files_of_its_own_git_branch(test: &TestRepo) {
 
 fn of_two_files_with_one_version_the_one_that_ran_is_named(test: &TestRepo) {
     assert_eq!(states(&status(test))[0], "applied");
+    let applied = test.run(&["migrations", "apply"]).ok();
+    assert!(
+        applied.contains("nothing is pending") && applied.contains("Files and history differ all the same"),
+        "{applied}"
+    );
     write(test, "db/migrations/002_second.sql", ONE);
+    // The one that ran cannot be replayed alone, so that nothing is known.
+    let drift = test.run(&["migrations", "drift", "--json"]);
+    let told = drift.out.clone();
+    drift.fails(1);
+    let drift: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((&drift["drifted"], &drift["replayed"]), (&Value::Null, &1.into()), "{drift:#}");
+    assert!(drift["unknown"].as_str().unwrap().starts_with("db/migrations/002_tag.sql:2:"), "{drift:#}");
     let shown = test.run(&["migrations", "status"]).ok();
     assert!(
         shown.contains("db/migrations/002_tag.sql has the same version, and is the one that ran"),

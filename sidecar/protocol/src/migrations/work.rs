@@ -324,8 +324,12 @@ pub struct MigrationsDriftParams {
 pub struct MigrationsDrift {
     /// Name of the branch.
     pub branch: String,
-    /// Whether there is any difference.
-    pub drifted: bool,
+    /// Whether there is any difference; absent if the files could not be replayed, so that nothing is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drifted: Option<bool>,
+    /// Why nothing is known, then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<String>,
     /// How many migrations were replayed. Those that the branch has not applied are left out.
     pub replayed: u32,
     /// What the branch has and the files do not make.

@@ -1,7 +1,9 @@
 //! `offshoot migrations apply` and `down`.
 
 use offshoot_protocol::method::MigrationsApply;
-use offshoot_protocol::migrations::{MigrationsApplied, MigrationsApplyParams, MigrationsDirection};
+use offshoot_protocol::migrations::{
+    MigrationStanding, MigrationsApplied, MigrationsApplyParams, MigrationsDirection,
+};
 
 use super::{call, text};
 use crate::cli::args::ApplyArgs;
@@ -44,6 +46,10 @@ fn print(applied: &MigrationsApplied, down: bool, output: Output) {
     let branch = output.strong(&applied.branch);
     if applied.steps.is_empty() {
         output.line(format!("{branch}: {}.", if down { "nothing is applied" } else { "nothing is pending" }));
+        let own = applied.status.iter().flat_map(|status| &status.projects).flat_map(|one| &one.branches);
+        if !down && own.into_iter().any(|one| one.standing == MigrationStanding::Diverged) {
+            output.line("Files and history differ all the same: `offshoot migrations status` tells in what.");
+        }
         return;
     }
     for step in &applied.steps {

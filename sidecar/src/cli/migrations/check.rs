@@ -103,7 +103,7 @@ pub(super) fn drift(branch: Option<String>, tool: Option<String>, output: Output
             output.line(format!(
                 "The migrations of {branch} could not be replayed: nothing is known of its drift."
             ));
-        } else if drift.drifted {
+        } else if drift.drifted == Some(true) {
             output.line(format!(
                 "{branch} has another schema than its {}:",
                 text::migrations_make(drift.replayed as usize)
@@ -120,7 +120,7 @@ pub(super) fn drift(branch: Option<String>, tool: Option<String>, output: Output
         }
         drift.notes.iter().for_each(|note| output.line(output.faint(&format!("note: {note}"))));
     }
-    Ok(if drift.passed && !drift.drifted { OK } else { NEGATIVE })
+    Ok(if drift.drifted == Some(false) { OK } else { NEGATIVE })
 }
 
 pub(super) fn rehearse(args: RehearseArgs, output: Output) -> Result<u8> {

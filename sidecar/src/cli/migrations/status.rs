@@ -2,8 +2,8 @@
 
 use offshoot_protocol::method::MigrationsGetStatus;
 use offshoot_protocol::migrations::{
-    MigrationBranch, MigrationEntry, MigrationFilesOf, MigrationNext, MigrationProject, MigrationStanding,
-    MigrationState, MigrationsStatus, MigrationsStatusParams,
+    MigrationBranch, MigrationDiagnostic, MigrationEntry, MigrationFilesOf, MigrationNext, MigrationProject,
+    MigrationSeverity, MigrationStanding, MigrationState, MigrationsStatus, MigrationsStatusParams,
 };
 
 use super::text;
@@ -140,8 +140,26 @@ fn branch_lines(project: &MigrationProject, branch: &MigrationBranch, verbose: b
         output.line(text::diagnostic(diagnostic, output));
     }
     let is_own = branch.files_of == MigrationFilesOf::Asked;
-    if is_own && branch.pending > 0 && project.commands.apply.is_some() {
-        output
-            .line(output.faint("    `offshoot migrations apply` applies what is pending, after a snapshot."));
+    if is_own
+        && branch.pending > 0
+        && project.commands.apply.is_some()
+        && let Some(line) = next_step(project, branch)
+    {
+        output.line(output.faint(line));
     }
+}
+
+/// What to do about what is pending; nothing where a finding says it.
+fn next_step(project: &MigrationProject, branch: &MigrationBranch) -> Option<&'static str> {
+    if branch.diagnostics.iter().any(|found| found.code == "writtenHere") {
+        return None;
+    }
+    let has_error =
+        |found: &[MigrationDiagnostic]| found.iter().any(|found| found.severity == MigrationSeverity::Error);
+    let refuses = branch.entries.iter().any(|entry| entry.next == MigrationNext::Refuses);
+    Some(if refuses || has_error(&project.diagnostics) || has_error(&branch.diagnostics) {
+        "    Mend what is told above first, then `offshoot migrations apply`: as it is, the tool may refuse."
+    } else {
+        "    `offshoot migrations apply` applies what is pending, after a snapshot."
+    })
 }

@@ -16,7 +16,7 @@ use offshoot_schema::{Facts, Plan, PlanOptions, Renames};
 use super::files::id_of;
 use super::replay::Replay;
 use super::status::{self, Place};
-use super::{advice, stage};
+use super::{advice, stage, written};
 use crate::engine::Engine;
 use crate::engine::server::Call;
 use crate::failure::{Failure, Result};
@@ -126,6 +126,8 @@ async fn written(
         }
     };
     let can_apply = !project.commands.apply.is_empty();
+    let (id, paths) = (of.id, files.clone());
+    run.engine.blocking(move |engine| written::note(engine, id, &paths)).await?;
     let in_line = if of.is_parent && can_apply {
         vec![format!("offshoot branch reset {}", of.name), "offshoot migrations apply".to_owned()]
     } else {

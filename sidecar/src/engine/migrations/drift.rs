@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use offshoot_migrations::{BranchStatus, Project, State, Subject, Tool};
-use offshoot_protocol::migrations::{MigrationsDrift, MigrationsDriftParams};
+use offshoot_protocol::migrations::{
+    MigrationsDrift, MigrationsDriftParams, MigrationsOutcome, MigrationsStep,
+};
 
 use super::replay::{Replay, Wanted};
 use super::{advice, history, passage, stage, status};
@@ -28,7 +30,12 @@ pub(in crate::engine) async fn drift(
     let histories = histories.map_err(|why| history::unread(&branch, &why))?;
     let mut wanted = Wanted::new();
     for (at, history) in places.into_iter().zip(histories) {
-        let status = scan.projects[at].status(&history, &offshoot_migrations::Observed::default());
+        // Of two files with one version what was seen tells which one ran.
+        let observed = {
+            let scan = Arc::clone(&scan);
+            engine.blocking(move |engine| Ok(status::observed(engine, id, &scan.projects[at])?.0)).await?
+        };
+        let status = scan.projects[at].status(&history, &observed);
         if scan.projects[at].tool != Tool::PlainSql
             && let Some(why) = stage::unknown(&status)
         {
@@ -42,7 +49,8 @@ pub(in crate::engine) async fn drift(
     let replayed = Box::pin(run.in_empty(&wanted)).await?;
     let mut drift = MigrationsDrift {
         branch,
-        drifted: false,
+        drifted: None,
+        unknown: unknown(&replayed.steps),
         replayed: wanted.iter().map(|(_, files)| files.len() as u32).sum(),
         changes: Vec::new(),
         sql: String::new(),
@@ -68,12 +76,21 @@ pub(in crate::engine) async fn drift(
         (drift.changes, drift.sql, drift.expected, drift.actual, untold) = work.await?;
         drift.notes = untold.iter().map(|file| advice::untold(file, &drift.branch)).collect();
         drift.notes.extend(owners);
-        drift.drifted = !drift.changes.is_empty();
+        drift.drifted = Some(!drift.changes.is_empty());
         let projects = wanted.iter().map(|(at, _)| &scan.projects[*at]);
-        drift.hint = drift.drifted.then(|| advice::new(projects));
+        drift.hint = (!drift.changes.is_empty()).then(|| advice::new(projects));
     }
     drift.took_ms = begun.elapsed().as_millis() as u64;
     Ok(drift)
+}
+
+/// Why a replay failed, in a line; none if it did not.
+fn unknown(steps: &[MigrationsStep]) -> Option<String> {
+    let failed = steps.iter().rfind(|step| step.outcome == MigrationsOutcome::Failed)?;
+    Some(match &failed.failure {
+        Some(failure) => format!("{}:{}: {}", failure.path, failure.line, failure.message),
+        None => failed.message.clone(),
+    })
 }
 
 /// The files that a branch has applied.

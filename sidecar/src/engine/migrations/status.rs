@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use super::files::{self, id_of};
 use super::git::Git;
 use super::way_back::{self, WayBack};
-use super::{cut_short, history, ran, sizes, wire};
+use super::{cut_short, history, ran, sizes, wire, written};
 use crate::config::ConfigFile;
 use crate::engine::server::Call;
 use crate::engine::{Engine, branches, worktrees};
@@ -256,7 +256,9 @@ async fn one(
                             note(engine, id, project, &status, &observed.1, root)?;
                         }
                         let names = wire::Names { project, places: judged.places.as_deref(), files_of };
-                        wire::branch(&name, &status, look.brief, &names)
+                        let mut branch = wire::branch(&name, &status, look.brief, &names);
+                        branch.diagnostics.extend(written::told(engine, id, &name, project, &status)?);
+                        branch
                     }
                     Err(why) => wire::unread(&name, why.clone(), files_of),
                 };

@@ -1,5 +1,6 @@
 //! Running a tool's own command.
 
+mod environment;
 mod output;
 
 use std::collections::BTreeMap;
@@ -23,29 +24,15 @@ use super::elsewhere;
 use crate::engine::server::Call;
 use crate::engine::{Engine, worktrees};
 use crate::failure::{Failure, Result, chain};
+use environment::{Environment, environment_of};
 use output::{Filter, Log};
 
 /// How long a tool may take to end after it was told to.
 const END_PATIENCE: Duration = Duration::from_secs(3);
 /// How long its output is waited for once it has ended: something that it left behind may hold the pipes open.
 const OUTPUT_PATIENCE: Duration = Duration::from_secs(1);
-/// Variables that would lead libpq elsewhere, or make it demand what a loopback connection does not have.
-const IN_THE_WAY: &[&str] = &[
-    "PGSERVICE",
-    "PGSERVICEFILE",
-    "PGPASSFILE",
-    "PGHOSTADDR",
-    "PGSSLNEGOTIATION",
-    "PGREQUIRESSL",
-    "PGREQUIREAUTH",
-    "PGCHANNELBINDING",
-    "PGGSSENCMODE",
-    "PGTARGETSESSIONATTRS",
-];
-/// Those of them that a file `.env` of the project may set for a tool that reads it: what is not set here is taken from there.
+/// Those of the variables that are in the way that a file `.env` of the project may set for a tool that reads it: what is not set here is taken from there.
 const REDIRECTS: [&str; 3] = ["PGHOSTADDR", "PGSERVICE", "PGSERVICEFILE"];
-/// Folders in which a project keeps programs of its own.
-const PROGRAMS: [&str; 4] = ["node_modules/.bin", ".venv/bin", "venv/bin", "vendor/bin"];
 
 /// An address of a Postgres for as long as this lives.
 pub(super) struct Address {
@@ -143,6 +130,8 @@ pub(super) struct Prepared {
     folder: PathBuf,
     environment: BTreeMap<String, String>,
     secret: String,
+    /// What the log says before the tool does.
+    note: Option<String>,
 }
 
 /// Looks for the program that a command starts with, and fills the address in.
@@ -158,7 +147,7 @@ pub(super) fn prepare(
 ) -> Result<Prepared> {
     let folder = root.join(&project.commands.folder);
     let address = &address_for(project.tool, address);
-    let mut variables = environment_of(root, &folder, address, environment);
+    let Environment { mut variables, note } = environment_of(root, &folder, address, environment);
     let is_go = matches!(
         project.tool,
         Tool::Dbmate | Tool::Goose | Tool::GolangMigrate | Tool::Tern | Tool::Atlas | Tool::Supabase
@@ -172,18 +161,18 @@ pub(super) fn prepare(
         return Err(Failure::user(format!("{} has no command for this", project.tool.name())));
     };
     let path = variables.get("PATH").cloned().unwrap_or_default();
-    let program = find(name, &path, &folder).ok_or_else(|| missing(project.tool, name))?;
+    let program = find(name, &path, &folder).ok_or_else(|| missing(project.tool, name, note.as_deref()))?;
     // `npx` and its likes would say that they found nothing in words of their own.
     if let ["--no-install" | "exec", tool, ..] = rest.iter().map(String::as_str).collect::<Vec<_>>()[..]
         && ["npx", "pnpm"].contains(&name.as_str())
         && find(tool, &path, &folder).is_none()
     {
-        return Err(missing(project.tool, tool));
+        return Err(missing(project.tool, tool, note.as_deref()));
     }
     elsewhere::refuse(root, project)?;
     no_redirects(root, &folder)?;
     let secret = address.password.clone();
-    Ok(Prepared { program, words: rest.to_vec(), folder, environment: variables, secret })
+    Ok(Prepared { program, words: rest.to_vec(), folder, environment: variables, secret, note })
 }
 
 /// Refuses where a file `.env` of the project would lead a tool that reads it to another server, with the branch's password.
@@ -220,47 +209,15 @@ pub(super) fn shell(
     address: &UrlResult,
     environment: &[MigrationsVariable],
 ) -> Prepared {
+    let Environment { variables, note } = environment_of(root, root, address, environment);
     Prepared {
         program: "/bin/sh".into(),
         words: vec!["-c".to_owned(), command.to_owned()],
         folder: root.to_owned(),
-        environment: environment_of(root, root, address, environment),
+        environment: variables,
         secret: address.password.clone(),
+        note,
     }
-}
-
-fn environment_of(
-    root: &Path,
-    folder: &Path,
-    address: &UrlResult,
-    given: &[MigrationsVariable],
-) -> BTreeMap<String, String> {
-    let mut all: BTreeMap<_, _> =
-        given.iter().map(|variable| (variable.name.clone(), variable.value.clone())).collect();
-    all.retain(|name, _| !IN_THE_WAY.contains(&name.as_str()));
-    let mut paths = Vec::new();
-    let mut at = Some(folder);
-    while let Some(here) = at.filter(|here| here.starts_with(root)) {
-        paths.extend(PROGRAMS.iter().map(|programs| here.join(programs)).filter(|path| path.is_dir()));
-        at = here.parent();
-    }
-    let inherited = all.get("PATH").cloned().unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".to_owned());
-    let mut path: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-    path.push(inherited);
-    all.insert("PATH".to_owned(), path.join(":"));
-    for (name, value) in [
-        ("DATABASE_URL", &address.url),
-        ("PGHOST", &address.host),
-        ("PGPORT", &address.port.to_string()),
-        ("PGUSER", &address.user),
-        ("PGPASSWORD", &address.password),
-        ("PGDATABASE", &address.database),
-        // Some drivers would insist on TLS, which a loopback connection does not have.
-        ("PGSSLMODE", &"disable".to_owned()),
-    ] {
-        all.insert(name.to_owned(), value.clone());
-    }
-    all
 }
 
 /// A variable with the address in it.
@@ -307,7 +264,7 @@ fn find(name: &str, path: &str, folder: &Path) -> Option<PathBuf> {
     path.split(':').filter(|part| !part.is_empty()).map(|part| folder.join(part).join(name)).find(runs)
 }
 
-fn missing(tool: Tool, program: &str) -> Failure {
+fn missing(tool: Tool, program: &str, note: Option<&str>) -> Failure {
     let how = match tool {
         Tool::Flyway => "Install Flyway from its maker, or the package `flyway` of your system",
         Tool::Liquibase => "Install Liquibase from its maker, or the package `liquibase` of your system",
@@ -334,7 +291,10 @@ fn missing(tool: Tool, program: &str) -> Failure {
     };
     Failure::configuration(format!("{} is not installed: there is no program `{program}`", tool.name()))
         .reason(Reason::MissingTool)
-        .hint(format!("{how}; or put its folder on PATH."))
+        .hint(match note {
+            Some(note) => format!("{how}; or put its folder on PATH. {note}"),
+            None => format!("{how}; or put its folder on PATH."),
+        })
 }
 
 /// Runs a command and tells what it prints. If nobody wants it any more, it and all that it started are ended.
@@ -361,6 +321,9 @@ pub(super) async fn run(prepared: Prepared, what: &str, call: &Call) -> Result<D
     // Open for as long as the tool is wanted, also by an engine that is killed.
     let leash = child.stdin.take();
     let mut log = Log::new(what);
+    if let Some(note) = &prepared.note {
+        log.add(format!("{note}\n"), call).await;
+    }
     let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
     let (mut of_out, mut of_err) = (Filter::new(&prepared.secret), Filter::new(&prepared.secret));
     let work = Box::pin(async {

@@ -13,7 +13,7 @@ use crate::engine::migrations::files::id_of;
 use crate::engine::migrations::passage::{self, Passage};
 use crate::engine::migrations::replay::{Replay, Replayed, Wanted};
 use crate::engine::migrations::stage::{self, Stage};
-use crate::engine::migrations::{advice, history};
+use crate::engine::migrations::{advice, history, status};
 use crate::engine::schema;
 use crate::failure::{Failure, Result};
 
@@ -111,11 +111,12 @@ impl Replay<'_> {
         let (mut wanted, mut gone) = (Wanted::new(), BTreeSet::new());
         for &at in places {
             let project = &self.scan.projects[at];
-            let Some((_, name)) = &of.from else {
+            let Some((from, name)) = &of.from else {
                 wanted.push((at, (0..project.migrations.len()).collect()));
                 continue;
             };
-            let status = stage.status(self.engine, self.scan, at).await?;
+            let observed = self.observed(*from, at).await?;
+            let status = stage.status_seen(self.engine, self.scan, at, &observed).await?;
             let mut waiting = stage::pending(project, &status, None)?;
             stage::without_merged(&self.place.root, name, project, &mut waiting);
             wanted.push((at, waiting));
@@ -124,13 +125,19 @@ impl Replay<'_> {
         Ok((wanted, gone))
     }
 
+    /// What was seen of a project when it ran on a branch.
+    async fn observed(&self, id: BranchId, at: usize) -> Result<Observed> {
+        let scan = Arc::clone(self.scan);
+        self.engine.blocking(move |engine| Ok(status::observed(engine, id, &scan.projects[at])?.0)).await
+    }
+
     /// Refuses for a branch that has not applied all files: what it lacks would be taken for something to drop.
     async fn complete(&self, of: &Subjects<'_>, places: &[usize], gone: &BTreeSet<String>) -> Result<()> {
         let projects: Vec<&Project> = places.iter().map(|at| &self.scan.projects[*at]).collect();
         let histories = history::read(self.engine, of.id, &projects, true).await;
         let histories = histories.map_err(|why| history::unread(of.name, &why))?;
-        for (project, history) in projects.into_iter().zip(histories) {
-            let status = project.status(&history, &Observed::default());
+        for ((project, history), at) in projects.into_iter().zip(histories).zip(places) {
+            let status = project.status(&history, &self.observed(of.id, *at).await?);
             if let Some(why) = stage::unknown(&status) {
                 return Err(why);
             }
