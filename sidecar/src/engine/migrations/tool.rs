@@ -182,14 +182,14 @@ fn no_redirects(root: &Path, folder: &Path) -> Result<()> {
             let path = at.join(name);
             let Ok(text) = std::fs::read(&path) else { continue };
             let text = String::from_utf8_lossy(&text);
-            let sets = text.lines().filter_map(|line| {
+            let mut sets = text.lines().filter_map(|line| {
                 let line = line.trim_start();
                 let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
                 REDIRECTS.into_iter().find(|name| {
                     line.strip_prefix(name).is_some_and(|rest| rest.trim_start().starts_with(['=', ':']))
                 })
             });
-            if let Some(variable) = sets.last() {
+            if let Some(variable) = sets.next() {
                 let text = format!(
                     "{} sets {variable}, by which a tool would connect to another server than the branch's",
                     path.display()
