@@ -12,7 +12,7 @@ use support::{PROGRAM, TestRepo, signal, wait_until};
 
 /// `main` with a table of 20,000 rows, and `feature`, which changes it.
 fn filled() -> TestRepo {
-    let test = TestRepo::with_database();
+    let test = TestRepo::with_database().without_past();
     test.run(&[
         "sql",
         "-c",

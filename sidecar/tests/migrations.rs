@@ -32,7 +32,7 @@ const TWO: &str =
 
 /// A repository with a database and dbmate's migrations `001` and `002`.
 fn with_migrations() -> TestRepo {
-    let test = TestRepo::with_database();
+    let test = TestRepo::with_database().without_past();
     write(&test, "db/migrations/001_item.sql", ONE);
     write(&test, "db/migrations/002_tag.sql", TWO);
     test.git(&["add", "."]);

@@ -49,7 +49,7 @@ fn a_check_tries_up_and_down_with_the_tool_and_without() {
     write(
         &test,
         "offshoot.toml",
-        "[migrations]\ncheck_command = 'test -n \"$DATABASE_URL\" && echo checked'\n",
+        "[migrations]\ncheck_command = 'test -n \"$DATABASE_URL\" && echo checked'\n[restore]\nwindow = 'off'\n",
     );
     let folders = branch_folders(&test);
     let file = test.root().join("report.md");

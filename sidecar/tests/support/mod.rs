@@ -82,6 +82,14 @@ impl TestRepo {
         test
     }
 
+    /// Keeps no past of branches, so that the store has no folder of a snapshot that nobody asked for.
+    pub(crate) fn without_past(self) -> Self {
+        let path = self.repo.join("offshoot.toml");
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        fs::write(path, format!("{text}\n[restore]\nwindow = \"off\"\n")).unwrap();
+        self
+    }
+
     /// The same with the folder for sockets of `other`.
     pub(crate) fn beside(other: &Self) -> Self {
         let mut test = Self::new();
