@@ -20,8 +20,10 @@ use crate::throwaway::is_throwaway;
 use crate::{BranchId, BranchSize, LayerId};
 pub(crate) use tally::Tally;
 
-/// How old the bytes of an awake branch may be in a list of many. One by itself is always looked at.
+/// How old the bytes of an awake branch may be in a list, if more than [`FEW_AWAKE`] are awake. One by itself is always looked at.
 const AWAKE_AGE: Duration = Duration::from_secs(3);
+/// As many awake branches and snapshots are looked at anew for every list.
+const FEW_AWAKE: usize = 8;
 
 /// Bytes of a branch's folder and its top layer.
 #[derive(Clone, Copy)]
@@ -209,11 +211,12 @@ pub(crate) fn measure_branches(
     driver.metadata.mirrored(|mirror| tally.follow(mirror, merges))?;
     let awake: HashSet<BranchId> = locked(&driver.open).keys().copied().collect();
     locked(&driver.awake_bytes).retain(|part, _| awake.contains(part));
+    let age = if awake.len() > FEW_AWAKE { AWAKE_AGE } else { Duration::ZERO };
     let sizes = wanted.iter().map(|branch| {
         let mut size = tally.frozen(*branch, |layer| driver.layer_bytes(LayerId(layer), true));
         for (part, top) in tally.parts(*branch) {
             size.own_bytes += if awake.contains(&part) {
-                driver.awake_bytes(part, top)
+                driver.awake_bytes(part, top, age)
             } else {
                 driver.sleeping_bytes(part, top)
             };
@@ -258,9 +261,9 @@ impl PageLayers {
         self.counted(&self.sleeping_bytes, branch, top, Duration::MAX)
     }
 
-    /// The same of one that is awake, some seconds ago perhaps.
-    fn awake_bytes(&self, branch: BranchId, top: Option<u64>) -> u64 {
-        self.counted(&self.awake_bytes, branch, top, AWAKE_AGE)
+    /// The same of one that is awake, as it was no longer than `age` ago.
+    fn awake_bytes(&self, branch: BranchId, top: Option<u64>, age: Duration) -> u64 {
+        self.counted(&self.awake_bytes, branch, top, age)
     }
 
     fn counted(
