@@ -6,6 +6,7 @@ mod config;
 mod engine;
 mod failure;
 mod init;
+mod libpq;
 mod log_line;
 mod lsp;
 mod names;

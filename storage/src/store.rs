@@ -259,7 +259,7 @@ impl Store {
     }
 
     /// Measures some branches on the disk, which takes much less time than each by itself: what sleeps is looked at once. The bytes of
-    /// one that is awake may be some seconds old.
+    /// one that is awake may be some seconds old, if more than eight are.
     pub fn sizes(&self, ids: &[BranchId]) -> Result<HashMap<BranchId, BranchSize>, StorageError> {
         self.shared.driver.sizes(ids)
     }

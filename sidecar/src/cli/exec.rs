@@ -9,20 +9,8 @@ use super::connect::Session;
 use super::output::Output;
 use super::url::address;
 use crate::failure::{Failure, Result};
+use crate::libpq::IN_THE_WAY;
 
-/// Variables that would lead libpq elsewhere, or make it demand what a loopback connection does not have.
-const IN_THE_WAY: &[&str] = &[
-    "PGSERVICE",
-    "PGSERVICEFILE",
-    "PGPASSFILE",
-    "PGHOSTADDR",
-    "PGSSLNEGOTIATION",
-    "PGREQUIRESSL",
-    "PGREQUIREAUTH",
-    "PGCHANNELBINDING",
-    "PGGSSENCMODE",
-    "PGTARGETSESSIONATTRS",
-];
 const NOT_FOUND: u8 = 127;
 const NOT_RUNNABLE: u8 = 126;
 

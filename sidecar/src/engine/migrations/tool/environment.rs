@@ -6,19 +6,8 @@ use std::path::Path;
 use offshoot_protocol::migrations::MigrationsVariable;
 use offshoot_protocol::types::UrlResult;
 
-/// Variables that would lead libpq elsewhere, or make it demand what a loopback connection does not have.
-const IN_THE_WAY: &[&str] = &[
-    "PGSERVICE",
-    "PGSERVICEFILE",
-    "PGPASSFILE",
-    "PGHOSTADDR",
-    "PGSSLNEGOTIATION",
-    "PGREQUIRESSL",
-    "PGREQUIREAUTH",
-    "PGCHANNELBINDING",
-    "PGGSSENCMODE",
-    "PGTARGETSESSIONATTRS",
-];
+use crate::libpq::IN_THE_WAY;
+
 /// Folders in which a project keeps programs of its own.
 const PROGRAMS: [&str; 4] = ["node_modules/.bin", ".venv/bin", "venv/bin", "vendor/bin"];
 
