@@ -23,8 +23,9 @@ pub(super) fn run(args: &InitArgs, output: Output) -> Result<u8> {
         root_branch: args.root_branch.clone(),
         driver: args.driver,
     };
-    let prepared = prepare(crate::project::worktree(&here)?, &request, &output)?;
+    // Even finding out what the file system can do makes a folder, which an interrupt must not leave there.
     sys::catch_interrupts();
+    let prepared = prepare(crate::project::worktree(&here)?, &request, &output)?;
     let shown = Shown::new(output.json);
     let made = prepared.make(&shown);
     shown.finish();

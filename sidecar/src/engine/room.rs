@@ -120,6 +120,8 @@ fn unknown(engine: &Engine, error: &std::io::Error) -> Failure {
 
 /// Refuses to make more where there is no room for it. Blocks, seldom for long.
 pub(super) fn admit(engine: &Engine) -> Result<()> {
+    // What is made now keeps the past that is asked for now.
+    engine.store.set_restore_window(restore(engine));
     // A disk that tells nothing about itself is no reason to refuse.
     let Ok(disk) = sys::disk(&engine.store.info().path) else { return Ok(()) };
     let limits = limits_with(engine, disk.total_bytes);
