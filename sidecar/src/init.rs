@@ -233,8 +233,13 @@ fn programs(
     let install = |error: offshoot_postgres::InstallError| Failure::from(StorageError::from(error));
     let cache = paths.make_cache()?;
     let locator = Locator { cache: cache.clone() };
-    let bin_dir = request.bin_dir.as_deref().map(fs::canonicalize).transpose();
-    let bin_dir = bin_dir.map_err(|e| Failure::user(format!("--bin-dir cannot be used: {e}")))?;
+    let real = |dir: &Path| {
+        fs::canonicalize(dir).map_err(|e| {
+            Failure::user(format!("--bin-dir {} cannot be used: {e}", dir.display()))
+                .hint("It is the folder in which the programs `postgres` and `initdb` are.")
+        })
+    };
+    let bin_dir = request.bin_dir.as_deref().map(real).transpose()?;
     let found = locator.find(&Wanted { major: request.postgres, bin_dir }, progress).map_err(install)?;
     let installation = found.reachable_for(account, &cache).map_err(install)?;
     let tools = match source {

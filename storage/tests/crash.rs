@@ -210,7 +210,7 @@ fn a_killed_engine_leaves_whole_branches_and_nothing_else(major: u32) {
         let events = 1 + random.below(20);
         let said = run_and_kill(&test, round, events, Duration::from_micros(random.below(40_000)));
         test.open();
-        assert_eq!(processes::living_in(&test.dir()), [], "left running");
+        assert_eq!(processes::left_in(&test.dir()), [], "left running");
         assert_tidy(&test.dir());
         hashes.assert_unchanged(&test.dir());
         hashes.note_new(&test.dir());

@@ -181,7 +181,7 @@ fn kill_at_each_point_of(operation: Operation) {
 /// Opens the store after something was killed at `point`: it is in the old state or in the new one, whole, and works.
 fn assert_healed(test: &mut TestStore, operation: Operation, point: CrashPoint, acknowledged: &str) {
     test.open();
-    assert_eq!(processes::living_in(&test.dir()), [], "{point:?}: left running");
+    assert_eq!(processes::left_in(&test.dir()), [], "{point:?}: left running");
     assert_tidy(&test.dir());
     if operation == Operation::Past {
         // As the engine does when it starts.
@@ -206,7 +206,7 @@ fn assert_healed(test: &mut TestStore, operation: Operation, point: CrashPoint, 
     test.store().delete_branch(test.id("after")).unwrap();
     test.close();
     assert_tidy(&test.dir());
-    assert_eq!(processes::living_in(&test.dir()), [], "{point:?}: left running");
+    assert_eq!(processes::left_in(&test.dir()), [], "{point:?}: left running");
 }
 
 /// The fork point of `new` is what the branch was when it was made. It may be unknown if the engine died while Postgres was

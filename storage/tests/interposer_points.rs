@@ -123,7 +123,7 @@ fn end_at_each_point(major: u32) {
     }
     test.close();
     assert_tidy(&test.dir());
-    assert_eq!(processes::living_in(&test.dir()), [], "left running");
+    assert_eq!(processes::left_in(&test.dir()), [], "left running");
 }
 
 /// Works until a process has ended and Postgres with all its processes takes the connection away.

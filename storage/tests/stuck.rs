@@ -36,7 +36,7 @@ fn a_server_that_does_nothing_and_takes_nobody_is_ended_and_wakes_with_all_rows(
     };
     assert_eq!(ended, [test.id("main")]);
     assert_eq!(test.store().branch(test.id("main")).unwrap().state, ComputeState::Asleep);
-    assert_eq!(processes::living_in(&test.dir()), [], "left running");
+    assert_eq!(processes::left_in(&test.dir()), [], "left running");
     drop(healthy);
     // It was killed while it was halted: its number may be another's by now.
     std::mem::forget(halted);

@@ -12,6 +12,7 @@ mod hazard;
 mod implied;
 mod lock;
 mod names;
+mod newer;
 mod nodes;
 mod online;
 mod order;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use offshoot_pages::process::{ProcessId, start_time};
 
@@ -90,6 +91,18 @@ pub fn living_in(folder: &Path) -> Vec<(i32, String)> {
         (pid, String::from_utf8_lossy(&line).replace('\0', " "))
     };
     all().into_iter().filter(|pid| *pid != me && lives_there(pid)).map(describe).collect()
+}
+
+/// What still lives there once those had time to end that have lost their postmaster: they see it only at their next wait.
+pub fn left_in(folder: &Path) -> Vec<(i32, String)> {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let left = living_in(folder);
+        if left.is_empty() || Instant::now() > deadline {
+            return left;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// The processes of a server, each with its state and its title.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fate::{Fate, Fates};
 use super::lock::{self, Lock};
+use super::newer;
 use super::nodes::{Act, Node};
 use crate::fact::FactId;
 use crate::kind::Kind;
@@ -74,6 +75,11 @@ pub(super) fn of(fates: &Fates<'_>, node: &Node, statements: &[String]) -> (Vec<
             );
         }
         Act::Away | Act::Sweep | Act::Shell => {}
+    }
+    if matches!(node.act, Act::Create | Act::Alter)
+        && let Some(message) = newer::reason(fates.to, id, fates.from.major)
+    {
+        add(HazardKind::MayFail, message);
     }
     if id.kind == Kind::Grant && !fates.is_created(id.owner()) && !fates.is_dropped(id.owner()) {
         add(HazardKind::ChangesPrivileges, format!("what {} may do with {} changes", id.name, id.owner()));
@@ -186,7 +192,7 @@ fn creating(fates: &Fates<'_>, id: &FactId, add: &mut dyn FnMut(HazardKind, Stri
                 );
                 add(HazardKind::MayFail, format!("it fails if rows of {table} break {}", id.sql()));
             }
-            _ if fact.text("definition").is_some_and(|text| text.ends_with("NOT VALID")) => {}
+            _ if fact.text("definition").is_some_and(looks_at_no_row) => {}
             _ => {
                 add(HazardKind::ScansTable, format!("all rows of {table} are checked against {}", id.sql()));
                 add(HazardKind::MayFail, format!("it fails if rows of {table} break {}", id.sql()));
@@ -194,6 +200,11 @@ fn creating(fates: &Fates<'_>, id: &FactId, add: &mut dyn FnMut(HazardKind, Stri
         },
         _ => {}
     }
+}
+
+/// Whether adding the constraint of this definition reads no row.
+pub(super) fn looks_at_no_row(definition: &str) -> bool {
+    definition.ends_with(" NOT VALID") || definition.ends_with(" NOT ENFORCED")
 }
 
 fn altering(fates: &Fates<'_>, id: &FactId, statements: &[String], add: &mut dyn FnMut(HazardKind, String)) {

@@ -3,7 +3,7 @@
 mod constraint;
 
 use super::fate::Fates;
-use super::hazard::HazardKind;
+use super::hazard::{self, HazardKind};
 use super::lock::{Lock, LockLevel};
 use super::nodes::{Act, Node};
 use super::{Action, Step};
@@ -106,7 +106,7 @@ fn validate_later(fates: &Fates<'_>, node: &Node, mut step: Step) -> Form {
     else {
         return step.into();
     };
-    if first.ends_with(" NOT VALID") || first.ends_with(" NOT ENFORCED") {
+    if hazard::looks_at_no_row(first) {
         return step.into();
     }
     first.push_str(" NOT VALID");
