@@ -6,7 +6,9 @@ mod branch;
 mod connect;
 mod diff;
 mod doctor;
+mod draft;
 mod du;
+mod dump;
 mod engine;
 mod exec;
 mod init;
@@ -77,6 +79,7 @@ fn run(args: Args, output: Output) -> Result<u8> {
         Command::Undo { name } => branch::undo(name, output),
         Command::Sql(arguments) => sql::run(&arguments, output),
         Command::Diff(arguments) => diff::run(&arguments, output),
+        Command::Dump(arguments) => dump::run(&arguments, output),
         Command::Schema { command } => diff::schema(command, output),
         Command::Exec { branch, command } => exec::run(branch.as_deref(), &command),
         Command::Engine { command } => engine::run(command, output),

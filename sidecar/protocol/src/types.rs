@@ -64,6 +64,8 @@ pub struct EngineStatus {
     pub common_dir: String,
     /// Postgres that the branches run on, such as `18.1`.
     pub postgres: String,
+    /// Folder of its programs.
+    pub bin_dir: String,
     /// Seconds since 1970.
     pub started_at: u64,
     /// Number of branches.

@@ -8,9 +8,11 @@ use clap::{ArgGroup, Args as Group, Parser, Subcommand, ValueEnum};
 use offshoot_storage::DriverKind;
 
 mod branch;
+mod data;
 mod migrations;
 mod snapshot;
 pub(super) use branch::BranchCommand;
+pub(super) use data::{DumpArgs, DumpFormat};
 pub(super) use migrations::{ApplyArgs, CheckArgs, MigrationsCommand, NewArgs, RehearseArgs, StatusArgs};
 pub(super) use snapshot::SnapshotCommand;
 
@@ -141,6 +143,13 @@ EXAMPLES:
     offshoot diff --measure --script split.sql    what a migration of your own costs, on the parent's data
     offshoot diff --rows                    which rows this branch changed")]
     Diff(DiffArgs),
+    /// Write a branch's schema and data to a file that `pg_restore`, psql and `offshoot init` read.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot dump > shop.sql
+    offshoot dump main --format custom -o shop.dump
+    offshoot dump --schema-only -o schema.sql --force")]
+    Dump(DumpArgs),
     /// Write schemas to files.
     #[command(after_help = "\
 EXAMPLES:

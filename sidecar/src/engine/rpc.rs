@@ -176,6 +176,7 @@ async fn status(engine: &Arc<Engine>) -> Result<EngineStatus> {
                 store: info.path.to_string_lossy().into_owned(),
                 common_dir: engine.repository.common_dir.to_string_lossy().into_owned(),
                 postgres: info.postgres.version.to_string(),
+                bin_dir: info.postgres.bin_dir.to_string_lossy().into_owned(),
                 started_at: timestamp::seconds(engine.started_at),
                 branches: branches.len() as u64,
                 awake: awake as u64,

@@ -45,6 +45,22 @@ impl ClientTools {
 }
 
 impl Locator {
+    /// Client tools for a server whose programs are in `bin_dir`: those beside it, else as [`Locator::client_tools`].
+    ///
+    /// # Errors
+    /// As [`Locator::client_tools`].
+    pub fn tools_of(
+        &self,
+        bin_dir: &Path,
+        major: u32,
+        progress: &dyn Progress,
+    ) -> Result<ClientTools, InstallError> {
+        match ClientTools::in_dir(bin_dir, None) {
+            Ok(tools) if tools.major >= major => Ok(tools),
+            _ => self.client_tools(major, progress),
+        }
+    }
+
     /// Finds client tools of major `at_least` or later: the newest on the system, else fetched ones.
     ///
     /// Fetched tools are built without TLS; a source that demands it needs the system's.
