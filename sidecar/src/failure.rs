@@ -114,6 +114,12 @@ fn is_cancelled(error: &StorageError) -> bool {
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
+    // What the client library says when the server refused says nothing; the server's own words follow.
+    if text == "db error"
+        && let Some(refusal) = source
+    {
+        (text, source) = (refusal.to_string(), refusal.source());
+    }
     while let Some(inner) = source {
         let more = inner.to_string();
         if !text.contains(&more) {

@@ -2,7 +2,7 @@ import * as vscode from 'vscode';
 import { command } from '../commands/register.js';
 import { targetArgument } from '../commands/target.js';
 import type { EditorInitResult, FolderState, FolderStatus, PostgresVersions } from '../protocol/types.js';
-import { ServerUnavailable } from '../server/errors.js';
+import { describeError, isCancelled, RequestError, ServerUnavailable } from '../server/errors.js';
 import { settled } from '../server/settled.js';
 import { whyUnavailable } from '../server/state.js';
 import type { Surroundings } from '../surroundings.js';
@@ -26,16 +26,41 @@ async function setUp(around: Surroundings, argument: unknown): Promise<void> {
   if (folder === undefined) {
     return;
   }
-  const chosen = await askAll(around, folder, title);
-  if (chosen === undefined) {
-    return;
+  let address: string | undefined;
+  for (;;) {
+    const chosen = await askAll(around, folder, title, address);
+    if (chosen === undefined) {
+      return;
+    }
+    const { source, keep, postgres } = chosen;
+    address = chosen.address ?? address;
+    try {
+      const result = await server.withProgress(title, async (workDoneToken, cancel) =>
+        server.requests.init({ folder: folder.uri, source, workDoneToken, ...(postgres === undefined ? {} : { postgres }) }, cancel),
+      );
+      await keep?.();
+      await summary(around, folder, result);
+      return;
+    } catch (error) {
+      if (!(await wantsAnotherTry(error))) {
+        return;
+      }
+    }
   }
-  const { source, keep, postgres } = chosen;
-  const result = await server.withProgress(title, async (workDoneToken, cancel) =>
-    server.requests.init({ folder: folder.uri, source, workDoneToken, ...(postgres === undefined ? {} : { postgres }) }, cancel),
-  );
-  await keep?.();
-  await summary(around, folder, result);
+}
+
+/** Tells why it failed. Only what a person can answer in another way is asked anew. */
+async function wantsAnotherTry(error: unknown): Promise<boolean> {
+  if (isCancelled(error) || !(error instanceof RequestError)) {
+    throw error;
+  }
+  const again = vscode.l10n.t('Try Again…');
+  const logs = vscode.l10n.t('Show Logs');
+  const choice = await vscode.window.showErrorMessage(describeError(error), again, logs);
+  if (choice === logs) {
+    await vscode.commands.executeCommand('offshoot.showServerLog');
+  }
+  return choice === again;
 }
 
 async function chooseNewFolder({ server }: Surroundings, argument: unknown, title: string): Promise<NewFolder | undefined> {
@@ -62,15 +87,15 @@ async function chooseNewFolder({ server }: Surroundings, argument: unknown, titl
   return picked?.folder;
 }
 
-/** All questions; *Back* goes to the one before. */
-async function askAll({ context, server }: Surroundings, folder: NewFolder, title: string): Promise<(ChosenSource & { postgres?: number }) | undefined> {
+/** All questions; *Back* goes to the one before. `address` is what a server's was the last time. */
+async function askAll({ context, server }: Surroundings, folder: NewFolder, title: string, address?: string): Promise<(ChosenSource & { postgres?: number }) | undefined> {
   const place = (step: number, totalSteps: number): StepPlace => ({ title, step, totalSteps });
   const passwords = new Passwords(context.secrets, context.globalState);
   // Looked up while the first question is read.
   const versions = server.requests.postgres({ folder: folder.uri });
   versions.catch(() => undefined);
   for (;;) {
-    const source = await askSource(place(1, 2), folder.state.root, folder.state.dumps, passwords);
+    const source = await askSource(place(1, 2), folder.state.root, folder.state.dumps, passwords, address);
     if (source === undefined) {
       return undefined;
     }

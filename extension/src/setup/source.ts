@@ -7,6 +7,8 @@ import { type Answered, askPick, askText, BACK, type StepPlace } from './steps.j
 /** What the new database starts with, and what to do when that has worked. */
 export interface ChosenSource {
   readonly source: InitSource;
+  /** Of a server, without the password. */
+  readonly address?: string;
   /** Keeps the password that led to it. */
   readonly keep?: () => PromiseLike<void>;
 }
@@ -16,14 +18,20 @@ interface SourceItem extends vscode.QuickPickItem {
 }
 
 /** First step: nothing, one of the dumps that lie in the repository, another file, or a running server. */
-export async function askSource(place: StepPlace, root: string, dumps: readonly string[], passwords: Passwords): Promise<Answered<ChosenSource>> {
+export async function askSource(
+  place: StepPlace,
+  root: string,
+  dumps: readonly string[],
+  passwords: Passwords,
+  address?: string,
+): Promise<Answered<ChosenSource>> {
   const items: SourceItem[] = [
     { label: `$(new-file) ${vscode.l10n.t('An empty database')}`, choose: async () => Promise.resolve({ source: { kind: 'empty' } }) },
     separator(vscode.l10n.t('from a dump')),
     ...dumps.map((path) => ({ label: `$(file) ${path}`, choose: async () => Promise.resolve(dump(path)) })),
     { label: `$(folder-opened) ${vscode.l10n.t('Choose a file…')}`, description: vscode.l10n.t('.sql, .sql.gz, or an archive of pg_dump'), choose: async () => askFile(root) },
     separator(vscode.l10n.t('from a running server')),
-    { label: `$(server) ${vscode.l10n.t('Copy a database…')}`, description: 'postgres://…', choose: async () => askServer(place, passwords) },
+    { label: `$(server) ${vscode.l10n.t('Copy a database…')}`, description: 'postgres://…', choose: async () => askServer(place, passwords, address) },
   ];
   const picked = await askPick(place, vscode.l10n.t('What should the first branch hold? Where it comes from is only read'), items);
   if (picked === undefined || picked === BACK) {
@@ -51,10 +59,15 @@ async function askFile(root: string): Promise<ChosenSource | undefined> {
   return file === undefined ? undefined : dump(file.fsPath);
 }
 
-async function askServer(place: StepPlace, passwords: Passwords): Promise<Answered<ChosenSource>> {
+async function askServer(place: StepPlace, passwords: Passwords, last?: string): Promise<Answered<ChosenSource>> {
   const text = await askText(
     { ...place, step: 2, totalSteps: 3 },
-    { prompt: vscode.l10n.t('Address of the database; the password is asked for next'), placeholder: 'postgres://user@host:5432/database', fault: addressFault },
+    {
+      prompt: vscode.l10n.t('Address of the database; the password is asked for next'),
+      placeholder: 'postgres://user@host:5432/database',
+      fault: addressFault,
+      ...(last === undefined ? {} : { value: last }),
+    },
   );
   if (text === undefined || text === BACK) {
     return text;
@@ -78,6 +91,7 @@ async function askServer(place: StepPlace, passwords: Passwords): Promise<Answer
   }
   return {
     source: { kind: 'server', url: joinAddress(address.url, password) },
+    address: address.url,
     keep: async () => passwords.keep(address.url, password),
   };
 }

@@ -209,6 +209,10 @@ pub(super) fn excerpt(statement: &str) -> String {
 
 /// An error's message and those of what caused it.
 pub(super) fn causes(error: &postgres::Error) -> String {
+    // Where the server refused, its own words are all that there is to tell.
+    if let Some(refusal) = error.as_db_error() {
+        return refusal.message().to_owned();
+    }
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
