@@ -7,6 +7,7 @@ use rusqlite::params;
 
 use crate::compute;
 use crate::error::StorageError;
+use crate::events::{self, EventKind};
 use crate::image::wal_mark;
 use crate::metadata::{self, BranchRow, Past};
 use crate::snapshots::SnapshotKind;
@@ -65,7 +66,15 @@ impl Store {
             return Err(StorageError::BranchExists { name: name.to_owned() });
         }
         let making = self.making();
-        let id = self.fork_and_commit(&making, name, parent, |_| Ok(()))?;
+        let of = self.shared.live_row(parent)?;
+        let (from, snapshot) = match of.snapshot {
+            Some((owner, _)) => (self.shared.branch_row(owner)?, Some(format!("@{}", of.name))),
+            None => (of, None),
+        };
+        let id = self.fork_and_commit(&making, name, parent, |(transaction, id)| {
+            let from = (Some(from.id), Some(from.name.as_str()));
+            events::record(transaction, EventKind::Created, (id, name), from, snapshot.as_deref())
+        })?;
         tracing::info!(branch = name, %parent, "created");
         self.branch(id)
     }
@@ -85,10 +94,12 @@ impl Store {
         compute::stop(&self.shared, id, &cell, &mut compute)?;
         self.stop_snapshots(id)?;
         crash_point!(ResetStopped);
+        let its_parent = self.shared.live_row(parent)?;
         let new = self.fork_and_commit(&making, &row.name, parent, |(transaction, new)| {
-            trash::put_in(transaction, id, Some(new))?;
-            trash::adopt_children(transaction, id, new)?;
+            trash::replace(transaction, &row, new, "reset")?;
             metadata::adopt_snapshots(transaction, id, new)?;
+            let of = (Some(id), Some(its_parent.name.as_str()));
+            events::record(transaction, EventKind::Reset, (new, &row.name), of, None)?;
             crash_point!(ResetTrashed);
             Ok(())
         })?;
@@ -102,16 +113,13 @@ impl Store {
     /// Its connections end. It keeps its parent, its children and its snapshots.
     ///
     /// # Errors
-    /// [`StorageError::HasNoParent`] for the root; [`StorageError::NoSuchBranch`] if `snapshot` is none of its snapshots; and as
+    /// [`StorageError::NoSuchBranch`] if `snapshot` is none of its snapshots; and as
     /// [`Store::create_branch`].
     pub fn restore_branch(&self, id: BranchId, snapshot: BranchId) -> Result<Branch, StorageError> {
         let row = self.shared.branch_row(id)?;
-        if row.parent.is_none() {
-            return Err(StorageError::HasNoParent { name: row.name });
-        }
-        if !self.snapshots(id)?.iter().any(|one| one.id == snapshot) {
+        let Some(taken) = self.snapshots(id)?.into_iter().find(|one| one.id == snapshot) else {
             return Err(StorageError::NoSuchBranch { name: snapshot.to_string() });
-        }
+        };
         // In this order everywhere: what removes things waits for all who make something.
         let making = self.making();
         let cell = self.shared.cell(id);
@@ -120,15 +128,17 @@ impl Store {
         self.stop_snapshots(id)?;
         crash_point!(RestoreStopped);
         let new = self.fork_and_commit(&making, &row.name, snapshot, |(transaction, new)| {
-            trash::put_in(transaction, id, Some(new))?;
-            trash::adopt_children(transaction, id, new)?;
+            trash::replace(transaction, &row, new, "restore")?;
             // The fork point as well: it still shows what the branch was when it was made.
             let (from, to) = (id.0 as i64, new.0 as i64);
             transaction
                 .execute("UPDATE branches SET snapshot_of = ?2 WHERE snapshot_of = ?1", params![from, to])?;
+            let as_of = format!("@{}", taken.name);
+            events::record(transaction, EventKind::Restored, (new, &row.name), (Some(id), None), Some(&as_of))?;
             crash_point!(RestoreTrashed);
             Ok(())
         })?;
+        self.root_replaced(id, new);
         crash_point!(RestoreCommitted);
         drop(compute);
         tracing::info!(branch = row.name, "restored a snapshot");
@@ -193,14 +203,17 @@ impl Store {
         let of = origin_row.snapshot;
         // A branch of a state of the past is one of the branch whose past that is.
         let is_of_the_past = is_throwaway(&origin_row.name) && !is_throwaway(name);
-        let owner = of.map(|(owner, _)| shared.branch_row(owner)).transpose()?;
+        let owner = match of {
+            Some((owner, _)) => Some(shared.branch_row(owner)?),
+            None if is_of_the_past => origin_row.parent.map(|from| shared.branch_row(from)).transpose()?,
+            None => None,
+        };
         // What it was when it was made is then what its branch was, and no fork point.
         let takes_place = owner.as_ref().is_some_and(|owner| owner.name == name);
         let its_parent = match owner {
             Some(owner) if takes_place => owner.parent,
             // A branch of a snapshot is one of the snapshot's branch.
             Some(owner) => Some(owner.id),
-            None if is_of_the_past => origin_row.parent,
             None => Some(parent),
         };
         let leads_here = if of.is_some() || is_of_the_past { origin_row.past.origin } else { Some(parent) };
@@ -245,6 +258,7 @@ impl Store {
             transaction
                 .execute("UPDATE branches SET name = ?2 WHERE id = ?1", params![id.0 as i64, new])
                 .map_err(|error| name_taken(error.into(), new))?;
+            events::record(transaction, EventKind::Renamed, (id, new), (None, Some(&row.name)), None)?;
             crash_point!(RenameWritten);
             Ok(())
         })?;

@@ -92,6 +92,12 @@ mod armed {
             RestoreTrashed: "The old state is in the trash, and nothing is committed.",
             RestoreCommitted: "The branch is what it was at the snapshot.",
         }
+        // Back to a moment.
+        Rewind {
+            RewindStopped: "The moment is replayed in a throwaway; the branch sleeps.",
+            RewindTrashed: "The old state is in the trash, and nothing is committed.",
+            RewindCommitted: "The branch is what it was at the moment; the throwaway is there.",
+        }
         Rename {
             RenameWritten: "The new name is written, and not committed.",
             RenameCommitted: "The branch has its new name.",

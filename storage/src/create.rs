@@ -19,6 +19,7 @@ use crate::branches::{check_name, now_ms};
 use crate::clones::make_data_folder;
 use crate::compute::new_password;
 use crate::error::{Context as _, StorageError};
+use crate::events::{self, EventKind};
 use crate::files::{
     disk_usage, give, make_branch_folder, make_private, remove_tree, set_mode, sync_file_system, sync_folder,
     write_private,
@@ -373,6 +374,8 @@ fn write_metadata(
                 .execute("INSERT INTO layers (id, volatile_boot) VALUES (?1, NULL)", [layer.0 as i64])?;
             metadata::write_stack(transaction, ROOT, top, &[base], &boot)?;
         }
+        let root = (ROOT, request.root_branch.as_str());
+        events::record(transaction, EventKind::Created, root, (None, None), None)?;
         metadata::insert_branch(
             transaction,
             &BranchRow {

@@ -21,8 +21,8 @@ use crate::files::is_btrfs;
 use crate::snapshots::SnapshotKind;
 use crate::{BranchId, LayerId};
 pub(crate) use changes::{
-    adopt_fork_point, adopt_snapshots, forget_branch, forget_trashed, insert_branch, pop_layer, push_layer,
-    replace_layers, snapshot_ids, write_stack,
+    adopt_fork_point, adopt_snapshots, forget_branch, forget_trashed, insert_branch, move_fork_point, pop_layer,
+    push_layer, replace_layers, replace_root, snapshot_ids, write_stack,
 };
 use changes::{forget_ownerless, lose_branch};
 pub(crate) use format::FORMAT;
@@ -204,6 +204,14 @@ impl Metadata {
         let result = work(&transaction)?;
         transaction.commit()?;
         Ok(result)
+    }
+
+    /// Reads what no other function reads.
+    pub(crate) fn read<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StorageError> {
+        Ok(work(&self.connection())?)
     }
 
     pub(crate) fn property(&self, key: &str) -> Result<Option<String>, StorageError> {

@@ -50,6 +50,10 @@ impl Store {
         let boot = boot::id(paths.store())?;
         driver.recover()?;
         crash_point!(OpenRecovered);
+        let root = metadata.property("root_branch")?.and_then(|id| id.parse().ok()).ok_or_else(|| {
+            let what = "its property `root_branch` is no number".to_owned();
+            StorageError::Damaged { path: paths.metadata(), what }
+        })?;
         let password = fs::read_to_string(paths.secret()).context("read", &paths.secret())?;
         let shared = Arc::new(Shared {
             info,
@@ -59,6 +63,7 @@ impl Store {
             metadata,
             driver,
             boot,
+            root: AtomicU64::new(root),
             cells: Mutex::default(),
             settings: Mutex::new(options.settings),
             making: RwLock::default(),
@@ -158,7 +163,6 @@ fn read_info(dir: &Path, metadata: &Metadata) -> Result<StoreInfo, StorageError>
         format: number("format")? as u32,
         database: property("database")?,
         user: property("user")?,
-        root_branch: BranchId(number("root_branch")?),
         postgres: Installation::in_dir(Path::new(&property("postgres_bin_dir")?), Origin::BinDir)?,
         created_at: UNIX_EPOCH + Duration::from_millis(number("created_ms")?),
     })

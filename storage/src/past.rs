@@ -16,6 +16,7 @@
 mod find;
 mod keep;
 mod replay;
+mod restore;
 mod time;
 mod wal;
 
@@ -27,10 +28,11 @@ pub use keep::KeptPast;
 
 use crate::driver::DriverKind;
 use crate::error::StorageError;
+use crate::events::{self, EventKind};
 use crate::metadata::BranchRow;
 use crate::store::{Shared, Store, locked};
 use crate::{Branch, BranchId};
-use find::Target;
+use find::{Target, Within};
 
 /// What Postgres is told so that it removes no WAL: the most that it takes, 2 PiB.
 pub(crate) const KEEP_WAL: (&str, &str) = ("wal_keep_size", "2147483647MB");
@@ -90,20 +92,61 @@ impl Store {
         if self.shared.metadata.live_branch(name)?.is_some() {
             return Err(StorageError::BranchExists { name: name.to_owned() });
         }
-        let row = self.shared.branch_row(from)?;
         let target = Target::of(moment);
-        self.check_keeps_past(&row, target)?;
-        let prepared = self.prepare(&row, target)?;
-        let made = self.replay(&prepared, &row, target, progress).and_then(|()| {
+        let throwaway = self.replayed(from, target, Within::Anywhere, progress)?;
+        let row = self.shared.branch_row(from);
+        let made = row.and_then(|row| {
             let making = self.making();
-            self.fork_and_commit(&making, name, prepared.throwaway, |_| Ok(()))
+            let as_of = target.to_string();
+            self.fork_and_commit(&making, name, throwaway, |(transaction, id)| {
+                let of = (Some(row.id), Some(row.name.as_str()));
+                events::record(transaction, EventKind::Created, (id, name), of, Some(&as_of))
+            })
         });
-        if let Err(error) = self.remove_throwaway(prepared.throwaway) {
-            tracing::warn!(branch = name, %error, "what a moment was replayed in is left; the next start removes it");
-        }
+        self.put_away(throwaway);
         let id = made?;
-        tracing::info!(branch = name, from = row.name, moment = %target, "created as of a moment");
+        tracing::info!(branch = name, %from, moment = %target, "created as of a moment");
         self.branch(id)
+    }
+
+    /// Makes a throwaway of `from` as it was at `moment`. It is asleep, and the caller's to remove.
+    ///
+    /// # Errors
+    /// As [`Store::create_branch_at`]; nothing is left of it then.
+    pub fn create_throwaway_at(
+        &self,
+        from: BranchId,
+        moment: Moment,
+        progress: &dyn Progress,
+    ) -> Result<BranchId, StorageError> {
+        self.replayed(from, Target::of(moment), Within::Anywhere, progress)
+    }
+
+    /// A throwaway of `from` as of `target`, asleep.
+    fn replayed(
+        &self,
+        from: BranchId,
+        target: Target,
+        within: Within,
+        progress: &dyn Progress,
+    ) -> Result<BranchId, StorageError> {
+        let row = self.shared.branch_row(from)?;
+        self.check_keeps_past(&row, target)?;
+        let prepared = self.prepare(&row, target, within)?;
+        match self.replay(&prepared, &row, target, progress) {
+            Ok(()) => Ok(prepared.throwaway),
+            Err(error) => {
+                self.put_away(prepared.throwaway);
+                Err(error)
+            }
+        }
+    }
+
+    /// Removes what a moment was replayed in.
+    fn put_away(&self, throwaway: BranchId) {
+        if let Err(error) = self.remove_throwaway(throwaway) {
+            tracing::warn!(%throwaway, %error, "what a moment was replayed in is left; the next start removes it");
+        }
     }
 
     /// The oldest time of which [`Store::create_branch_at`] can make a branch of `from`; `None` if there is none.
@@ -149,6 +192,8 @@ impl Shared {
         self.info.driver == DriverKind::Layers && locked(&self.restore).is_some()
     }
 }
+
+pub(crate) use time::compact;
 
 /// Microseconds since 1970.
 pub(crate) fn now_us() -> u64 {

@@ -15,6 +15,7 @@ use crate::BranchId;
 use crate::branches::{check_name, name_taken, now_ms};
 use crate::compute;
 use crate::error::StorageError;
+use crate::events::{self, EventKind};
 use crate::metadata::{self, BranchRow, Past};
 use crate::store::{Store, locked};
 use crate::throwaway::is_throwaway;
@@ -103,7 +104,9 @@ impl Store {
             return Err(StorageError::BranchExists { name: name.to_owned() });
         }
         let making = self.making();
-        let id = self.fork_as(&making, name, branch, Some(SnapshotKind::Named), |_| Ok(()))?;
+        let id = self.fork_as(&making, name, branch, Some(SnapshotKind::Named), |(transaction, _)| {
+            events::record(transaction, EventKind::SnapshotTaken, (branch, &row.name), (None, None), Some(name))
+        })?;
         tracing::info!(branch = row.name, snapshot = name, "took a snapshot");
         let taken = self.snapshots(branch)?.into_iter().find(|snapshot| snapshot.id == id);
         taken.ok_or_else(|| StorageError::NoSuchBranch { name: id.to_string() })
@@ -132,7 +135,12 @@ impl Store {
         self.sleep(id)?;
         let _turn = locked(&shared.merging);
         let _alone = shared.making.write().unwrap_or_else(PoisonError::into_inner);
-        shared.metadata.transaction(|transaction| metadata::forget_branch(transaction, id))?;
+        let of = shared.branch_row(row.owner())?;
+        shared.metadata.transaction(|transaction| {
+            let kind = EventKind::SnapshotRemoved;
+            events::record(transaction, kind, (of.id, &of.name), (None, None), Some(&row.name))?;
+            metadata::forget_branch(transaction, id)
+        })?;
         locked(&shared.cells).remove(&id);
         shared.driver.reclaim()?;
         tracing::info!(branch = %row.owner(), snapshot = row.name, "removed a snapshot");

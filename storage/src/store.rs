@@ -94,8 +94,6 @@ pub struct StoreInfo {
     pub database: String,
     /// The role that owns it.
     pub user: String,
-    /// Its first branch.
-    pub root_branch: BranchId,
     /// How its branches are kept apart.
     pub driver: DriverKind,
     /// The Postgres that its branches run on.
@@ -167,6 +165,8 @@ pub(crate) struct Shared {
     pub(crate) metadata: Arc<Metadata>,
     pub(crate) driver: Box<dyn Driver>,
     pub(crate) boot: String,
+    /// The number of the branch on which all others rest.
+    pub(crate) root: AtomicU64,
     pub(crate) cells: Mutex<HashMap<BranchId, Arc<Cell>>>,
     pub(crate) settings: Mutex<Vec<(String, String)>>,
     /// Read while a branch comes into being, written while what belongs to none is removed.
@@ -184,6 +184,17 @@ impl Store {
     /// Facts about the store.
     pub fn info(&self) -> &StoreInfo {
         &self.shared.info
+    }
+
+    /// The branch on which all others rest: the first one, or the state of it that took its place.
+    pub fn root_branch(&self) -> BranchId {
+        BranchId(self.shared.root.load(Ordering::SeqCst))
+    }
+
+    /// Takes in that `to` is the root branch if `from` was: the metadata say so.
+    pub(crate) fn root_replaced(&self, from: BranchId, to: BranchId) {
+        // Another answer means that it was not.
+        let _ = self.shared.root.compare_exchange(from.0, to.0, Ordering::SeqCst, Ordering::SeqCst);
     }
 
     /// The password of [`StoreInfo::user`] on every branch.
@@ -249,7 +260,7 @@ impl Store {
             created_at: UNIX_EPOCH + Duration::from_millis(row.created_ms),
             state,
             failure: locked(&cell.failure).clone().filter(|_| state == ComputeState::Failed),
-            is_root: row.id == self.shared.info.root_branch,
+            is_root: row.id == self.root_branch(),
         }
     }
 

@@ -1,12 +1,15 @@
 //! Deleting with a way back: branches go to the trash first.
 
+use std::collections::HashMap;
+
 use rusqlite::{Transaction, params};
 
 use crate::branches::{name_taken, now_ms};
 use crate::error::StorageError;
+use crate::events::{self, EventKind};
 use crate::metadata::{self, BranchRow};
 use crate::store::{Branch, Store, locked};
-use crate::{BranchId, compute};
+use crate::{BranchId, compute, past};
 
 /// How many states of one branch are looked through.
 const MOST_STATES: usize = 10_000;
@@ -40,9 +43,8 @@ pub struct Undoable {
     pub replaces: Option<BranchId>,
 }
 
-/// Moves a branch to the trash. What an undo displaces comes back only when it is named.
-fn displace(transaction: &Transaction<'_>, id: BranchId, by: BranchId) -> Result<(), StorageError> {
-    put_in(transaction, id, Some(by))?;
+/// Marks a branch in the trash as what an undo put there: it comes back only when it is named.
+fn displace(transaction: &Transaction<'_>, id: BranchId) -> Result<(), StorageError> {
     transaction
         .execute("UPDATE branches SET trash_order = -trash_order WHERE id = ?1", params![id.0 as i64])?;
     Ok(())
@@ -61,6 +63,25 @@ pub(crate) fn put_in(
         params![id.0 as i64, now_ms() as i64, replaced_by.map(|id| id.0 as i64)],
     )?;
     Ok(())
+}
+
+/// The key of the note that says what a state in the trash is called that another one took the place of.
+const KEPT_AS: &str = "kept-as";
+
+/// Puts `old` into the trash, with `new` in its place. `act` says in its name there before what that was.
+pub(crate) fn replace(
+    transaction: &Transaction<'_>,
+    old: &BranchRow,
+    new: BranchId,
+    act: &str,
+) -> Result<(), StorageError> {
+    put_in(transaction, old.id, Some(new))?;
+    // Git takes no `~` in a name, so nobody's branch is called so.
+    let kept_as = format!("{}~before-{act}-{}", old.name, past::compact(past::now_us()));
+    transaction
+        .execute("INSERT OR REPLACE INTO notes VALUES (?1, ?2, ?3)", params![old.id.0 as i64, KEPT_AS, kept_as])?;
+    metadata::replace_root(transaction, old.id, new)?;
+    adopt_children(transaction, old.id, new)
 }
 
 /// Makes the live children of `from` children of `to`.
@@ -114,7 +135,7 @@ impl Store {
     pub fn delete_branch(&self, id: BranchId) -> Result<(), StorageError> {
         let row = self.shared.branch_row(id)?;
         let parent = match row.parent {
-            Some(parent) if id != self.shared.info.root_branch => parent,
+            Some(parent) if id != self.root_branch() => parent,
             _ => return Err(StorageError::IsRoot { name: row.name }),
         };
         let cell = self.shared.cell(id);
@@ -126,6 +147,7 @@ impl Store {
             put_in(transaction, id, None)?;
             note_orphans(transaction, id)?;
             adopt_children(transaction, id, parent)?;
+            events::record(transaction, EventKind::Deleted, (id, &row.name), (None, None), None)?;
             crash_point!(DeleteWritten);
             Ok(())
         })?;
@@ -158,12 +180,13 @@ impl Store {
         let mut rows = metadata.branches()?;
         rows.retain(BranchRow::is_in_trash);
         rows.sort_by_key(|row| std::cmp::Reverse(row.trash_order.map(i64::abs)));
+        let kept_as = self.kept_as()?;
         for row in rows {
             let present = self.live_state(row.replaced_by)?;
             let known_as = present.as_ref().map_or(&row.name, |present| &present.name);
             let meant = match which {
                 Former::Last => row.trash_order > Some(0),
-                Former::Named(name) => name == known_as,
+                Former::Named(name) => name == known_as || kept_as.get(&row.id) == Some(name),
                 Former::Id(id) => *id == row.id,
             };
             if meant {
@@ -205,6 +228,7 @@ impl Store {
                 self.stop_snapshots(present.id)?;
                 crash_point!(UndoStopped);
                 self.swap(&row, Some(present))?;
+                self.root_replaced(present.id, row.id);
             }
             None => self.swap(&row, None)?,
         }
@@ -216,11 +240,12 @@ impl Store {
     /// Makes `row` live again, in the place of `present`.
     fn swap(&self, row: &BranchRow, present: Option<&BranchRow>) -> Result<(), StorageError> {
         let name = present.map_or(&row.name, |present| &present.name);
-        let parent = self.living_ancestor(row.parent)?;
+        let is_root = present.is_some_and(|present| present.id == self.root_branch());
+        let parent = if is_root { None } else { self.living_ancestor(row.parent)? };
         self.shared.metadata.transaction(|transaction| {
             if let Some(present) = present {
-                displace(transaction, present.id, row.id)?;
-                adopt_children(transaction, present.id, row.id)?;
+                replace(transaction, present, row.id, "undo")?;
+                displace(transaction, present.id)?;
                 metadata::adopt_snapshots(transaction, present.id, row.id)?;
                 if present.fork_control.is_none() || row.fork_control.is_none() {
                     metadata::adopt_fork_point(transaction, present.id, row.id)?;
@@ -234,9 +259,22 @@ impl Store {
                 )
                 .map_err(|error| name_taken(error.into(), name))?;
             take_orphans_back(transaction, row.id, parent)?;
+            transaction
+                .execute("DELETE FROM notes WHERE branch = ?1 AND key = ?2", params![row.id.0 as i64, KEPT_AS])?;
+            let displaced = present.map(|present| present.id);
+            events::record(transaction, EventKind::Undone, (row.id, name), (displaced, None), None)?;
             crash_point!(UndoWritten);
             Ok(())
         })
+    }
+
+    /// What states in the trash are called that others took the place of, such as `feature~before-restore-20261120T140307Z`.
+    /// [`Former::Named`] takes these names.
+    ///
+    /// # Errors
+    /// Only if the metadata cannot be read.
+    pub fn kept_as(&self) -> Result<HashMap<BranchId, String>, StorageError> {
+        Ok(self.shared.metadata.notes(KEPT_AS)?.into_iter().collect())
     }
 
     /// The nearest of `id` and its ancestors that is live; the one that replaced it if it was reset.
@@ -251,6 +289,6 @@ impl Store {
                 _ => break,
             }
         }
-        Ok(Some(self.shared.info.root_branch))
+        Ok(Some(self.root_branch()))
     }
 }

@@ -72,6 +72,7 @@ each_operation! {
     an_engine_killed_in_snapshot: Snapshot,
     an_engine_killed_in_reset: Reset,
     an_engine_killed_in_restore: Restore,
+    an_engine_killed_in_rewind: Rewind,
     an_engine_killed_in_rename: Rename,
     an_engine_killed_in_delete: Delete,
     an_engine_killed_in_undo: Undo,
@@ -183,7 +184,7 @@ fn assert_healed(test: &mut TestStore, operation: Operation, point: CrashPoint, 
     test.open();
     assert_eq!(processes::left_in(&test.dir()), [], "{point:?}: left running");
     assert_tidy(&test.dir());
-    if operation == Operation::Past {
+    if matches!(operation, Operation::Past | Operation::Rewind) {
         // As the engine does when it starts.
         for left in test.store().throwaways().unwrap() {
             test.store().remove_throwaway(left).unwrap();
@@ -193,7 +194,7 @@ fn assert_healed(test: &mut TestStore, operation: Operation, point: CrashPoint, 
     let (old, new) = expected(operation, acknowledged);
     let found = found(test, &old, &new);
     assert!(found == old || found == new, "{point:?}: found {found:#?}, not {old:#?} nor {new:#?}");
-    if matches!(operation, Operation::Reset | Operation::Restore) && found == new {
+    if matches!(operation, Operation::Reset | Operation::Restore | Operation::Rewind) && found == new {
         test.store().undo(&Former::Last).unwrap();
         assert_eq!(test.text("feature", CONTENT), content("201", acknowledged), "{point:?}");
     }
@@ -286,6 +287,16 @@ fn engine_process() {
             acknowledge(&store, "feature", &[]);
             arm(point);
             end(store.restore_branch(id("feature"), snapshot.id));
+        }
+        Operation::Rewind => {
+            store.set_restore_window(Some(RestoreWindow::default()));
+            store.wake(id("feature")).unwrap();
+            store.keep_past().unwrap();
+            let before = Moment::Time(SystemTime::now());
+            acknowledge(&store, "feature", &[]);
+            let then = store.prepare_restore(id("feature"), before, &Silent).unwrap();
+            arm(point);
+            end(store.restore_branch_to(id("feature"), then, before));
         }
         Operation::Rename => {
             acknowledge(&store, "feature", &[]);
@@ -419,7 +430,7 @@ fn expected(operation: Operation, acknowledged: &str) -> (State, State) {
             set(&mut old, "feature", "main", Some(of_feature));
             set(&mut new, "feature", "main", Some(content("", "")));
         }
-        Operation::Restore => {
+        Operation::Restore | Operation::Rewind => {
             set(&mut old, "leaf", "feature", Some(of_leaf));
             new = old.clone();
             set(&mut old, "feature", "main", Some(of_feature));

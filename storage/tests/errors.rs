@@ -102,7 +102,7 @@ fn a_store_of_a_newer_format_is_left_alone() {
     metadata(&test).execute("UPDATE properties SET value = '99' WHERE key = 'format'", []).unwrap();
     let error = open_error(&test);
     assert!(matches!(error, StorageError::FormatTooNew { found: 99, .. }), "{error}");
-    metadata(&test).execute("UPDATE properties SET value = '3' WHERE key = 'format'", []).unwrap();
+    metadata(&test).execute("UPDATE properties SET value = '4' WHERE key = 'format'", []).unwrap();
     test.open();
     assert_eq!(test.text("main", "SELECT 1"), "1");
 }

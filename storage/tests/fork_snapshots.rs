@@ -160,7 +160,7 @@ fn notes_about_a_branch_are_removed_with_it() {
 
 /// What a store of format 1 has not.
 const BACK_TO_FIRST: &str = "
-    DROP TABLE notes; DROP INDEX live_names; DROP INDEX snapshot_names;
+    DROP TABLE events; DROP TABLE notes; DROP INDEX live_names; DROP INDEX snapshot_names;
     ALTER TABLE branches DROP COLUMN snapshot_of;
     ALTER TABLE branches DROP COLUMN snapshot_kind;
     ALTER TABLE branches DROP COLUMN fork_control;
@@ -178,7 +178,11 @@ fn a_store_of_the_first_format_opens_and_its_branches_have_no_fork_point() {
     test.close();
     rusqlite::Connection::open(test.dir().join("meta.sqlite")).unwrap().execute_batch(BACK_TO_FIRST).unwrap();
     test.open();
-    assert_eq!(test.store().info().format, 3);
+    assert_eq!(test.store().info().format, 4);
+    // What can be told of earlier times is.
+    let told = test.store().events().unwrap();
+    let told: Vec<_> = told.iter().map(|event| (event.name.as_str(), event.other_name.as_deref())).collect();
+    assert_eq!(told, [("old", Some("main")), ("main", None)]);
     test.run("old", "INSERT INTO t VALUES (2)");
     assert_eq!(fork_point(&test, "old"), None, "whether it was ever awake is not known");
     test.create("new", "old");

@@ -153,7 +153,7 @@ pub(super) async fn create(
             let seat = worktrees::seat(engine, path).await?;
             engine.binding.settle(&seat).await?
         }
-        (None, None) => engine.store.info().root_branch,
+        (None, None) => engine.store.root_branch(),
     };
     let made = match moment.zip(call) {
         Some((moment, call)) => Some(past::create(engine, params.name.clone(), parent, moment, call).await?),
@@ -191,7 +191,7 @@ pub(super) async fn delete(engine: &Arc<Engine>, params: BranchParams) -> Result
     let _structure = engine.structure.lock().await;
     let id = named(engine, &params.name).await?;
     let name = params.name;
-    if id == engine.store.info().root_branch {
+    if id == engine.store.root_branch() {
         return Err(Failure::user(format!("`{name}` is the root branch, which every other branch rests on"))
             .hint("Delete other branches, or rename this one with `offshoot branch rename`."));
     }

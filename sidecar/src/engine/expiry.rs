@@ -33,7 +33,7 @@ impl Expiry {
 pub(super) async fn set(engine: &Arc<Engine>, params: ExpireParams) -> Result<Branch> {
     let ExpireParams { name, at } = params;
     let id = branches::named(engine, &name).await?;
-    if at.is_some() && id == engine.store.info().root_branch {
+    if at.is_some() && id == engine.store.root_branch() {
         return Err(Failure::user(format!("`{name}` is the root branch, which every other branch rests on"))
             .hint("It cannot expire."));
     }

@@ -135,6 +135,7 @@ pub(crate) fn lose_branch(transaction: &Transaction<'_>, branch: BranchId) -> Re
     let parent = lost.parent.map(|parent| parent.0 as i64);
     if let Some(replaced) = replaced {
         adopt_snapshots(transaction, branch, BranchId(replaced as u64))?;
+        replace_root(transaction, branch, BranchId(replaced as u64))?;
     }
     forget_branch(transaction, branch)?;
     transaction.execute(
@@ -170,6 +171,32 @@ pub(crate) fn adopt_snapshots(
     transaction.execute(
         "UPDATE branches SET snapshot_of = ?2 WHERE snapshot_of = ?1 AND snapshot_kind = ?3",
         params![from.0 as i64, to.0 as i64, SnapshotKind::Named.as_str()],
+    )?;
+    Ok(())
+}
+
+/// Makes the fork point of `from`, a state of a branch, the one of `to`, which is that state again.
+pub(crate) fn move_fork_point(
+    transaction: &Transaction<'_>,
+    from: BranchId,
+    to: BranchId,
+) -> Result<(), StorageError> {
+    transaction.execute(
+        "UPDATE branches SET snapshot_of = ?2 WHERE snapshot_of = ?1 AND snapshot_kind = ?3",
+        params![from.0 as i64, to.0 as i64, SnapshotKind::Fork.as_str()],
+    )?;
+    Ok(())
+}
+
+/// Makes `to` the root branch if `from` is it.
+pub(crate) fn replace_root(
+    transaction: &Transaction<'_>,
+    from: BranchId,
+    to: BranchId,
+) -> Result<(), StorageError> {
+    transaction.execute(
+        "UPDATE properties SET value = ?2 WHERE key = 'root_branch' AND value = ?1",
+        [from.to_string(), to.to_string()],
     )?;
     Ok(())
 }

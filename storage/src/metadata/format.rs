@@ -3,7 +3,7 @@
 use rusqlite::Transaction;
 
 /// The version of everything in a store.
-pub(crate) const FORMAT: u32 = 3;
+pub(crate) const FORMAT: u32 = 4;
 
 /// The tables of format 1; newer ones are made of them by the steps below, so that there is one way to each.
 const FIRST: &str = "
@@ -64,6 +64,34 @@ CREATE TABLE notes (
 ALTER TABLE branches ADD COLUMN origin INTEGER;
 ALTER TABLE branches ADD COLUMN moment_us INTEGER;
 ALTER TABLE branches ADD COLUMN made_control INTEGER;
+", "
+-- What happened to branches, and when: see `events.rs`. It outlives them.
+CREATE TABLE events (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    at_us INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    branch INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    other INTEGER,
+    other_name TEXT,
+    detail TEXT
+) STRICT;
+-- Of what is older than the table, as much as is known.
+INSERT INTO events (at_us, kind, branch, name, other, other_name, detail)
+    SELECT * FROM (
+        SELECT one.created_ms * 1000 AS at_us, iif(before.id IS NULL, 'created', 'reset'), one.id, one.name,
+            coalesce(before.id, one.parent), parent.name, NULL
+        FROM branches one LEFT JOIN branches parent ON parent.id = one.parent
+        LEFT JOIN branches before ON before.replaced_by = one.id AND before.id < one.id
+        WHERE one.snapshot_of IS NULL AND one.name NOT LIKE '~%' GROUP BY one.id
+        UNION ALL
+        SELECT created_ms * 1000, 'snapshot', snapshot_of, (SELECT name FROM branches of WHERE of.id = taken.snapshot_of),
+            NULL, NULL, name
+        FROM branches taken WHERE snapshot_kind = 'named' AND snapshot_of IN (SELECT id FROM branches)
+        UNION ALL
+        SELECT trashed_ms * 1000, 'deleted', id, name, NULL, NULL, NULL
+        FROM branches WHERE trashed_ms IS NOT NULL AND replaced_by IS NULL AND snapshot_of IS NULL
+    ) ORDER BY at_us;
 "];
 
 /// Makes the tables of a new store.

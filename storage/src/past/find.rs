@@ -6,6 +6,7 @@ use offshoot_postgres::Lsn;
 
 use super::wal::KeptWal;
 use super::{Moment, micros, now_us, time};
+use crate::BranchId;
 use crate::error::StorageError;
 use crate::metadata::BranchRow;
 use crate::store::Store;
@@ -72,9 +73,18 @@ pub(super) struct Way {
     pub(super) wal: Option<KeptWal>,
 }
 
+/// Where a moment may lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Within {
+    /// In what the branch was, or in what it was made of.
+    Anywhere,
+    /// In this branch's own time, whatever state it was in.
+    Itself,
+}
+
 impl Store {
     /// The way to `target` of `from`.
-    pub(super) fn way(&self, from: &BranchRow, target: Target) -> Result<Way, StorageError> {
+    pub(super) fn way(&self, from: &BranchRow, target: Target, within: Within) -> Result<Way, StorageError> {
         let rows = self.shared.metadata.branches()?;
         let mut oldest = None;
         let mut next = Some(from);
@@ -89,6 +99,9 @@ impl Store {
             }
             oldest = self.bases(&rows, state)?.first().map(|(base, _)| base.clone()).or(oldest);
             next = before(&rows, state, target);
+            if within == Within::Itself && !next.is_some_and(|next| leads_to(&rows, next, from.id)) {
+                return Err(target.refused(from, not_yet_there(state, target)));
+            }
         }
         let why = match oldest {
             Some(BranchRow { past, fork_lsn, .. }) => match (target, past.moment_us, fork_lsn) {
@@ -163,6 +176,28 @@ impl Store {
         }
         Ok(oldest)
     }
+}
+
+/// Whether `state` is `live` or was replaced by it, perhaps by way of others.
+fn leads_to(rows: &[BranchRow], state: &BranchRow, live: BranchId) -> bool {
+    let mut next = Some(state.id);
+    for _ in 0..=rows.len() {
+        match next {
+            Some(id) if id == live => return true,
+            Some(id) => next = rows.iter().find(|row| row.id == id).and_then(|row| row.replaced_by),
+            None => return false,
+        }
+    }
+    false
+}
+
+/// Why a branch cannot be had as of a moment before its first state.
+fn not_yet_there(first: &BranchRow, target: Target) -> String {
+    let made = match (target, first.fork_lsn) {
+        (Target::Lsn(_), Some(lsn)) => lsn.to_string(),
+        _ => time::timestamp(first.past.moment_us.unwrap_or(first.created_ms * 1000)),
+    };
+    format!("it was made, or last reset, at {made}, and what it was before is not kept")
 }
 
 /// What was there before `state` was made: the state that it took the place of, or the one that it comes from.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use offshoot_postgres::server::{Server, ServerError, StopMode};
 use offshoot_postgres::{Lsn, Progress};
 
-use super::find::Target;
+use super::find::{Target, Within};
 use crate::branches::now_ms;
 use crate::compute::{self, Purpose};
 use crate::error::{Context as _, StorageError};
@@ -39,12 +39,17 @@ pub(super) struct Prepared {
 
 impl Store {
     /// Makes a throwaway of what leads to `target`, with the WAL beside it.
-    pub(super) fn prepare(&self, from: &BranchRow, target: Target) -> Result<Prepared, StorageError> {
+    pub(super) fn prepare(
+        &self,
+        from: &BranchRow,
+        target: Target,
+        within: Within,
+    ) -> Result<Prepared, StorageError> {
         let shared = &self.shared;
         let making = self.making();
         // Neither the snapshot nor the WAL goes meanwhile.
         let _kept = locked(&shared.old_wal);
-        let way = self.way(from, target)?;
+        let way = self.way(from, target, within)?;
         let id = shared.metadata.reserve_branch(&shared.next_branch)?;
         crash_point!(PastReserved);
         let number = LayerId::random().context("name a throwaway in", shared.paths.store())?;

@@ -8,6 +8,13 @@ pub(super) fn timestamp(us: u64) -> String {
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{:06}+00", us % 1_000_000)
 }
 
+/// `20261120T140307Z`, of microseconds since 1970.
+pub(crate) fn compact(us: u64) -> String {
+    let text = timestamp(us);
+    let digits: String = text.chars().take(19).filter(char::is_ascii_digit).collect();
+    format!("{}T{}Z", &digits[..8], &digits[8..])
+}
+
 /// Year, month and day of a day since 1970 in the Gregorian calendar: counts in eras of 400 years that begin in March.
 fn civil(days: u64) -> (u64, u64, u64) {
     let shifted = days + 719_468;
@@ -27,6 +34,7 @@ mod tests {
     #[test]
     fn microseconds_and_leap_days_are_kept() {
         assert_eq!(timestamp(951_782_400_000_001), "2000-02-29 00:00:00.000001+00");
+        assert_eq!(compact(951_782_461_000_001), "20000229T000101Z");
         assert_eq!(timestamp(1_735_689_599_999_999), "2024-12-31 23:59:59.999999+00");
     }
 }

@@ -43,9 +43,12 @@ fn has_victim(victim: Victim, operation: Operation, point: CrashPoint) -> bool {
         Operation::Past => {
             victim == Victim::Postmaster && matches!(point, P::PastThrowawayMade | P::PastPromoted)
         }
-        Operation::Reset | Operation::Restore | Operation::Delete | Operation::Undo | Operation::Open => {
-            false
-        }
+        Operation::Reset
+        | Operation::Restore
+        | Operation::Rewind
+        | Operation::Delete
+        | Operation::Undo
+        | Operation::Open => false,
     }
 }
 

@@ -88,7 +88,7 @@ fn settle(look: &Look, head: Head) -> Result<Outcome> {
     if look.last.as_ref() == Some(&stamp) && look.here.is_some() {
         return Ok(Outcome::Same);
     }
-    let root = store.info().root_branch;
+    let root = store.root_branch();
     let before = match look.here {
         Some(id) => Some(id),
         None => Book(store).bound(&look.key)?,

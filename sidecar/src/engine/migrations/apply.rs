@@ -111,7 +111,7 @@ async fn on_branch(
             }
             // The snapshot stays: nobody knows what the tool had done by then.
             engine.migrations.busy.ended(id, false);
-            return Err(with_undo(failure, snapshot.as_ref(), id == engine.store.info().root_branch));
+            return Err(with_undo(failure, snapshot.as_ref(), id == engine.store.root_branch()));
         }
     };
     drop(address);
@@ -142,7 +142,7 @@ async fn on_branch(
     }) {
         let project = &scan.projects[at];
         let of_run = (0..project.migrations.len()).filter(|place| !was.contains(&(at, *place)));
-        let is_root = id == engine.store.info().root_branch;
+        let is_root = id == engine.store.root_branch();
         advice::already_there(step, project, &place.root, of_run, (&name, is_root));
     }
     if let (Some((at, connected)), Some(step)) = (nowhere, steps.last_mut()) {

@@ -77,7 +77,7 @@ async fn target(engine: &Arc<Engine>, place: &Place, named: Option<&str>) -> Res
                 Some(id) => engine.store.branch(id)?.parent,
                 None => None,
             };
-            let id = parent.unwrap_or(engine.store.info().root_branch);
+            let id = parent.unwrap_or(engine.store.root_branch());
             Ok((id, engine.store.branch(id)?.name))
         })
         .await

@@ -66,7 +66,7 @@ pub(super) fn told(engine: &Engine, id: BranchId, name: &str) -> Result<Option<M
         _ => None,
     };
     let way_back = match snapshot {
-        Some(snapshot) if id == engine.store.info().root_branch => format!(
+        Some(snapshot) if id == engine.store.root_branch() => format!(
             " `offshoot branch create NAME --from {name}@{snapshot}` makes a branch of what it was before."
         ),
         Some(snapshot) => {

@@ -98,7 +98,7 @@ async fn base_branch(engine: &Arc<Engine>, base: Option<&str>) -> Result<(Branch
     }
     engine
         .blocking(|engine| {
-            let id = engine.store.info().root_branch;
+            let id = engine.store.root_branch();
             Ok((id, engine.store.branch(id)?.name))
         })
         .await

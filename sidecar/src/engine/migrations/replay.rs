@@ -59,7 +59,7 @@ impl Replay<'_> {
 
     /// An empty database.
     pub(super) async fn empty(&self) -> Result<Stage> {
-        let root = self.engine.store.info().root_branch;
+        let root = self.engine.store.root_branch();
         Stage::empty(self.engine, root, "making an empty database", self.call).await
     }
 

@@ -44,7 +44,7 @@ pub(in crate::engine) async fn undo(
     let _taken = engine.migrations.busy.take(id, &name, Work::Undo)?;
     let (asked, of) = (params.snapshot.clone(), name.clone());
     let snapshot = engine.blocking(move |engine| meant(engine, id, &of, asked)).await?;
-    if id == engine.store.info().root_branch {
+    if id == engine.store.root_branch() {
         let text = format!(
             "`{name}` is the root branch, on which every other one rests: it cannot be taken back in place"
         );

@@ -40,7 +40,7 @@ pub(super) fn told(
         Subject::File(place) if entry.next == Next::Runs => Some(&project.migrations[place]),
         _ => None,
     });
-    let is_root = id == engine.store.info().root_branch;
+    let is_root = id == engine.store.root_branch();
     let theirs = waiting.filter(|migration| paths.contains(&migration.path));
     Ok(theirs
         .map(|migration| MigrationDiagnostic {

@@ -27,7 +27,7 @@ pub(in crate::engine) async fn load(
     call: &Call,
 ) -> Result<Nothing> {
     // Any branch will do: nothing of it is read but what it knows of roles.
-    let root = engine.store.info().root_branch;
+    let root = engine.store.root_branch();
     let (throwaway, socket) = call.while_wanted(Throwaway::awake(engine, root, WHAT, call)).await?;
     let reporter = Reporter { call: call.clone(), over: Arc::default() };
     let over = Arc::clone(&reporter.over);

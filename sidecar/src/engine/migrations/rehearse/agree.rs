@@ -36,7 +36,7 @@ pub(super) async fn agreed(
     let agrees = params.agreed;
     engine
         .blocking(move |engine| {
-            let root = engine.store.info().root_branch;
+            let root = engine.store.root_branch();
             let note = engine.store.note(root, AGREED)?;
             let mut known: Vec<String> =
                 note.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
