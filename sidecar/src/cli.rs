@@ -19,6 +19,7 @@ mod moment;
 mod output;
 mod plain;
 mod progress;
+mod restore;
 mod snapshot;
 mod sql;
 mod status;
@@ -76,6 +77,7 @@ fn run(args: Args, output: Output) -> Result<u8> {
         Command::Url { branch, new_port } => url::run(branch.as_deref(), new_port, output),
         Command::Branch { command } => branch::run(command, output),
         Command::Answer { answer } => answer::run(answer, output),
+        Command::Restore { branch, at } => restore::run(branch, &at, output),
         Command::Undo { name } => branch::undo(name, output),
         Command::Sql(arguments) => sql::run(&arguments, output),
         Command::Diff(arguments) => diff::run(&arguments, output),

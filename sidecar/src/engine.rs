@@ -18,6 +18,7 @@ mod migrations;
 mod past;
 mod ports;
 mod presence;
+mod restore;
 mod room;
 mod rows;
 mod rpc;

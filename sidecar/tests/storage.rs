@@ -160,12 +160,7 @@ fn a_branch_is_made_as_of_a_moment_and_a_moment_that_is_none_is_told() {
     let test = TestRepo::with_database();
     let mut main = Client::connect(&test.url(), NoTls).unwrap();
     main.batch_execute("create table item (n int)").unwrap();
-    let connection = rusqlite::Connection::open(test.store().join("meta.sqlite")).unwrap();
-    connection.busy_timeout(support::PATIENCE).unwrap();
-    let kept = "SELECT count(*) FROM branches WHERE snapshot_kind = 'auto'";
-    wait_until("the first snapshot", || {
-        connection.query_row(kept, [], |row| row.get::<_, i64>(0)).unwrap() > 0
-    });
+    wait_for_past(&test);
     // A position leads back to the page of the WAL after the snapshot.
     main.batch_execute("create table filler as select generate_series(1, 1000)").unwrap();
     main.batch_execute("insert into item values (1)").unwrap();
@@ -192,4 +187,67 @@ fn a_branch_is_made_as_of_a_moment_and_a_moment_that_is_none_is_told() {
     }
     let usage = test.run(&["du", "--json"]).json();
     assert!(usage["pastSnapshotBytes"].as_u64().unwrap() > 0, "{usage}");
+}
+
+#[test]
+fn a_branch_goes_back_in_its_place_and_what_is_no_moment_of_it_is_told() {
+    let test = TestRepo::with_database();
+    let mut main = Client::connect(&test.url(), NoTls).unwrap();
+    main.batch_execute("create table item (n int); insert into item values (1)").unwrap();
+    wait_for_past(&test);
+    let time = "select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')";
+    let early: String = main.query_one(time, &[]).unwrap().get(0);
+    test.git(&["checkout", "-q", "-b", "feature"]);
+    let url = test.url();
+    let mut feature = Client::connect(&url, NoTls).unwrap();
+    feature.batch_execute("insert into item values (2)").unwrap();
+    let then: String = feature.query_one(time, &[]).unwrap().get(0);
+    feature.batch_execute("insert into item values (3)").unwrap();
+    let content = "select string_agg(n::text, ',' order by n) from item";
+
+    let said = test.run(&["restore", "--at", &then]).ok();
+    assert!(said.starts_with("Branch feature is what it was at 20"), "{said}");
+    assert!(said.contains("feature~before-restore-20") && said.contains("`offshoot undo feature`"), "{said}");
+    // The address leads to it, and who was connected is not.
+    assert_eq!(test.url(), url);
+    assert_eq!(test.value(content), "1,2");
+    assert!(feature.simple_query("select 1").is_err());
+    assert!(test.run(&["du"]).ok().contains("feature~before-restore-20"));
+    test.run(&["snapshot", "create", "kept"]).ok();
+    test.run(&["sql", "-c", "insert into item values (4)"]).ok();
+    let restored = test.run(&["restore", "feature", "--at", "@kept", "--json"]).json();
+    assert_eq!(restored["branch"]["parent"], "main");
+    assert_eq!(test.value(content), "1,2");
+    test.run(&["undo"]).ok();
+    assert_eq!(test.value(content), "1,2,4");
+    test.run(&["undo"]).ok();
+    assert_eq!(test.value(content), "1,2,3");
+    // The root goes back as well.
+    test.run(&["restore", "main", "--at", &early]).ok();
+    assert_eq!(test.value(content), "1,2,3");
+    assert!(test.run(&["branch", "delete", "main", "--yes"]).fails(128).contains("is the root branch"));
+
+    for (at, told) in [
+        (early.as_str(), "it was made, or last reset, at 20"),
+        ("2999-01-01T00:00Z", "is no moment yet"),
+        ("F/0", "the WAL of feature ends at 0/"),
+        ("@none", "there is no snapshot `none` of feature"),
+    ] {
+        let refused = test.run(&["restore", "feature", "--at", at]).fails(128);
+        assert!(refused.contains(told), "{at}: {refused}");
+    }
+    test.run(&["branch", "protect", "feature"]).ok();
+    let refused = test.run(&["restore", "feature", "--at", &then]).fails(128);
+    assert!(refused.contains("`feature` is protected") && refused.contains("unprotect"), "{refused}");
+    assert_eq!(test.value(content), "1,2,3");
+}
+
+/// Waits for the first snapshot that moments are reached from.
+fn wait_for_past(test: &TestRepo) {
+    let connection = rusqlite::Connection::open(test.store().join("meta.sqlite")).unwrap();
+    connection.busy_timeout(support::PATIENCE).unwrap();
+    let kept = "SELECT count(*) FROM branches WHERE snapshot_kind = 'auto'";
+    wait_until("the first snapshot", || {
+        connection.query_row(kept, [], |row| row.get::<_, i64>(0)).unwrap() > 0
+    });
 }

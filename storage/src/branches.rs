@@ -134,7 +134,13 @@ impl Store {
             transaction
                 .execute("UPDATE branches SET snapshot_of = ?2 WHERE snapshot_of = ?1", params![from, to])?;
             let as_of = format!("@{}", taken.name);
-            events::record(transaction, EventKind::Restored, (new, &row.name), (Some(id), None), Some(&as_of))?;
+            events::record(
+                transaction,
+                EventKind::Restored,
+                (new, &row.name),
+                (Some(id), None),
+                Some(&as_of),
+            )?;
             crash_point!(RestoreTrashed);
             Ok(())
         })?;

@@ -136,7 +136,9 @@ pub(crate) fn record(
     let limit = now.saturating_sub(KEPT.as_micros() as u64);
     transaction.prepare_cached("DELETE FROM events WHERE number <= ?1")?.execute([newest - MOST])?;
     transaction
-        .prepare_cached("DELETE FROM events WHERE number < (SELECT min(number) FROM events) + ?1 AND at_us < ?2")?
+        .prepare_cached(
+            "DELETE FROM events WHERE number < (SELECT min(number) FROM events) + ?1 AND at_us < ?2",
+        )?
         .execute([TRIMMED, limit as i64])?;
     Ok(())
 }

@@ -105,7 +105,13 @@ impl Store {
         }
         let making = self.making();
         let id = self.fork_as(&making, name, branch, Some(SnapshotKind::Named), |(transaction, _)| {
-            events::record(transaction, EventKind::SnapshotTaken, (branch, &row.name), (None, None), Some(name))
+            events::record(
+                transaction,
+                EventKind::SnapshotTaken,
+                (branch, &row.name),
+                (None, None),
+                Some(name),
+            )
         })?;
         tracing::info!(branch = row.name, snapshot = name, "took a snapshot");
         let taken = self.snapshots(branch)?.into_iter().find(|snapshot| snapshot.id == id);

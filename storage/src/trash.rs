@@ -78,8 +78,10 @@ pub(crate) fn replace(
     put_in(transaction, old.id, Some(new))?;
     // Git takes no `~` in a name, so nobody's branch is called so.
     let kept_as = format!("{}~before-{act}-{}", old.name, past::compact(past::now_us()));
-    transaction
-        .execute("INSERT OR REPLACE INTO notes VALUES (?1, ?2, ?3)", params![old.id.0 as i64, KEPT_AS, kept_as])?;
+    transaction.execute(
+        "INSERT OR REPLACE INTO notes VALUES (?1, ?2, ?3)",
+        params![old.id.0 as i64, KEPT_AS, kept_as],
+    )?;
     metadata::replace_root(transaction, old.id, new)?;
     adopt_children(transaction, old.id, new)
 }

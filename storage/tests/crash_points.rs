@@ -159,7 +159,9 @@ fn amid_a_fork(template: &Path) -> CrashPoint {
 }
 
 fn kill_at_each_point_of(operation: Operation) {
-    if matches!(operation, Operation::Merge | Operation::Window) && !support::has_layers() {
+    if matches!(operation, Operation::Merge | Operation::Window | Operation::Past | Operation::Rewind)
+        && !support::has_layers()
+    {
         return;
     }
     let Some(template) = template() else { return };

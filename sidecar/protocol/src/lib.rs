@@ -16,6 +16,7 @@ pub mod frame;
 pub mod measure;
 pub mod method;
 pub mod migrations;
+pub mod past;
 pub mod snapshot;
 pub mod types;
 #[cfg(test)]

@@ -7,6 +7,7 @@ use crate::editor as e;
 use crate::explorer as x;
 use crate::measure as ms;
 use crate::migrations as g;
+use crate::past as p;
 use crate::snapshot as s;
 use crate::types as t;
 
@@ -94,6 +95,10 @@ methods! {
     BranchRename = "branch/rename" (t::RenameParams) -> t::Branch;
     /// Takes a branch to its parent's present; what it had goes to the trash.
     BranchReset = "branch/reset" (t::BranchParams) -> t::Branch;
+    /// Takes a branch back in its place to a moment or a snapshot; what it had goes to the trash. Long.
+    BranchRestore = "branch/restore" (p::RestoreParams) -> p::RestoreResult;
+    /// What happened to branches, and when.
+    BranchGetLog = "branch/log" (p::LogParams) -> p::Log;
     /// Brings the newest deleted or reset branch back.
     BranchUndo = "branch/undo" (t::UndoParams) -> t::UndoResult;
     /// A URL that always leads to this branch.
@@ -130,6 +135,8 @@ methods! {
     SnapshotDelete = "snapshot/delete" (s::SnapshotParams) -> t::Nothing;
     /// The schema of a snapshot, as a file. Wakes it once.
     SnapshotGetSchema = "snapshot/schema" (s::SnapshotParams) -> t::FactsFile;
+    /// The schema that a branch had at a moment, as a file. Long.
+    PastGetSchema = "past/schema" (p::MomentParams) -> t::FactsFile;
     /// What the store has on the disk. Takes time in the number of its files.
     DiskGetUsage = "disk/usage" (t::Nothing) -> d::DiskUsage;
     /// Removes for good what is in the trash.

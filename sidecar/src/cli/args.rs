@@ -108,11 +108,32 @@ EXAMPLES:
         /// What to do.
         answer: Word,
     },
-    /// Bring back the branch that was deleted or reset last.
+    /// Take a branch back in its place to what it was at a moment. `offshoot undo` brings back what it had.
+    ///
+    /// Its connections end; its addresses, its parent, its children and its snapshots stay. What it had is kept in the trash, as
+    /// `BRANCH~before-restore-TIME`. To look at a moment beside the present: `offshoot branch create NAME --at WHEN`.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot restore --at \"10 minutes ago\"           this worktree's branch
+    offshoot restore feature --at 2026-11-20T14:03:07Z
+    offshoot restore feature --at @before-split       a snapshot
+    offshoot undo feature                             swaps back")]
+    Restore {
+        /// The branch; the one of this worktree otherwise.
+        branch: Option<String>,
+        /// The moment that it goes back to.
+        ///
+        /// A time (`2026-11-20T14:03:07Z`, `2026-11-20 14:03`, `yesterday 14:00`, `10 minutes ago`): all that was committed by then,
+        /// to the microsecond. A position in the WAL (`0/16B3748`): all whose commit begins before it. `@NAME`: a snapshot; `@fork`:
+        /// what it was when it was made. A git commit that has a snapshot. Times without a zone are of this machine's.
+        #[arg(long, value_name = "WHEN")]
+        at: String,
+    },
+    /// Bring back the branch that was deleted, reset or restored last.
     #[command(after_help = "\
 EXAMPLES:
     offshoot branch delete feature && offshoot undo
-    offshoot undo feature       whatever was deleted or reset since; again: swaps the two states of a reset branch")]
+    offshoot undo feature       whatever was deleted, reset or restored since; again: swaps the two states")]
     Undo {
         /// The branch to bring back; the one that was deleted or reset last if it is not named.
         name: Option<String>,

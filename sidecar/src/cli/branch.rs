@@ -16,6 +16,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::args::BranchCommand;
 use super::connect::Session;
+use super::diff::long;
 use super::moment::{self, When};
 use super::output::{Output, bytes};
 use super::plain::plain;
@@ -121,14 +122,15 @@ fn create(
         None => {}
     }
     let asked = from.clone();
-    let branch = session.call::<BranchCreate>(&CreateParams {
-        name: name.to_owned(),
-        from,
-        path,
-        expires_at: ttl.map(from_now),
-        at_us,
-        at_lsn,
-    })?;
+    let params =
+        CreateParams { name: name.to_owned(), from, path, expires_at: ttl.map(from_now), at_us, at_lsn };
+    let branch = match params {
+        // There may be much to replay.
+        CreateParams { at_us: Some(_), .. } | CreateParams { at_lsn: Some(_), .. } => {
+            long::<BranchCreate>(&mut session, &params, output.json)?
+        }
+        _ => session.call::<BranchCreate>(&params)?,
+    };
     done(output, &branch, |branch| {
         // A snapshot is named as it was asked for: the parent is the branch that has it.
         let from = asked.as_deref().or(branch.parent.as_deref()).unwrap_or("nothing");
@@ -230,7 +232,7 @@ fn protect(name: &str, on: bool, output: Output) -> Result<u8> {
     let branch = session.call::<BranchProtect>(&ProtectParams { name: name.to_owned(), on })?;
     done(output, &branch, |branch| {
         let state = if on {
-            "is protected: it cannot be deleted, reset or renamed"
+            "is protected: it cannot be deleted, reset, restored or renamed"
         } else {
             "is no longer protected"
         };

@@ -29,6 +29,7 @@ use crate::renames;
 use comparison::Comparison;
 use side::{Side, Sides};
 
+pub(super) use call::long;
 pub(super) use export::run as schema;
 
 pub(super) fn run(args: &DiffArgs, output: Output) -> Result<u8> {

@@ -61,11 +61,16 @@ pub(super) fn place(session: &mut Session, text: &str) -> Result<SnapshotParams>
     {
         return Ok(SnapshotParams { branch: branch.to_owned(), name: name.to_owned() });
     }
+    let branch = current(session, "offshoot snapshot create BRANCH@NAME")?;
+    Ok(SnapshotParams { branch, name: text.trim_start_matches('@').to_owned() })
+}
+
+/// The worktree's branch. `otherwise` is the command that names one.
+pub(super) fn current(session: &mut Session, otherwise: &str) -> Result<String> {
     let path = session.path();
     let status = session.call::<WorktreeGetStatus>(&WorktreeParams { path })?;
     let branch = status.branch.ok_or_else(|| {
-        Failure::user("this worktree has no database branch")
-            .hint("Name one: `offshoot snapshot create BRANCH@NAME`.")
+        Failure::user("this worktree has no database branch").hint(format!("Name one: `{otherwise}`."))
     })?;
-    Ok(SnapshotParams { branch: branch.name, name: text.trim_start_matches('@').to_owned() })
+    Ok(branch.name)
 }

@@ -25,9 +25,10 @@ pub(super) async fn usage(engine: &Arc<Engine>) -> Result<DiskUsage> {
                 .map(|trashed| (trashed.id, timestamp::seconds(trashed.trashed_at)))
                 .collect();
             let ids: Vec<BranchId> = trash.keys().copied().collect();
+            let kept_as = engine.store.kept_as()?;
             let describe = |branch: &BranchUsage| BranchDiskUsage {
                 id: branch.id.0,
-                name: branch.name.clone(),
+                name: kept_as.get(&branch.id).unwrap_or(&branch.name).clone(),
                 trashed_at: trash.get(&branch.id).copied(),
                 own_bytes: branch.own_bytes,
                 shared_bytes: branch.shared_bytes,
@@ -73,14 +74,19 @@ pub(super) async fn purge(engine: &Arc<Engine>, params: PurgeParams) -> Result<P
     let purged = engine
         .blocking(move |engine| {
             let trash = engine.store.trash()?;
+            let kept_as = engine.store.kept_as()?;
+            let is_called = |trashed: &offshoot_storage::Trashed, name: &String| {
+                trashed.name == *name || kept_as.get(&trashed.id) == Some(name)
+            };
             if let Some(absent) =
-                params.names.iter().find(|name| !trash.iter().any(|trashed| trashed.name == **name))
+                params.names.iter().find(|name| !trash.iter().any(|trashed| is_called(trashed, name)))
             {
                 return Err(not_in_trash(engine, absent)?);
             }
-            let wanted = |name: &String| params.names.is_empty() || params.names.contains(name);
-            let ids: Vec<BranchId> =
-                trash.iter().filter(|trashed| wanted(&trashed.name)).map(|trashed| trashed.id).collect();
+            let wanted = |trashed: &&offshoot_storage::Trashed| {
+                params.names.is_empty() || params.names.iter().any(|name| is_called(trashed, name))
+            };
+            let ids: Vec<BranchId> = trash.iter().filter(wanted).map(|trashed| trashed.id).collect();
             let purged = engine.store.purge_trash_now(Some(&ids));
             room::freed(engine);
             Ok(purged?)

@@ -13,7 +13,7 @@ use std::fs;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use offshoot_schema::Facts;
 use offshoot_storage::BranchId;
@@ -29,6 +29,8 @@ use crate::failure::{Failure, Result};
 const NOTE: &str = "schema.fork";
 const FOLDER: &str = "facts";
 const EXTENSION: &str = "facts";
+/// How long a file without a branch stays.
+const FRESH: Duration = Duration::from_mins(10);
 /// Bytes of schemas kept in memory, and how many.
 const MOST_BYTES: usize = 8 << 20;
 const MOST_SCHEMAS: usize = 16;
@@ -164,6 +166,15 @@ pub(super) async fn snapshot_file(engine: &Arc<Engine>, id: BranchId) -> Result<
         .await
 }
 
+/// The file with the schema of a throwaway, which wakes for it. Nothing needs the file later, but it stays for a while.
+pub(super) async fn file_of_throwaway(engine: &Arc<Engine>, id: BranchId) -> Result<PathBuf> {
+    let work = move |engine: &Arc<Engine>| {
+        let facts = read(engine, id)?;
+        write(engine, id, &facts)
+    };
+    engine.blocking(work).await
+}
+
 /// Says that the fork point of a branch is not known.
 pub(super) fn unknown(name: &str, reason: &str) -> Failure {
     Failure::user(format!("the schema of `{name}` at its fork point is not known: {reason}"))
@@ -292,6 +303,12 @@ fn hash(text: &str) -> String {
     })
 }
 
+/// Whether somebody may be about to read a file that no branch needs.
+fn is_fresh(path: &Path) -> bool {
+    let age = fs::metadata(path).and_then(|found| found.modified()).ok().and_then(|at| at.elapsed().ok());
+    age.is_some_and(|age| age < FRESH)
+}
+
 /// Removes the files that no branch needs any more.
 pub(super) fn sweep(engine: &Engine) -> Result<()> {
     let _files = engine.forks.files.lock().unwrap_or_else(PoisonError::into_inner);
@@ -301,7 +318,7 @@ pub(super) fn sweep(engine: &Engine) -> Result<()> {
     for path in entries.flatten().map(|entry| entry.path()) {
         let is_needed = path.extension().is_some_and(|extension| extension == EXTENSION)
             && path.file_stem().is_some_and(|stem| needed.iter().any(|hash| stem == hash.as_str()));
-        if !is_needed {
+        if !is_needed && !is_fresh(&path) {
             fs::remove_file(&path).map_err(|e| Failure::io(format!("remove {}", path.display()), &e))?;
         }
     }

@@ -5,11 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use offshoot_postgres::Progress;
-use offshoot_protocol::types::CreateParams;
-use offshoot_storage::{Branch, BranchId, Moment};
+use offshoot_protocol::past::{Moment as Wanted, MomentParams};
+use offshoot_protocol::snapshot::SnapshotParams;
+use offshoot_protocol::types::{CreateParams, FactsFile};
+use offshoot_storage::{Branch, BranchId, Moment, Store};
 
 use super::server::Call;
-use super::{Engine, room};
+use super::throwaway::Throwaway;
+use super::{Engine, branches, fork, restore, room, snapshots};
 use crate::failure::{Failure, Result};
 
 /// How often what is too old is looked for.
@@ -36,12 +39,23 @@ pub(super) async fn create(
     moment: Moment,
     call: &Call,
 ) -> Result<Branch> {
+    let made = unless_cancelled(engine, call, move |engine, progress| {
+        room::admit(engine)?;
+        Ok(engine.store.create_branch_at(&name, from, moment, progress)?)
+    });
+    made.await
+}
+
+/// Does something of which nothing is left when it is cancelled; it is when the client cancels or goes. Returns what comes of it all
+/// the same if it was done by then.
+pub(super) async fn unless_cancelled<T: Send + 'static>(
+    engine: &Arc<Engine>,
+    call: &Call,
+    work: impl FnOnce(&Arc<Engine>, &dyn Progress) -> Result<T> + Send + 'static,
+) -> Result<T> {
     let reporter = Reporter { engine: Arc::clone(engine), call: call.clone(), over: Arc::default() };
     let over = Arc::clone(&reporter.over);
-    let work = engine.blocking(move |engine| {
-        room::admit(engine)?;
-        Ok(engine.store.create_branch_at(&name, from, moment, &reporter)?)
-    });
+    let work = engine.blocking(move |engine| work(engine, &reporter));
     tokio::pin!(work);
     let wanted = call.while_wanted(async {
         let made = (&mut work).await;
@@ -51,8 +65,29 @@ pub(super) async fn create(
         return made;
     }
     over.store(true, Ordering::Release);
-    // Nothing is left of it, unless it was there already.
+    // Nothing is left of it, unless it was done already.
     work.await
+}
+
+/// `past/schema`: read in a throwaway, which goes again.
+pub(super) async fn schema(engine: &Arc<Engine>, params: MomentParams, call: &Call) -> Result<FactsFile> {
+    let MomentParams { branch, at } = params;
+    let moment = match &at {
+        Wanted::Snapshot(name) => {
+            let params = SnapshotParams { branch, name: name.clone() };
+            return snapshots::schema(engine, params, call).await;
+        }
+        at => restore::instant(at)?,
+    };
+    let id = branches::named(engine, &branch).await?;
+    let Some(moment) = moment else {
+        return Err(Failure::internal("a moment is neither a time nor a position"));
+    };
+    let then = Throwaway::as_of(engine, id, moment, Store::create_throwaway_at, call).await?;
+    call.progress("reading the schema of then", 0, None);
+    let path = call.while_wanted(fork::file_of_throwaway(engine, then.id())).await;
+    then.remove().await?;
+    Ok(FactsFile { path: path?.to_string_lossy().into_owned() })
 }
 
 struct Reporter {

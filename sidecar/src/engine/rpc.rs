@@ -12,8 +12,8 @@ use super::run::carries;
 use super::server::Call;
 use super::throwaway::load;
 use super::{
-    Engine, answers, branches, disk, expiry, explorer, measure, migrations, rows, schema, snapshots,
-    worktrees,
+    Engine, answers, branches, disk, expiry, explorer, measure, migrations, past, restore, rows, schema,
+    snapshots, worktrees,
 };
 use crate::failure::{Failure, Result};
 use crate::{sys, timestamp};
@@ -48,6 +48,9 @@ pub(super) async fn dispatch(
         m::BranchReset::NAME => {
             answer::<m::BranchReset, _>(params, |p| branches::reset(engine, p, call)).await
         }
+        m::BranchRestore::NAME => {
+            answer::<m::BranchRestore, _>(params, |p| restore::restore(engine, p, call)).await
+        }
         m::BranchUndo::NAME => answer::<m::BranchUndo, _>(params, |p| branches::undo(engine, p)).await,
         m::BranchUrl::NAME => answer::<m::BranchUrl, _>(params, |p| branches::url(engine, p)).await,
         m::BranchWake::NAME => answer::<m::BranchWake, _>(params, |p| branches::wake(engine, p, call)).await,
@@ -63,6 +66,9 @@ pub(super) async fn dispatch(
         }
         m::SnapshotGetSchema::NAME => {
             answer::<m::SnapshotGetSchema, _>(params, |p| snapshots::schema(engine, p, call)).await
+        }
+        m::PastGetSchema::NAME => {
+            answer::<m::PastGetSchema, _>(params, |p| past::schema(engine, p, call)).await
         }
         m::DiskGetUsage::NAME => answer::<m::DiskGetUsage, _>(params, |_| disk::usage(engine)).await,
         m::DiskPurge::NAME => answer::<m::DiskPurge, _>(params, |p| disk::purge(engine, p)).await,

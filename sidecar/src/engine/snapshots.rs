@@ -117,7 +117,7 @@ async fn find(engine: &Arc<Engine>, id: BranchId, name: &str) -> Result<Option<B
         .await
 }
 
-async fn named(engine: &Arc<Engine>, id: BranchId, params: &SnapshotParams) -> Result<BranchId> {
+pub(super) async fn named(engine: &Arc<Engine>, id: BranchId, params: &SnapshotParams) -> Result<BranchId> {
     find(engine, id, &params.name).await?.ok_or_else(|| {
         Failure::user(format!("there is no snapshot `{}` of {}", params.name, params.branch))
             .hint("`offshoot snapshot list` shows those that there are.")

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use offshoot_storage::BranchId;
+use offshoot_postgres::Progress;
+use offshoot_storage::{BranchId, Moment, StorageError, Store};
 use postgres::{Client, Config, NoTls};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::server::Call;
-use super::{Engine, room, stopping};
+use super::{Engine, past, room, stopping};
 use crate::failure::{Failure, Result, chain};
 
 /// How many there are at a time; each has a Postgres. Who comes later waits.
@@ -30,6 +31,10 @@ pub(super) struct Throwaway {
     is_gone: bool,
     _place: SemaphorePermit<'static>,
 }
+
+/// What makes a throwaway of a branch as it was at a moment: it is [`Store::create_throwaway_at`] or [`Store::prepare_restore`].
+pub(super) type Replay =
+    fn(&Store, BranchId, Moment, &dyn Progress) -> std::result::Result<BranchId, StorageError>;
 
 impl Throwaway {
     /// A throwaway of `parent` as it is now, awake, and where its Postgres listens.
@@ -63,6 +68,34 @@ impl Throwaway {
                 Ok((throwaway, socket))
             })
             .await
+    }
+
+    /// A throwaway of `of` as it was at `moment`, asleep. Nothing of it stays if the client cancels or goes.
+    pub(super) async fn as_of(
+        engine: &Arc<Engine>,
+        of: BranchId,
+        moment: Moment,
+        replay: Replay,
+        call: &Call,
+    ) -> Result<Self> {
+        let place = call.while_wanted(async { ROOM.acquire().await.map_err(|_| stopping()) }).await?;
+        let made = past::unless_cancelled(engine, call, move |engine, progress| {
+            room::admit(engine)?;
+            let id = replay(&engine.store, of, moment, progress)?;
+            Ok(Self { engine: Arc::clone(engine), id, is_gone: false, _place: place })
+        });
+        made.await
+    }
+
+    /// Its number.
+    pub(super) fn id(&self) -> BranchId {
+        self.id
+    }
+
+    /// Leaves it to somebody who removes it.
+    pub(super) fn give_up(mut self) -> BranchId {
+        self.is_gone = true;
+        self.id
     }
 
     /// Removes it. Whoever still uses it loses the connection.

@@ -5,8 +5,8 @@
 
 use offshoot_postgres::Progress;
 
-use super::find::{Target, Within};
 use super::Moment;
+use super::find::{Target, Within};
 use crate::error::StorageError;
 use crate::events::{self, EventKind};
 use crate::metadata;
@@ -47,7 +47,12 @@ impl Store {
         self.branch(restored?)
     }
 
-    fn take_place(&self, id: BranchId, throwaway: BranchId, target: Target) -> Result<BranchId, StorageError> {
+    fn take_place(
+        &self,
+        id: BranchId,
+        throwaway: BranchId,
+        target: Target,
+    ) -> Result<BranchId, StorageError> {
         let row = self.shared.branch_row(id)?;
         let replayed = self.shared.branch_row(throwaway)?;
         if !is_throwaway(&replayed.name) || replayed.parent != Some(id) {
@@ -68,7 +73,13 @@ impl Store {
             if let Some(state) = replayed.past.origin {
                 metadata::move_fork_point(transaction, state, new)?;
             }
-            events::record(transaction, EventKind::Restored, (new, &row.name), (Some(id), None), Some(&as_of))?;
+            events::record(
+                transaction,
+                EventKind::Restored,
+                (new, &row.name),
+                (Some(id), None),
+                Some(&as_of),
+            )?;
             crash_point!(RewindTrashed);
             Ok(())
         })?;

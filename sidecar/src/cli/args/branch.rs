@@ -79,7 +79,7 @@ EXAMPLES:
         #[arg(long)]
         never: bool,
     },
-    /// Guard a branch: it cannot be deleted, reset or renamed.
+    /// Guard a branch: it cannot be deleted, reset, restored or renamed.
     #[command(after_help = "\
 EXAMPLES:
     offshoot branch protect demo")]
