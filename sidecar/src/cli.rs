@@ -14,6 +14,7 @@ mod exec;
 mod init;
 mod leash;
 mod logs;
+mod masking;
 mod migrations;
 mod moment;
 mod output;
@@ -87,6 +88,7 @@ fn run(args: Args, output: Output) -> Result<u8> {
         Command::Engine { command } => engine::run(command, output),
         Command::Snapshot { command } => snapshot::run(command, output),
         Command::Migrations { command } => migrations::run(command, output),
+        Command::Masking { command } => masking::run(&command, output),
         Command::Du => du::run(output),
         Command::Doctor => doctor::run(output),
         Command::Lsp { log } => Ok(if crate::lsp::run(log.as_deref())? { OK } else { NEGATIVE }),

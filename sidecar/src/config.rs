@@ -8,10 +8,11 @@ mod settings;
 
 use std::time::Duration;
 
+use offshoot_postgres::mask::Rule;
 use offshoot_protocol::migrations::MigrationsOnCheckout;
 use offshoot_storage::{DriverKind, RestoreWindow};
 
-pub(crate) use file::{ConfigFile, read};
+pub(crate) use file::{ConfigFile, broken, read};
 pub(crate) use parse::{ConfigError, duration, parse};
 
 /// Name of the file, at the root of a worktree.
@@ -59,6 +60,8 @@ pub(crate) struct Config {
     pub(crate) restore_window: Option<Duration>,
     /// What that may have on the disk.
     pub(crate) restore_max_bytes: u64,
+    /// What becomes of personal data on their way into the store.
+    pub(crate) masking: Vec<Rule>,
 }
 
 impl Config {
@@ -85,6 +88,7 @@ impl Default for Config {
             schema_renames: None,
             restore_window: Some(RestoreWindow::default().window),
             restore_max_bytes: RestoreWindow::default().max_bytes,
+            masking: Vec::new(),
         }
     }
 }
@@ -127,6 +131,12 @@ pub(crate) const TEMPLATE: &str = r#"# Offshoot: a database branch for every git
 # window = "7d"
 # What it may have on the disk; the oldest goes first.
 # max_bytes = "10GB"
+
+# Personal data, replaced on their way into the store by `offshoot init --from …` and `offshoot refresh`:
+#   "null", "hash", "fake-name", "fake-email", "fake-phone", { fixed = "…" }, or "keep" for what is not personal.
+# `offshoot masking check` lists columns that look personal and have no rule.
+# [masking.columns]
+# "public.users.email" = "fake-email"
 
 # Room for the store; the file of the main work tree counts.
 # [storage]

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use offshoot_git::{Head, Worktree};
 use offshoot_postgres::load::LoadError;
+use offshoot_postgres::mask::Rule;
 use offshoot_postgres::{Account, ClientTools, Installation, Locator, Progress, Request as Wanted, load};
 use offshoot_protocol::error::Reason;
 use offshoot_storage::{
@@ -16,7 +17,7 @@ use offshoot_storage::{
 };
 
 use crate::address::hide_password;
-use crate::config::{ConfigFile, FILE_NAME, TEMPLATE};
+use crate::config::{ConfigFile, FILE_NAME, TEMPLATE, broken};
 use crate::engine::binding::git_failure;
 use crate::failure::{Failure, Result, chain};
 use crate::names;
@@ -64,6 +65,8 @@ pub(crate) struct Prepared {
     driver: DriverChoice,
     /// Whether the repository was a project before.
     had_id: bool,
+    /// What becomes of personal data.
+    masking: Vec<Rule>,
 }
 
 /// What was made.
@@ -89,7 +92,12 @@ pub(crate) fn prepare(worktree: Worktree, request: &Request, host: &dyn Host) ->
     let source = source(request.from.as_deref())?;
     let database = database(request, &source)?;
     let interposer = interposer()?;
-    let asked = request.driver.or(ConfigFile::open(&worktree.path).config().storage_driver);
+    let file = ConfigFile::open(&worktree.path);
+    if let Some(error) = file.error() {
+        // Rules for masking that cannot be read must not be taken for none.
+        return Err(broken(error));
+    }
+    let asked = request.driver.or(file.config().storage_driver);
     let driver = choose_driver(asked, &paths.make_stores()?)?;
     let had_id = worktree.repository().project_id().is_ok_and(|id| id.is_some());
     let store = free_store(&worktree, &paths, host)?;
@@ -104,6 +112,7 @@ pub(crate) fn prepare(worktree: Worktree, request: &Request, host: &dyn Host) ->
         store,
         driver,
         had_id,
+        masking: file.config().masking.clone(),
     })
 }
 
@@ -150,6 +159,7 @@ impl Prepared {
             account,
             interposer: self.interposer.clone(),
             driver: self.driver.driver,
+            masking: self.masking.clone(),
         };
         create_store(&request, progress).map_err(again)
     }

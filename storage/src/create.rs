@@ -1,56 +1,37 @@
 //! Making a store: a cluster, its data, and the base layer that all branches read.
 
+mod fill;
+mod load;
+
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
-use offshoot_postgres::account::{Account, chown_all};
+use offshoot_postgres::account::Account;
 use offshoot_postgres::client::ClientTools;
-use offshoot_postgres::cluster::{InitCluster, init_cluster};
-use offshoot_postgres::load::{self, LoadReport};
-use offshoot_postgres::server::{Server, ServerSpec, StopMode};
+use offshoot_postgres::load::LoadReport;
+use offshoot_postgres::mask::Rule;
 use offshoot_postgres::{Installation, Progress, elf};
 
 use offshoot_pages::process::ProcessId;
 
+pub(crate) use fill::{Fill, Filled};
+
 use crate::branches::{check_name, now_ms};
-use crate::clones::make_data_folder;
 use crate::compute::new_password;
 use crate::error::{Context as _, StorageError};
 use crate::events::{self, EventKind};
 use crate::files::{
-    disk_usage, give, make_branch_folder, make_private, remove_tree, set_mode, sync_file_system, sync_folder,
-    write_private,
+    disk_usage, make_private, remove_tree, set_mode, sync_file_system, sync_folder, write_private,
 };
 use crate::metadata::{self, BranchRow, Metadata};
-use crate::paths::{BranchPaths, Paths};
-use crate::{BranchId, DriverKind, LayerId, choose_driver, layers};
+use crate::paths::Paths;
+use crate::{BranchId, DriverKind, LayerId, choose_driver};
 
 /// The role that owns a store; dumps name it more often than any other.
 const USER: &str = "postgres";
 const ROOT: BranchId = BranchId(1);
-const START_PATIENCE: Duration = Duration::from_mins(2);
-const STOP_PATIENCE: Duration = Duration::from_mins(30);
-
-/// Settings for loading: nothing is durable until the whole store is.
-const LOADING_SETTINGS: [(&str, &str); 13] = [
-    ("listen_addresses", ""),
-    ("fsync", "off"),
-    ("full_page_writes", "off"),
-    ("synchronous_commit", "off"),
-    ("wal_level", "minimal"),
-    ("max_wal_senders", "0"),
-    ("max_wal_size", "4GB"),
-    ("checkpoint_timeout", "1h"),
-    ("autovacuum", "off"),
-    ("shared_buffers", "256MB"),
-    ("maintenance_work_mem", "256MB"),
-    ("wal_init_zero", "off"),
-    ("log_min_messages", "fatal"),
-];
-
 /// What to make a store from.
 #[derive(Clone)]
 pub enum Source {
@@ -102,6 +83,8 @@ pub struct CreateStore {
     pub interposer: PathBuf,
     /// How to keep branches apart; see [`choose_driver`].
     pub driver: DriverKind,
+    /// What becomes of personal data on their way into the store.
+    pub masking: Vec<Rule>,
 }
 
 /// What [`create_store`] did.
@@ -198,164 +181,22 @@ fn build(request: &CreateStore, dir: &Path, progress: &dyn Progress) -> Result<C
     }
     let password = new_password().context("make a password for", dir)?;
     let branch = paths.branch(ROOT);
-    make_branch_folder(&branch, request.account.as_ref())?;
-    match request.driver {
-        DriverKind::Layers => make_private(&branch.data(), request.account.as_ref())?,
-        DriverKind::Clone => make_data_folder(&branch.data(), request.account.as_ref())?,
-    }
-    init_cluster(
-        &InitCluster {
-            installation: &request.installation,
-            data_dir: &branch.data(),
-            superuser: USER,
-            password: &password,
-            account: request.account.as_ref(),
-            wal_segment_size_mb: None,
-            sync: false,
-        },
-        progress,
-    )?;
-    for name in ["postgresql.conf", "pg_hba.conf", "pg_ident.conf"] {
-        drop_comments(&branch.data().join(name))?;
-    }
-    let load = load_data(request, &branch, &password, progress)?;
-    let stack = if has_layers { Some(make_layers(request, &paths, &branch, progress)?) } else { None };
+    let fill = Fill {
+        installation: &request.installation,
+        account: request.account.as_ref(),
+        runtime_dir: &request.runtime_dir,
+        branch: &request.root_branch,
+        database: &request.database,
+        source: &request.source,
+        tools: request.tools.as_ref(),
+        masking: &request.masking,
+        driver: request.driver,
+        password: &password,
+    };
+    let Filled { load, stack } = fill.make(&paths, &branch, progress)?;
     write_private(&paths.secret(), format!("{password}\n").as_bytes()).context("write", &paths.secret())?;
     write_metadata(request, &paths, stack)?;
     Ok(CreateReport { bytes: disk_usage(dir), load })
-}
-
-/// Moves the relation files of the new cluster into a base layer. Returns it, and an empty one to put on top.
-fn make_layers(
-    request: &CreateStore,
-    paths: &Paths,
-    branch: &BranchPaths,
-    progress: &dyn Progress,
-) -> Result<(LayerId, LayerId), StorageError> {
-    let layer = LayerId::random().context("name a layer in", paths.store())?;
-    let top = LayerId::random().context("name a layer in", paths.store())?;
-    for id in [layer, top] {
-        make_private(&paths.layer(id), request.account.as_ref())?;
-    }
-    progress.step("Make the base layer", 0, None);
-    layers::import(&branch.data(), &paths.layer(layer))?;
-    let account = request.account.as_ref();
-    chown_all(&paths.layer(layer), account).context("give away", &paths.layer(layer))?;
-    let control = branch.data().join("global/pg_control");
-    fs::rename(&control, branch.control_file()).context("move", &control)?;
-    give(&branch.control_file(), account)?;
-    Ok((layer, top))
-}
-
-/// Takes the comments out of a configuration file: every branch has a copy of it.
-fn drop_comments(path: &Path) -> Result<(), StorageError> {
-    let text = fs::read_to_string(path).context("read", path)?;
-    let kept: String = text
-        .lines()
-        .filter(|line| !line.trim_start().is_empty() && !line.trim_start().starts_with('#'))
-        .flat_map(|line| [line, "\n"])
-        .collect();
-    // In place, so that its owner stays.
-    fs::write(path, kept).context("write", path)
-}
-
-/// Runs the new cluster as it is, without layers, and loads the data into it.
-fn load_data(
-    request: &CreateStore,
-    branch: &BranchPaths,
-    password: &str,
-    progress: &dyn Progress,
-) -> Result<Option<LoadReport>, StorageError> {
-    let sockets = request.runtime_dir.join(format!("load-{}", std::process::id()));
-    make_private(&sockets, request.account.as_ref())?;
-    let spec = ServerSpec {
-        installation: request.installation.clone(),
-        data_dir: branch.data(),
-        socket_dir: sockets.clone(),
-        log_file: branch.log(),
-        account: request.account.clone(),
-        settings: LOADING_SETTINGS.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(),
-        env: Vec::new(),
-    };
-    let loaded = run_load(request, &spec, password, progress);
-    let removed = remove_tree(&sockets);
-    let report = loaded?;
-    removed?;
-    Ok(report)
-}
-
-fn run_load(
-    request: &CreateStore,
-    spec: &ServerSpec,
-    password: &str,
-    progress: &dyn Progress,
-) -> Result<Option<LoadReport>, StorageError> {
-    let failed = |source| match source {
-        offshoot_postgres::server::ServerError::Cancelled => StorageError::Cancelled,
-        source => StorageError::StartFailed { branch: request.root_branch.clone(), source },
-    };
-    // Dropping the server on an error stops it at once: what it holds is thrown away.
-    let mut server = Server::spawn(spec).map_err(failed)?;
-    server.wait_ready(Instant::now() + START_PATIENCE, &|| progress.is_cancelled()).map_err(failed)?;
-    if request.database != "postgres" {
-        let mut client = connect(spec, "postgres", password)?;
-        let statement = format!("CREATE DATABASE \"{}\"", request.database.replace('"', "\"\""));
-        client.batch_execute(&statement).map_err(|error| statement_error("create the database", &error))?;
-    }
-    let mut client = connect(spec, &request.database, password)?;
-    let report = match &request.source {
-        Source::Empty => None,
-        Source::Script(path) => {
-            let mut script = load::open_script(path)?;
-            let bytes = load::script_bytes(path).context("look at", path)?;
-            Some(load::load_script(&mut script, &mut client, bytes, progress)?)
-        }
-        Source::Archive(path) => Some(load::restore_archive(tools(request)?, path, &mut client, progress)?),
-        Source::Server { url } => Some(load::dump_server(tools(request)?, url, &mut client, progress)?),
-    };
-    drop(client);
-    progress.step("Vacuum and analyze", 0, None);
-    for database in [request.database.as_str(), "postgres", "template1"] {
-        // With its hint bits set now, a page is not copied into a branch that only reads it.
-        connect(spec, database, password)?
-            .batch_execute("VACUUM (FREEZE, ANALYZE)")
-            .map_err(|error| statement_error("vacuum the database", &error))?;
-    }
-    if progress.is_cancelled() {
-        return Err(StorageError::Cancelled);
-    }
-    progress.step("Shut down", 0, None);
-    let status = server.stop(StopMode::Fast, STOP_PATIENCE)?;
-    if !status.success() {
-        return Err(StorageError::Statement {
-            context: "shut Postgres down",
-            message: format!("{status}: {}", server.log_tail()),
-        });
-    }
-    Ok(report)
-}
-
-fn tools(request: &CreateStore) -> Result<&ClientTools, StorageError> {
-    request.tools.as_ref().ok_or_else(|| StorageError::Refused {
-        what: "This source".into(),
-        why: "pg_dump and pg_restore are not there".into(),
-    })
-}
-
-fn statement_error(context: &'static str, error: &postgres::Error) -> StorageError {
-    let message = error.as_db_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
-    StorageError::Statement { context, message }
-}
-
-fn connect(spec: &ServerSpec, database: &str, password: &str) -> Result<postgres::Client, StorageError> {
-    postgres::Config::new()
-        .host_path(&spec.socket_dir)
-        .user(USER)
-        .password(password)
-        .dbname(database)
-        .application_name("offshoot")
-        .connect(postgres::NoTls)
-        .map_err(|error| statement_error("connect to the new cluster", &error))
 }
 
 fn write_metadata(

@@ -31,6 +31,11 @@ impl Paths {
         self.store.join("meta.sqlite")
     }
 
+    /// The secret on which masked values depend.
+    pub(crate) fn masking_key(&self) -> PathBuf {
+        self.store.join("masking.key")
+    }
+
     pub(crate) fn secret(&self) -> PathBuf {
         self.store.join("secret")
     }

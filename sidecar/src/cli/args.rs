@@ -9,10 +9,12 @@ use offshoot_storage::DriverKind;
 
 mod branch;
 mod data;
+mod masking;
 mod migrations;
 mod snapshot;
 pub(super) use branch::BranchCommand;
 pub(super) use data::{DumpArgs, DumpFormat};
+pub(super) use masking::MaskingCommand;
 pub(super) use migrations::{ApplyArgs, CheckArgs, MigrationsCommand, NewArgs, RehearseArgs, StatusArgs};
 pub(super) use snapshot::SnapshotCommand;
 
@@ -188,6 +190,14 @@ EXAMPLES:
     Migrations {
         #[command(subcommand)]
         command: MigrationsCommand,
+    },
+    /// Look after the rules by which personal data are replaced while they are imported.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot masking check      columns that look personal and have no rule; exits with 1 if there are any")]
+    Masking {
+        #[command(subcommand)]
+        command: MaskingCommand,
     },
     /// Run a program with DATABASE_URL and the PG* variables set.
     #[command(after_help = "\

@@ -1,6 +1,9 @@
 //! `offshoot init`.
 
+use offshoot_postgres::mask::MaskedColumn;
 use offshoot_storage::{CreateReport, DriverKind};
+
+use serde_json::{Value, json};
 
 use super::args::InitArgs;
 use super::connect::{Session, connect};
@@ -36,8 +39,28 @@ pub(super) fn run(args: &InitArgs, output: Output) -> Result<u8> {
             output.line(format!("Branches are clones of files: {}.", made.driver.reason()));
         }
     }
+    let masked = made.report.load.map(|load| load.masked).unwrap_or_default();
     let client = connect(&made.project, output)?;
-    status::print(&mut Session { project: made.project, client }, false, output)
+    let mut session = Session { project: made.project, client };
+    if !output.json || masked.is_empty() {
+        return status::print(&mut session, false, output);
+    }
+    let mut value = status::value(&mut session)?;
+    value["masked"] = masked.iter().map(masked_value).collect();
+    output.value(&value)?;
+    Ok(super::OK)
+}
+
+/// What was done to a column, for programs.
+pub(super) fn masked_value(masked: &MaskedColumn) -> Value {
+    let follows = masked.follows.as_ref().map(ToString::to_string);
+    json!({ "column": masked.column.to_string(), "with": masked.with, "follows": follows, "values": masked.values })
+}
+
+/// What was done to a column, for people.
+fn masked_line(masked: &MaskedColumn) -> String {
+    let why = masked.follows.as_ref().map(|other| format!(", as {other}")).unwrap_or_default();
+    format!("masked {}: {} values, {}{why}", masked.column, masked.values, masked.with)
 }
 
 fn tell(report: &CreateReport, args: &InitArgs, wrote_config: bool, output: Output) {
@@ -47,6 +70,9 @@ fn tell(report: &CreateReport, args: &InitArgs, wrote_config: bool, output: Outp
         output.line(format!("  {} statements, {} rows loaded", load.statements, load.rows_copied));
         for note in &load.notes {
             output.line(format!("  note: {note}"));
+        }
+        for masked in &load.masked {
+            output.line(format!("  {}", masked_line(masked)));
         }
     }
     if wrote_config {

@@ -20,6 +20,14 @@ pub(super) fn print(session: &mut Session, show_password: bool, output: Output) 
     show(status, show_password, output)
 }
 
+/// The status of the session's worktree, for programs.
+pub(super) fn value(session: &mut Session) -> Result<serde_json::Value> {
+    let path = session.path();
+    let mut status = session.call::<WorktreeGetStatus>(&WorktreeParams { path })?;
+    status.endpoint.url = hide_password(&status.endpoint.url);
+    serde_json::to_value(&status).map_err(|e| crate::failure::Failure::internal(e.to_string()))
+}
+
 /// Prints a status that was asked for.
 pub(super) fn show(mut status: WorktreeStatus, show_password: bool, output: Output) -> Result<u8> {
     if !show_password {

@@ -5,6 +5,8 @@ use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::failure::Failure;
+
 use super::{Config, ConfigError, FILE_NAME, parse};
 
 /// A file that is longer cannot be meant.
@@ -59,6 +61,13 @@ impl ConfigFile {
     pub(crate) fn error(&self) -> Option<&ConfigError> {
         self.error.as_ref()
     }
+}
+
+/// What is said of a file with a mistake where the last good settings would not do.
+pub(crate) fn broken(error: &ConfigError) -> Failure {
+    let failure = Failure::configuration(format!("{FILE_NAME}, {error}"));
+    let hint = error.hint.as_deref().unwrap_or("Correct that line: what the file says counts here.");
+    failure.hint(hint)
 }
 
 fn stamp(path: &Path) -> Stamp {

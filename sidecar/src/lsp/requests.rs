@@ -231,7 +231,10 @@ fn initialise(work: &Work, params: &EditorInitParams) -> Result<EditorInitResult
     let host =
         Background { may_start: true, is_cancelled: &|| offshoot_postgres::Progress::is_cancelled(work) };
     let made = init::prepare(worktree, &request, &host)?.make(work)?;
-    let load = made.report.load.unwrap_or_default();
+    let mut load = made.report.load.unwrap_or_default();
+    let masked =
+        load.masked.iter().map(|it| format!("masked {}: {} values, {}", it.column, it.values, it.with));
+    load.notes.splice(0..0, masked);
     Ok(EditorInitResult {
         bytes: made.report.bytes,
         statements: load.statements,

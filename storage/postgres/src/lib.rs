@@ -12,6 +12,7 @@ pub mod control;
 pub mod elf;
 pub mod install;
 pub mod load;
+pub mod mask;
 pub mod progress;
 pub mod server;
 mod sys;

@@ -2,9 +2,11 @@
 
 mod copy;
 mod error;
+mod gate;
 mod input;
 mod lexer;
 mod lines;
+mod name;
 mod run;
 mod source;
 mod target;
@@ -16,9 +18,11 @@ use postgres::{Client, NoTls};
 
 pub use error::LoadError;
 pub use input::{is_archive, open_script, script_bytes};
+pub(crate) use name::parts as name_parts;
 pub use source::{dump_server, restore_archive, server_major};
 pub use target::{Refusal, Rows, ServerError, Target};
 
+use crate::mask::{MaskedColumn, Plan};
 use crate::progress::Progress;
 use crate::watch;
 
@@ -35,6 +39,17 @@ pub struct LoadReport {
     pub created_roles: Vec<String>,
     /// What was left out and why; at most 100.
     pub notes: Vec<String>,
+    /// What was masked.
+    pub masked: Vec<MaskedColumn>,
+}
+
+/// How data are masked, in two passes over the same source.
+#[derive(Debug)]
+pub enum Masking<'a> {
+    /// Makes the schema alone, for [`Plan::new`].
+    Schema,
+    /// Loads everything, and masks as planned.
+    Rows(&'a mut Plan),
 }
 
 /// Runs a plain SQL script, as `pg_dump` writes it or a person does.
@@ -54,7 +69,21 @@ pub fn load_script(
     total_bytes: Option<u64>,
     progress: &dyn Progress,
 ) -> Result<LoadReport, LoadError> {
-    load(reader, client, total_bytes, progress, run::End::Lenient)
+    load(reader, client, total_bytes, None, progress, run::End::Lenient)
+}
+
+/// As [`load_script`], with the rows of masked columns replaced before the server sees them.
+///
+/// # Errors
+/// As [`load_script`], and [`LoadError::Unmaskable`] for what could bring rows by another way.
+pub fn load_masked(
+    reader: &mut dyn BufRead,
+    client: &mut Client,
+    total_bytes: Option<u64>,
+    masking: Masking<'_>,
+    progress: &dyn Progress,
+) -> Result<LoadReport, LoadError> {
+    load(reader, client, total_bytes, Some(masking), progress, run::End::Lenient)
 }
 
 /// As [`load_script`], but for a server that something else than a [`Client`] speaks to. Cancelling is its affair: it
@@ -75,6 +104,7 @@ fn load(
     reader: &mut dyn BufRead,
     client: &mut Client,
     total_bytes: Option<u64>,
+    masking: Option<Masking<'_>>,
     progress: &dyn Progress,
     end: run::End,
 ) -> Result<LoadReport, LoadError> {
@@ -84,6 +114,6 @@ fn load(
         let _ = token.cancel_query(NoTls);
     };
     watch::beside(progress, cancel, || {
-        run::Loader::new(reader, client, total_bytes, progress).of_copy().run(end)
+        run::Loader::new(reader, client, total_bytes, progress).of_copy().masked(masking).run(end)
     })
 }

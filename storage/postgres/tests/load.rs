@@ -214,18 +214,19 @@ fn server_is_copied_without_its_owners() {
         load::server_major(&running.source("source")).unwrap(),
         running.cluster.installation.version.major
     );
-    let report = load::dump_server(&tools, &running.source("source"), &mut target, &Silent).unwrap();
+    let report = load::dump_server(&tools, &running.source("source"), &mut target, None, &Silent).unwrap();
     assert_eq!((report.rows_copied, count(&mut target, "public.t")), (1000, 1000));
     assert!(report.created_roles.is_empty());
 
     let wrong = running.source("source").replace("password='", "password='x");
-    let error = load::dump_server(&tools, &wrong, &mut target, &Silent).unwrap_err();
+    let error = load::dump_server(&tools, &wrong, &mut target, None, &Silent).unwrap_err();
     assert!(matches!(error, LoadError::SourcePassword { .. }), "{error}");
     assert!(matches!(load::server_major(&wrong), Err(LoadError::SourcePassword { .. })));
     let none = running.source("source").replace("/s user", "/none user");
-    let error = load::dump_server(&tools, &none, &mut target, &Silent).unwrap_err();
+    let error = load::dump_server(&tools, &none, &mut target, None, &Silent).unwrap_err();
     assert!(matches!(error, LoadError::SourceUnreachable { .. }), "{error}");
-    let error = load::dump_server(&tools, &running.source("nowhere"), &mut target, &Silent).unwrap_err();
+    let error =
+        load::dump_server(&tools, &running.source("nowhere"), &mut target, None, &Silent).unwrap_err();
     assert!(matches!(error, LoadError::Source { .. }), "{error}");
 }
 
@@ -243,13 +244,13 @@ fn archive_is_restored_and_a_cut_one_refused() {
     assert!(made.unwrap().success());
     assert!(load::is_archive(&archive).unwrap());
     let mut target = running.database("target");
-    let report = load::restore_archive(&tools, &archive, &mut target, &Silent).unwrap();
+    let report = load::restore_archive(&tools, &archive, &mut target, None, &Silent).unwrap();
     assert_eq!((report.rows_copied, count(&mut target, "public.t")), (1000, 1000));
 
     let whole = std::fs::read(&archive).unwrap();
     let cut = running.cluster.dir.path().join("cut.dump");
     std::fs::File::create(&cut).unwrap().write_all(&whole[..whole.len() - 600]).unwrap();
     let mut other = running.database("other");
-    let error = load::restore_archive(&tools, &cut, &mut other, &Silent).unwrap_err();
+    let error = load::restore_archive(&tools, &cut, &mut other, None, &Silent).unwrap_err();
     assert!(matches!(error, LoadError::Archive { .. }), "{error}");
 }

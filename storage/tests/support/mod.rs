@@ -264,6 +264,7 @@ impl TestStore {
             account: self.account.clone(),
             interposer: interposer(),
             driver: self.driver,
+            masking: Vec::new(),
         };
         create_store(&request, progress).map(|_| ())
     }

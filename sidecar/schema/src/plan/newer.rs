@@ -62,7 +62,11 @@ mod tests {
         let (id, facts) = constraint("CHECK ((id > 0)) NOT ENFORCED");
         let said = reason(&facts, &id, 15).unwrap_or_default();
         assert_eq!(said, "it fails on Postgres 15: constraints that are not enforced come with Postgres 18");
-        assert_eq!(reason(&facts, id.owner(), 15).as_ref(), Some(&said), "a new table has it in its statement");
+        assert_eq!(
+            reason(&facts, id.owner(), 15).as_ref(),
+            Some(&said),
+            "a new table has it in its statement"
+        );
         assert_eq!(reason(&facts, &id, 18), None);
         let (id, facts) = constraint("CHECK ((id > 0))");
         assert_eq!(reason(&facts, &id, 15), None);

@@ -1,25 +1,61 @@
 //! The rows behind a `COPY ... FROM STDIN`.
 
-use super::LoadError;
 use super::lines::Lines;
 use super::target::{Refusal, Rows, Target};
+use super::{LoadError, Masking, gate};
+use crate::mask::{Plan, RowMask};
 
-/// Streams the lines up to `\.` into the statement `sql`, which starts at line `start`, and returns the rows loaded.
+/// Streams the lines up to `\.` into the statement `sql`, which starts at line `start`, and returns the rows loaded. While data
+/// are masked, the rows are replaced on their way, or passed over if only the schema is wanted.
 pub(super) fn rows(
     target: &mut dyn Target,
     lines: &mut Lines<'_>,
     sql: &str,
     start: u64,
+    masking: Option<&mut Masking<'_>>,
 ) -> Result<u64, LoadError> {
     let first_row = lines.number + 1;
-    let loaded = target.copy_in(sql, &mut Block { lines, first_row })?;
+    let mut block = Block { lines, first_row, mask: None };
+    let plan = match masking {
+        None => None,
+        Some(Masking::Schema) => {
+            while block.next()?.is_some() {}
+            return Ok(0);
+        }
+        Some(Masking::Rows(plan)) => {
+            block.mask = mask(plan, sql, start)?;
+            Some(plan)
+        }
+    };
+    let loaded = target.copy_in(sql, &mut block)?;
+    if let (Some(plan), Some(mask)) = (plan, block.mask.take()) {
+        mask.note(plan);
+    }
     loaded.map_err(|refusal| at_row(&refusal, sql, start, first_row))
+}
+
+/// How the rows of a `COPY` are masked; `None` if they are not.
+fn mask(plan: &Plan, sql: &str, line: u64) -> Result<Option<RowMask>, LoadError> {
+    let refuse = |what: String| Err(LoadError::Unmaskable { line, what });
+    let Some(copied) = gate::copied(sql) else {
+        return refuse("this COPY cannot be read, and so its rows cannot be masked".to_owned());
+    };
+    let Some(named) = gate::masked(plan, &copied.table) else { return Ok(None) };
+    let table = copied.table.schema.as_deref().and_then(|schema| plan.table(schema, &copied.table.name));
+    match table {
+        Some(_) if copied.has_options => {
+            refuse(format!("the rows of {named} come in a format of their own, which cannot be masked"))
+        }
+        Some(table) => Ok(Some(RowMask::new(plan, table, copied.columns.as_deref()))),
+        None => refuse(format!("this COPY names no schema, so that it is not sure whether it fills {named}")),
+    }
 }
 
 /// The rows of one `COPY`.
 struct Block<'a, 'r> {
     lines: &'a mut Lines<'r>,
     first_row: u64,
+    mask: Option<RowMask>,
 }
 
 impl Rows for Block<'_, '_> {
@@ -27,8 +63,15 @@ impl Rows for Block<'_, '_> {
         if !self.lines.advance()? {
             return Err(LoadError::Unfinished { line: self.first_row, what: "the rows of a COPY" });
         }
+        let line = self.lines.number;
         let row = self.lines.current();
-        Ok((!matches!(row, b"\\.\n" | b"\\.\r\n" | b"\\.")).then_some(row))
+        if matches!(row, b"\\.\n" | b"\\.\r\n" | b"\\.") {
+            return Ok(None);
+        }
+        let Some(mask) = &mut self.mask else { return Ok(Some(row)) };
+        let masked = mask.row(row);
+        let what = "a row has not the fields that its COPY says, so that it cannot be masked";
+        masked.map(Some).ok_or_else(|| LoadError::Unmaskable { line, what: what.to_owned() })
     }
 }
 

@@ -124,6 +124,17 @@ pub enum LoadError {
         /// The last lines it wrote.
         stderr: String,
     },
+    /// What would bring unmasked data into the database.
+    #[error("line {line}: {what}")]
+    Unmaskable {
+        /// The line, counted from 1.
+        line: u64,
+        /// What it is.
+        what: String,
+    },
+    /// The rules of masking cannot be met.
+    #[error(transparent)]
+    Mask(#[from] crate::mask::MaskError),
     /// The caller cancelled.
     #[error("cancelled")]
     Cancelled,
@@ -166,6 +177,10 @@ impl LoadError {
             }
             Self::SourceTooNew { .. } => "Install client tools of the server's major version or later.",
             Self::Source { .. } => "Try the same pg_dump by hand; its message says what it lacks.",
+            Self::Unmaskable { .. } => {
+                "Only rows that come by COPY are masked: dump with pg_dump and without --inserts, or give its archive."
+            }
+            Self::Mask(error) => &error.hint,
             Self::Cancelled => "Start it again when you want it.",
             Self::Io(_) => "Check that the file exists and can be read.",
         };

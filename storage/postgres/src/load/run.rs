@@ -6,7 +6,7 @@ use super::error::excerpt;
 use super::lexer::{Found, Lexer, Statement};
 use super::lines::{Lines, MAX_BYTES};
 use super::target::{Refusal, ServerError, Target};
-use super::{LoadError, LoadReport, copy};
+use super::{LoadError, LoadReport, Masking, copy, gate};
 use crate::progress::Progress;
 
 /// How many notes are kept.
@@ -37,6 +37,7 @@ pub(super) struct Loader<'a> {
     is_copy: bool,
     /// Those that were.
     left_out: Vec<String>,
+    masking: Option<Masking<'a>>,
     report: LoadReport,
 }
 
@@ -55,6 +56,7 @@ impl<'a> Loader<'a> {
             in_transaction: false,
             is_copy: false,
             left_out: Vec::new(),
+            masking: None,
             report: LoadReport::default(),
         }
     }
@@ -65,6 +67,12 @@ impl<'a> Loader<'a> {
         self
     }
 
+    /// Personal data are masked, and what cannot be is refused.
+    pub(super) fn masked(mut self, masking: Option<Masking<'a>>) -> Self {
+        self.masking = masking;
+        self
+    }
+
     pub(super) fn run(mut self, end: End) -> Result<LoadReport, LoadError> {
         let done = self.all(end);
         if done.is_err() && self.in_transaction {
@@ -72,6 +80,9 @@ impl<'a> Loader<'a> {
             let _ = self.target.run("ROLLBACK");
         }
         self.report.bytes = self.lines.bytes;
+        if let Some(Masking::Rows(plan)) = &self.masking {
+            self.report.masked = plan.report().to_vec();
+        }
         match done {
             // The server reports a cancelled statement as an error like any other.
             Err(_) if self.progress.is_cancelled() => Err(LoadError::Cancelled),
@@ -170,8 +181,15 @@ impl<'a> Loader<'a> {
         if is_settled_without_running(statement, text)? {
             return Ok(());
         }
+        if let Some(masking) = &self.masking {
+            let plan = if let Masking::Rows(plan) = masking { Some(&**plan) } else { None };
+            if gate::judge(statement, text, plan)? == gate::Verdict::PassOver {
+                return Ok(());
+            }
+        }
         if statement.copies_in {
-            self.report.rows_copied += copy::rows(self.target, &mut self.lines, text, line)?;
+            self.report.rows_copied +=
+                copy::rows(self.target, &mut self.lines, text, line, self.masking.as_mut())?;
         } else {
             self.run_statement(statement, text)?;
         }
@@ -187,6 +205,13 @@ impl<'a> Loader<'a> {
             let said = refusal.said().filter(|_| !self.in_transaction && !self.progress.is_cancelled());
             let Some(said) = said else { return Err(self.refused(&refusal, statement.line, text)) };
             if self.skips_setting(statement, said) || self.leaves_out_extension(statement, said) {
+                return Ok(());
+            }
+            if self.masking.is_some()
+                && makes_role(statement)
+                && said.code == SqlState::DUPLICATE_OBJECT.code()
+            {
+                // The pass before made it.
                 return Ok(());
             }
             match missing_role(said) {
@@ -314,6 +339,11 @@ fn is_settled_without_running(statement: &Statement, text: &str) -> Result<bool,
         }
         _ => Ok(false),
     }
+}
+
+fn makes_role(statement: &Statement) -> bool {
+    let words: Vec<&str> = statement.words.iter().map(String::as_str).collect();
+    matches!(words.as_slice(), ["CREATE", "ROLE" | "USER" | "GROUP", ..])
 }
 
 /// The value of a `SET x = value` or `SET x TO value`, without quotes.

@@ -12,7 +12,7 @@ use postgres::{Client, NoTls};
 use super::error::causes;
 use super::run::End;
 use super::url::Source;
-use super::{LoadError, LoadReport};
+use super::{LoadError, LoadReport, Masking};
 use crate::child;
 use crate::client::ClientTools;
 use crate::progress::Progress;
@@ -32,11 +32,12 @@ pub fn restore_archive(
     tools: &ClientTools,
     path: &Path,
     client: &mut Client,
+    masking: Option<Masking<'_>>,
     progress: &dyn Progress,
 ) -> Result<LoadReport, LoadError> {
     let mut command = Command::new(&tools.pg_restore);
-    command.args(["-f", "-"]).args(LEFT_OUT).arg(path);
-    from_tool(command, client, progress, |stderr| LoadError::Archive { stderr })
+    command.args(["-f", "-"]).args(LEFT_OUT).args(only(masking.as_ref())).arg(path);
+    from_tool(command, client, masking, progress, |stderr| LoadError::Archive { stderr })
 }
 
 /// Copies the database at `url` (a URL or a `keyword=value` string).
@@ -50,25 +51,33 @@ pub fn dump_server(
     tools: &ClientTools,
     url: &str,
     client: &mut Client,
+    masking: Option<Masking<'_>>,
     progress: &dyn Progress,
 ) -> Result<LoadReport, LoadError> {
     let source = Source::parse(url);
     let mut command = Command::new(&tools.pg_dump);
     command
         .args(LEFT_OUT)
+        .args(only(masking.as_ref()))
         .args(["--encoding=UTF8", "--no-password"])
         .arg(format!("--dbname={}", source.address));
     command.env("PGCONNECT_TIMEOUT", CONNECT_TIMEOUT.as_secs().to_string());
     if let Some(password) = &source.password {
         command.env("PGPASSWORD", password);
     }
-    from_tool(command, client, progress, dump_failure)
+    from_tool(command, client, masking, progress, dump_failure)
+}
+
+/// The first pass of masking needs no rows.
+fn only(masking: Option<&Masking<'_>>) -> Option<&'static str> {
+    matches!(masking, Some(Masking::Schema)).then_some("--schema-only")
 }
 
 /// Runs `command` and loads what it writes. The tool's own failure explains a broken load better than the load does.
 fn from_tool(
     mut command: Command,
     client: &mut Client,
+    masking: Option<Masking<'_>>,
     progress: &dyn Progress,
     failure: fn(String) -> LoadError,
 ) -> Result<LoadReport, LoadError> {
@@ -85,7 +94,7 @@ fn from_tool(
     let loaded = watch::beside(progress, kill, || match output {
         Some(output) => {
             let mut reader = BufReader::with_capacity(BUFFER_BYTES, output);
-            super::load(&mut reader, client, None, progress, End::Strict)
+            super::load(&mut reader, client, None, masking, progress, End::Strict)
         }
         None => Err(LoadError::Io(std::io::ErrorKind::BrokenPipe.into())),
     });

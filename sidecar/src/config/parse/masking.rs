@@ -1,0 +1,86 @@
+//! `[masking]`: what becomes of personal data on their way into the store.
+
+use offshoot_postgres::mask::{ColumnName, Rule, Transformer};
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::{ConfigError, Entry, Source, closest, kind, setting_text};
+use crate::config::Config;
+
+const SHAPE: &str = "one of \"keep\", \"null\", \"hash\", \"fake-name\", \"fake-email\", \"fake-phone\" and { fixed = \"…\" }";
+/// What others have, and what would need the original values beside each other or in a server.
+const LEFT_OUT: [&str; 3] = ["shuffle", "sql", "custom"];
+
+impl Source<'_> {
+    pub(super) fn masking(
+        &self,
+        (key, value): Entry<'_, '_>,
+        config: &mut Config,
+    ) -> Result<(), ConfigError> {
+        match key.get_ref().as_ref() {
+            "columns" => {
+                for (key, value) in self.table("masking.columns", value)? {
+                    let column = self.column(key, value)?;
+                    let with = self.transformer(key.get_ref(), value)?;
+                    config.masking.push(Rule { column, with });
+                }
+            }
+            other => return Err(self.unknown(key.span(), "masking.", other, &["columns"])),
+        }
+        Ok(())
+    }
+
+    fn column(
+        &self,
+        key: &Spanned<std::borrow::Cow<'_, str>>,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Result<ColumnName, ConfigError> {
+        let text = key.get_ref();
+        ColumnName::parse(text).ok_or_else(|| {
+            let is_nested = value.get_ref().as_table().is_some_and(|table| !table.contains_key("fixed"));
+            let hint = if is_nested {
+                "Put the whole name in quotes: \"schema.table.column\" = \"null\"."
+            } else {
+                "A column is named with its schema and table, as in \"public.users.email\"."
+            };
+            self.error(
+                key.span(),
+                format!("`masking.columns` names {text:?}, which is no column"),
+                Some(hint.into()),
+            )
+        })
+    }
+
+    fn transformer(&self, column: &str, value: &Spanned<DeValue<'_>>) -> Result<Transformer, ConfigError> {
+        let wrong = |shown: &str, hint: Option<String>| {
+            self.error(value.span(), format!("`masking.columns.\"{column}\"` is {shown}, not {SHAPE}"), hint)
+        };
+        match value.get_ref() {
+            DeValue::String(name) => Transformer::parse(name).ok_or_else(|| {
+                let hint = if LEFT_OUT.contains(&name.as_ref()) {
+                    "Values are replaced one by one on their way into the store, so that none lies there unmasked: \
+                     nothing can be shuffled, and no SQL can see them."
+                        .to_owned()
+                } else {
+                    match closest(name, &Transformer::NAMES) {
+                        Some(near) => format!("Did you mean {near:?}?"),
+                        None => "A value of your own is { fixed = \"…\" }.".to_owned(),
+                    }
+                };
+                wrong(&format!("{name:?}"), Some(hint))
+            }),
+            DeValue::Table(table) => {
+                let mut fixed = None;
+                for (key, value) in table {
+                    if key.get_ref() != "fixed" {
+                        let prefix = format!("masking.columns.\"{column}\".");
+                        return Err(self.unknown(key.span(), &prefix, key.get_ref(), &["fixed"]));
+                    }
+                    fixed = setting_text(value.get_ref()).filter(|text| !text.contains('\0'));
+                }
+                fixed.map(Transformer::Fixed).ok_or_else(|| wrong("a table without a text", None))
+            }
+            other => Err(wrong(kind(other), None)),
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! What settings read as, and what is said of mistakes.
+
+use offshoot_postgres::mask::Transformer;
+use offshoot_protocol::migrations::MigrationsOnCheckout;
+use offshoot_storage::DriverKind;
+
+use super::*;
+
+fn fault(text: &str) -> String {
+    let error = parse(text).unwrap_err();
+    match &error.hint {
+        Some(hint) => format!("{error} | {hint}"),
+        None => error.to_string(),
+    }
+}
+
+#[test]
+fn the_template_and_an_empty_file_say_nothing() {
+    assert_eq!(parse(""), Ok(Config::default()));
+    assert_eq!(parse(crate::config::TEMPLATE), Ok(Config::default()));
+}
+
+#[test]
+fn the_template_uncommented_is_valid() {
+    let lines: Vec<_> = crate::config::TEMPLATE
+        .lines()
+        .map(|line| {
+            line.strip_prefix("# ").filter(|rest| rest.contains(" = ") || rest.starts_with('[')).unwrap_or("")
+        })
+        .collect();
+    let config = parse(&lines.join("\n")).unwrap();
+    assert_eq!(config.postgres, [("shared_buffers".to_owned(), "64MB".to_owned())]);
+}
+
+#[test]
+fn every_key_is_read() {
+    let text = "on_checkout = 'ask'\nidle_timeout = \"1.5h\"\nswitch_grace = \"250 ms\"\n\n[postgres.settings]\n\
+                work_mem = \"8MB\"\nmax_connections = 50\njit = false\nrandom_page_cost = 1.1\nAuto_Explain.Log_Analyze = true";
+    let config = parse(text).unwrap();
+    assert_eq!(config.on_checkout, OnCheckout::Ask);
+    assert_eq!((config.idle_timeout.as_secs(), config.switch_grace.as_millis()), (5400, 250));
+    let settings: Vec<_> = config.postgres.iter().map(|(n, v)| format!("{n}={v}")).collect();
+    assert_eq!(
+        settings,
+        [
+            "auto_explain.log_analyze=on",
+            "jit=off",
+            "max_connections=50",
+            "random_page_cost=1.1",
+            "work_mem=8MB"
+        ]
+    );
+}
+
+#[test]
+fn misspelt_keys_are_recognised() {
+    assert_eq!(
+        fault("\n\non_chekout = 'ask'"),
+        "line 3: unknown key `on_chekout` | Did you mean `on_checkout`?"
+    );
+    assert_eq!(
+        fault("idle-timeout = '5m'"),
+        "line 1: unknown key `idle-timeout` | Did you mean `idle_timeout`?"
+    );
+    assert_eq!(
+        fault("[postgres]\nsetings = {}"),
+        "line 2: unknown key `postgres.setings` | Did you mean `postgres.settings`?"
+    );
+    assert!(fault("colour = 1").contains("Known are on_checkout"));
+    assert!(fault("storage.driver = 'zfs'").contains("one of \"layers\" and \"clone\""));
+    let storage = parse("[storage]\ndriver = 'clone'").unwrap();
+    assert_eq!(storage.storage_driver, Some(DriverKind::Clone));
+    assert!(fault("on_checkout = 'craete'").ends_with("| Did you mean \"create\"?"));
+}
+
+#[test]
+fn wrong_values_are_named_with_their_line() {
+    assert_eq!(
+        fault("idle_timeout = 5"),
+        "line 1: `idle_timeout` is a number, not a time such as \"30s\", \"5m\" or \"1h\""
+    );
+    for bad in ["", "5", "5x", "-5s", "m", "1e9h", "99999d", "..s"] {
+        assert!(fault(&format!("\nidle_timeout = '{bad}'")).starts_with("line 2: "), "{bad}");
+    }
+    assert!(fault("a = \n").starts_with("line 1: "));
+    assert!(fault("x = 1\nx = 2").starts_with("line "));
+    assert!(fault("postgres = 3").contains("not a table"));
+    assert!(fault("[postgres]\nsettings = { work_mem = [1] }").contains("line 2: `work_mem` is a list"));
+}
+
+#[test]
+fn a_repository_cannot_choose_programs_or_break_safety() {
+    assert!(fault("[postgres]\nbin_dir = '/tmp/evil'").contains("`offshoot init --bin-dir"));
+    assert!(fault("[postgres]\nversion = 17").contains("--postgres"));
+    for name in [
+        "fsync",
+        "FSYNC",
+        "full_page_writes",
+        "listen_addresses",
+        "port",
+        "unix_socket_directories",
+        "archive_command",
+        "archive_mode",
+        "archive_library",
+        "restore_command",
+        "wal_recycle",
+        "wal_init_zero",
+        "data_directory",
+        "hba_file",
+        "ident_file",
+        "config_file",
+        "external_pid_file",
+        "ssl_passphrase_command",
+        "log_directory",
+        "logging_collector",
+        "dynamic_library_path",
+        "recovery_end_command",
+        "primary_conninfo",
+        "synchronous_standby_names",
+        "extension_destdir",
+        "plperl.on_init",
+        "pgsodium.getkey_script",
+        "a b",
+        "x=y",
+        "-c",
+    ] {
+        let text = format!("[postgres]\nsettings = {{ \"{name}\" = \"x\" }}");
+        assert!(fault(&text).starts_with("line 2: "), "{name}");
+    }
+    assert!(fault("[postgres]\nsettings = { io_method = 'io_uring' }").contains("io_uring"));
+    assert!(
+        parse(
+            "[postgres]\nsettings = { io_method = 'sync', shared_preload_libraries = 'pg_stat_statements' }"
+        )
+        .is_ok()
+    );
+    assert!(
+        fault("[postgres]\nsettings = { shared_preload_libraries = '/tmp/evil' }").contains("cannot load")
+    );
+    assert!(fault("[postgres.settings]\nplperl.on_init = 'x'").starts_with("line 2: "));
+}
+
+#[test]
+fn sizes_are_bytes_or_have_a_unit() {
+    let limits = |text: &str| parse(text).map(|config| (config.max_bytes, config.min_free_bytes));
+    assert_eq!(limits("[storage]\nmax_bytes = 4096"), Ok((Some(4096), None)));
+    let both = "[storage]\nmax_bytes = '20GB'\nmin_free_bytes = '1.5 GiB'";
+    assert_eq!(limits(both), Ok((Some(20_000_000_000), Some(1_610_612_736))));
+    for (value, shown) in
+        [("'much'", "\"much\""), ("-1", "-1"), ("1.5", "a number"), ("true", "true or false")]
+    {
+        let text = fault(&format!("[storage]\nmax_bytes = {value}"));
+        let expected = format!("line 2: `storage.max_bytes` is {shown}, not a number of bytes");
+        assert!(text.starts_with(&expected), "{text}");
+    }
+    assert!(fault("storage.max_byte = 1").contains("Did you mean `storage.max_bytes`?"));
+}
+
+#[test]
+fn the_past_has_a_window_and_a_cap() {
+    let restore = |text: &str| parse(text).unwrap().restore().map(|kept| (kept.window, kept.max_bytes));
+    let week = Duration::from_hours(7 * 24);
+    assert_eq!(restore(""), Some((week, 10_000_000_000)));
+    assert_eq!(restore("[restore]\nwindow = '36h'\nmax_bytes = '1GB'"), Some((week * 3 / 14, 1_000_000_000)));
+    assert_eq!(restore("[restore]\nwindow = 'off'"), None);
+    let text = fault("[restore]\nwindow = 'never'");
+    assert!(text.starts_with("line 2: `restore.window` is \"never\", not a time such as \"7d\""), "{text}");
+    assert!(fault("restore.windows = '7d'").contains("Did you mean `restore.window`?"));
+}
+
+#[test]
+fn what_migrations_ask_for_is_read() {
+    let config = parse("[migrations]\non_checkout = 'apply'\ncheck_command = ' npm test '").unwrap();
+    assert_eq!(config.migrations_on_checkout, MigrationsOnCheckout::Apply);
+    assert_eq!(config.migrations_check.as_deref(), Some("npm test"));
+    assert!(fault("[migrations]\non_checkout = 'create'").starts_with("line 2: `migrations.on_checkout` is"));
+    assert!(fault("[migrations]\ncheck = 'x'").contains("unknown key `migrations.check`"));
+}
+
+#[test]
+fn the_schema_file_stays_within_the_repository() {
+    let file = |text: &str| parse(text).map(|config| config.schema_file);
+    assert_eq!(file("[schema]\nfile = './db/x.facts'").unwrap().as_deref(), Some("db/x.facts"));
+    for path in ["/etc/x.sql", "../x.sql", "a/../../x", ""] {
+        assert!(fault(&format!("schema.file = '{path}'")).contains("not a path from the top"), "{path}");
+    }
+    assert!(fault("schema.files = 'x'").contains("Did you mean `schema.file`?"));
+    let renames = |text: &str| parse(text).map(|config| config.schema_renames);
+    assert_eq!(renames("schema.renames = './db/'").unwrap().as_deref(), Some("db/"));
+    assert_eq!(renames("").unwrap(), None);
+    assert!(fault("schema.renames = '../db'").contains("`schema.renames` is \"../db\", not a path"));
+    assert!(fault("schema.rename = 'x'").contains("Did you mean `schema.renames`?"));
+}
+
+#[test]
+fn rules_of_masking_are_read_and_mistakes_are_named() {
+    let text =
+        "[masking.columns]\n\"public.users.email\" = 'fake-email'\n'public.users.note' = { fixed = 'gone' }";
+    let rules = parse(text).unwrap().masking;
+    let shown: Vec<_> = rules.iter().map(|rule| (rule.column.to_string(), rule.with.clone())).collect();
+    assert_eq!(
+        shown,
+        [
+            ("public.users.email".to_owned(), Transformer::FakeEmail),
+            ("public.users.note".to_owned(), Transformer::Fixed("gone".to_owned()))
+        ]
+    );
+    let rule = |text: &str| fault(&format!("[masking.columns]\n{text}"));
+    assert!(rule("'public.users.email' = 'fake-mail'").ends_with("| Did you mean \"fake-email\"?"));
+    assert!(rule("'public.users.email' = 'shuffle'").contains("nothing can be shuffled"));
+    assert!(rule("'users.email' = 'null'").contains("as in \"public.users.email\""));
+    assert!(rule("public.users.email = 'null'").contains("whole name in quotes"));
+    assert!(rule("'a.b.c' = { fix = 'x' }").contains("unknown key"));
+    assert!(rule("'a.b.c' = 3").starts_with("line 2: `masking.columns.\"a.b.c\"` is a number, not one of"));
+    assert!(fault("[masking]\ncolumn = {}").contains("Did you mean `masking.columns`?"));
+}

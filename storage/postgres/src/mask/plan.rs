@@ -1,0 +1,250 @@
+//! From rules and a schema to what is done to each table's rows.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use postgres::Client;
+
+use super::catalog::{Catalog, Id};
+use super::transform::{Kind, Method};
+use super::{ColumnName, Key, MaskError, MaskedColumn, Rule, Transformer};
+
+/// What is done to the rows of every table that has masked columns.
+#[derive(Debug)]
+pub struct Plan {
+    key: Key,
+    tables: HashMap<(String, String), Table>,
+    /// In the order of the catalogs.
+    done: Vec<MaskedColumn>,
+    /// The columns that a rule holds for, be it to keep them.
+    settled: HashSet<ColumnName>,
+}
+
+/// What is done to the rows of one table.
+#[derive(Debug, Default)]
+pub struct Table {
+    /// All columns that rows can have, in their order.
+    columns: Vec<String>,
+    /// The masked ones, with their place in the report.
+    methods: HashMap<String, (Method, usize)>,
+}
+
+/// Why a column is masked, and how.
+#[derive(Debug, Clone)]
+struct Choice {
+    with: Transformer,
+    follows: Option<Id>,
+}
+
+impl Plan {
+    /// Makes the plan for the database of `client`, which has the schema but needs no rows.
+    ///
+    /// A rule holds for the partitions and children of its table as well, and for columns that refer to the column.
+    ///
+    /// # Errors
+    /// [`MaskError`] if a rule names what is not there, cannot be met, or leaves a foreign key with only one end masked.
+    pub fn new(rules: &[Rule], key: Key, client: &mut Client) -> Result<Self, MaskError> {
+        let catalog = Catalog::read(client).map_err(|error| {
+            MaskError::new(format!("cannot read the schema to mask it: {error}"), "Try again.")
+        })?;
+        let choices = choose(rules, &catalog)?;
+        let methods = methods(&choices, &catalog)?;
+        let settled = choices.keys().map(|id| catalog.columns[id].name.clone()).collect();
+        let mut plan = Self { key, tables: HashMap::new(), done: Vec::new(), settled };
+        for (id, column) in &catalog.columns {
+            let name = &column.name;
+            let table = plan.tables.entry((name.schema.clone(), name.table.clone())).or_default();
+            if !column.is_generated {
+                table.columns.push(name.column.clone());
+            }
+            let Some(method) = methods.get(id) else { continue };
+            table.methods.insert(name.column.clone(), (method.clone(), plan.done.len()));
+            plan.done.push(MaskedColumn {
+                column: name.clone(),
+                with: method.with.as_str(),
+                follows: choices[id].follows.map(|other| catalog.columns[&other].name.clone()),
+                values: 0,
+            });
+        }
+        plan.tables.retain(|_, table| !table.methods.is_empty());
+        Ok(plan)
+    }
+
+    /// What is done to a table's rows; `None` for nothing.
+    pub fn table(&self, schema: &str, table: &str) -> Option<&Table> {
+        self.tables.get(&(schema.to_owned(), table.to_owned()))
+    }
+
+    /// A masked table of this name in any schema.
+    pub fn any_table(&self, table: &str) -> Option<String> {
+        self.tables.keys().find(|(_, name)| name == table).map(|(schema, table)| format!("{schema}.{table}"))
+    }
+
+    /// The secret.
+    pub(crate) fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// Notes that values were replaced, by place in the report.
+    pub(crate) fn count(&mut self, place: usize, values: u64) {
+        self.done[place].values += values;
+    }
+
+    /// Whether a rule holds for the column, be it to keep it.
+    pub fn is_settled(&self, column: &ColumnName) -> bool {
+        self.settled.contains(column)
+    }
+
+    /// What was done.
+    pub fn report(&self) -> &[MaskedColumn] {
+        &self.done
+    }
+}
+
+impl Table {
+    /// The methods for rows with these columns, or with all, and the place of each in the report.
+    pub(crate) fn for_columns(
+        &self,
+        columns: Option<&[String]>,
+    ) -> (Vec<Option<Method>>, Vec<Option<usize>>) {
+        let columns = columns.unwrap_or(&self.columns);
+        let found = columns.iter().map(|column| self.methods.get(column));
+        found.map(|found| (found.map(|(method, _)| method.clone()), found.map(|(_, place)| *place))).unzip()
+    }
+}
+
+/// What becomes of which column: the rules, and what follows from them.
+fn choose(rules: &[Rule], catalog: &Catalog) -> Result<BTreeMap<Id, Choice>, MaskError> {
+    let mut choices: BTreeMap<Id, Choice> = BTreeMap::new();
+    for rule in rules {
+        let id = catalog.find(&rule.column).ok_or_else(|| no_column(&rule.column, catalog))?;
+        if catalog.columns[&id].is_generated && rule.with != Transformer::Keep {
+            return Err(MaskError::new(
+                format!("{} is computed from other columns", rule.column),
+                "Mask those; its values follow by themselves.",
+            ));
+        }
+        choices.insert(id, Choice { with: rule.with.clone(), follows: None });
+    }
+    loop {
+        let mut more = Vec::new();
+        for (child, parent) in catalog.inherits.iter().chain(&catalog.references) {
+            let Some(choice) = choices.get(parent) else { continue };
+            let is_generated = catalog.columns.get(child).is_none_or(|column| column.is_generated);
+            if !choices.contains_key(child) && !is_generated {
+                more.push((*child, Choice { with: choice.with.clone(), follows: Some(*parent) }));
+            }
+        }
+        if more.is_empty() {
+            break;
+        }
+        for (child, choice) in more {
+            choices.entry(child).or_insert(choice);
+        }
+    }
+    for (child, parent) in &catalog.references {
+        agree(*child, *parent, &choices, catalog)?;
+    }
+    Ok(choices)
+}
+
+/// Refuses a foreign key whose two ends become different.
+fn agree(child: Id, parent: Id, choices: &BTreeMap<Id, Choice>, catalog: &Catalog) -> Result<(), MaskError> {
+    let with = |id: Id| choices.get(&id).map_or(&Transformer::Keep, |choice| &choice.with);
+    let (ours, theirs) = (with(child), with(parent));
+    // What refers to nothing is true.
+    if ours == theirs || *ours == Transformer::Null {
+        return Ok(());
+    }
+    let (child, parent) = (&catalog.columns[&child].name, &catalog.columns[&parent].name);
+    let (said, other) = if *theirs == Transformer::Keep { (ours, parent) } else { (theirs, child) };
+    Err(MaskError::new(
+        format!(
+            "{child} refers to {parent}: one becomes `{}` and the other `{}`, and the foreign key would not hold",
+            ours.as_str(),
+            theirs.as_str()
+        ),
+        format!("Give both the same rule: `\"{other}\" = \"{}\"` under [masking.columns].", said.as_str()),
+    ))
+}
+
+/// The method of each masked column. Columns that share their values have the same one.
+fn methods(choices: &BTreeMap<Id, Choice>, catalog: &Catalog) -> Result<BTreeMap<Id, Method>, MaskError> {
+    let mut methods: BTreeMap<Id, Method> = BTreeMap::new();
+    for (id, choice) in choices.iter().filter(|(_, choice)| choice.with != Transformer::Keep) {
+        let column = &catalog.columns[id];
+        let method = Method {
+            with: choice.with.clone(),
+            kind: column.kind,
+            unique: catalog.unique.contains(id),
+            max_chars: column.max_chars,
+            max_number: column.max_number,
+            folds: column.folds,
+            trims: column.trims,
+        };
+        methods.insert(*id, method);
+    }
+    share(&mut methods, catalog);
+    for (id, method) in &methods {
+        let column = &catalog.columns[id];
+        let objection = match &method.with {
+            Transformer::Null if column.not_null => Some("cannot be null".to_owned()),
+            _ => method.objection(),
+        };
+        if let Some(objection) = objection {
+            let why = choices[id]
+                .follows
+                .map(|other| format!(" (its values are those of {})", catalog.columns[&other].name));
+            let suggestion =
+                if method.kind == Kind::Other { "`null` or a fixed value" } else { "another rule" };
+            return Err(MaskError::new(
+                format!("{}{} {objection}", column.name, why.unwrap_or_default()),
+                format!("Take {suggestion} for it under [masking.columns] in offshoot.toml."),
+            ));
+        }
+    }
+    Ok(methods)
+}
+
+/// Spreads what holds for a column to all that share its values, until nothing changes.
+fn share(methods: &mut BTreeMap<Id, Method>, catalog: &Catalog) {
+    loop {
+        let before = methods.clone();
+        for (one, other) in catalog.inherits.iter().chain(&catalog.references) {
+            let (Some(a), Some(b)) = (methods.get(one), methods.get(other)) else { continue };
+            if a.with != b.with {
+                continue;
+            }
+            let least = |a: Option<u64>, b: Option<u64>| a.into_iter().chain(b).min();
+            let shared = Method {
+                unique: a.unique || b.unique,
+                max_chars: a.max_chars.into_iter().chain(b.max_chars).min(),
+                max_number: least(a.max_number, b.max_number),
+                folds: a.folds || b.folds,
+                trims: a.trims || b.trims,
+                ..a.clone()
+            };
+            methods.insert(*other, Method { kind: b.kind, ..shared.clone() });
+            methods.insert(*one, shared);
+        }
+        if *methods == before {
+            return;
+        }
+    }
+}
+
+fn no_column(name: &ColumnName, catalog: &Catalog) -> MaskError {
+    let same_table = |other: &&ColumnName| other.schema == name.schema && other.table == name.table;
+    let columns: Vec<&str> = catalog
+        .columns
+        .values()
+        .map(|column| &column.name)
+        .filter(same_table)
+        .map(|column| column.column.as_str())
+        .collect();
+    let hint = if columns.is_empty() {
+        "There is no such table. Rules name schema, table and column: `\"public.users.email\"`.".to_owned()
+    } else {
+        format!("{}.{} has the columns {}.", name.schema, name.table, columns.join(", "))
+    };
+    MaskError::new(format!("[masking.columns] names {name}, which is not there"), hint)
+}

@@ -1,0 +1,193 @@
+//! A new cluster with its data, as the base of branches.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use offshoot_postgres::account::{Account, chown_all};
+use offshoot_postgres::client::ClientTools;
+use offshoot_postgres::cluster::{InitCluster, init_cluster};
+use offshoot_postgres::load::LoadReport;
+use offshoot_postgres::mask::Rule;
+use offshoot_postgres::server::{Server, ServerSpec, StopMode};
+use offshoot_postgres::{Installation, Progress};
+
+use super::{Source, USER, load};
+use crate::clones::make_data_folder;
+use crate::error::{Context as _, StorageError};
+use crate::files::{give, make_branch_folder, make_private, remove_tree};
+use crate::paths::{BranchPaths, Paths};
+use crate::{DriverKind, LayerId, layers};
+
+const START_PATIENCE: Duration = Duration::from_mins(2);
+const STOP_PATIENCE: Duration = Duration::from_mins(30);
+
+/// Settings for loading: nothing is durable until the whole store is.
+const LOADING_SETTINGS: [(&str, &str); 13] = [
+    ("listen_addresses", ""),
+    ("fsync", "off"),
+    ("full_page_writes", "off"),
+    ("synchronous_commit", "off"),
+    ("wal_level", "minimal"),
+    ("max_wal_senders", "0"),
+    ("max_wal_size", "4GB"),
+    ("checkpoint_timeout", "1h"),
+    ("autovacuum", "off"),
+    ("shared_buffers", "256MB"),
+    ("maintenance_work_mem", "256MB"),
+    ("wal_init_zero", "off"),
+    ("log_min_messages", "fatal"),
+];
+
+/// What a new cluster is made of.
+pub(crate) struct Fill<'a> {
+    pub(crate) installation: &'a Installation,
+    pub(crate) account: Option<&'a Account>,
+    /// For a socket while the data are loaded.
+    pub(crate) runtime_dir: &'a Path,
+    /// Name of the branch that it is for.
+    pub(crate) branch: &'a str,
+    pub(crate) database: &'a str,
+    pub(crate) source: &'a Source,
+    pub(crate) tools: Option<&'a ClientTools>,
+    pub(crate) masking: &'a [Rule],
+    pub(crate) driver: DriverKind,
+    pub(crate) password: &'a str,
+}
+
+/// A cluster that was made.
+pub(crate) struct Filled {
+    /// What was loaded.
+    pub(crate) load: Option<LoadReport>,
+    /// With page layers: the base layer, and an empty one to put on top.
+    pub(crate) stack: Option<(LayerId, LayerId)>,
+}
+
+impl Fill<'_> {
+    /// Makes the folder of `branch` with the cluster, and its layers. Nothing of it is durable yet.
+    pub(crate) fn make(
+        &self,
+        paths: &Paths,
+        branch: &BranchPaths,
+        progress: &dyn Progress,
+    ) -> Result<Filled, StorageError> {
+        make_branch_folder(branch, self.account)?;
+        match self.driver {
+            DriverKind::Layers => make_private(&branch.data(), self.account)?,
+            DriverKind::Clone => make_data_folder(&branch.data(), self.account)?,
+        }
+        init_cluster(
+            &InitCluster {
+                installation: self.installation,
+                data_dir: &branch.data(),
+                superuser: USER,
+                password: self.password,
+                account: self.account,
+                wal_segment_size_mb: None,
+                sync: false,
+            },
+            progress,
+        )?;
+        for name in ["postgresql.conf", "pg_hba.conf", "pg_ident.conf"] {
+            drop_comments(&branch.data().join(name))?;
+        }
+        let load = load_data(self, paths, branch, progress)?;
+        let has_layers = self.driver == DriverKind::Layers;
+        let stack = has_layers.then(|| make_layers(self, paths, branch, progress)).transpose()?;
+        Ok(Filled { load, stack })
+    }
+}
+
+/// Moves the relation files of the new cluster into a base layer. Returns it, and an empty one to put on top.
+fn make_layers(
+    fill: &Fill<'_>,
+    paths: &Paths,
+    branch: &BranchPaths,
+    progress: &dyn Progress,
+) -> Result<(LayerId, LayerId), StorageError> {
+    let layer = LayerId::random().context("name a layer in", paths.store())?;
+    let top = LayerId::random().context("name a layer in", paths.store())?;
+    for id in [layer, top] {
+        make_private(&paths.layer(id), fill.account)?;
+    }
+    progress.step("Make the base layer", 0, None);
+    layers::import(&branch.data(), &paths.layer(layer))?;
+    let account = fill.account;
+    chown_all(&paths.layer(layer), account).context("give away", &paths.layer(layer))?;
+    let control = branch.data().join("global/pg_control");
+    fs::rename(&control, branch.control_file()).context("move", &control)?;
+    give(&branch.control_file(), account)?;
+    Ok((layer, top))
+}
+
+/// Takes the comments out of a configuration file: every branch has a copy of it.
+fn drop_comments(path: &Path) -> Result<(), StorageError> {
+    let text = fs::read_to_string(path).context("read", path)?;
+    let kept: String = text
+        .lines()
+        .filter(|line| !line.trim_start().is_empty() && !line.trim_start().starts_with('#'))
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    // In place, so that its owner stays.
+    fs::write(path, kept).context("write", path)
+}
+
+/// Runs the new cluster as it is, without layers, and loads the data into it.
+fn load_data(
+    fill: &Fill<'_>,
+    paths: &Paths,
+    branch: &BranchPaths,
+    progress: &dyn Progress,
+) -> Result<Option<LoadReport>, StorageError> {
+    let sockets = fill.runtime_dir.join(format!("load-{}", std::process::id()));
+    make_private(&sockets, fill.account)?;
+    let spec = ServerSpec {
+        installation: fill.installation.clone(),
+        data_dir: branch.data(),
+        socket_dir: sockets.clone(),
+        log_file: branch.log(),
+        account: fill.account.cloned(),
+        settings: LOADING_SETTINGS.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(),
+        env: Vec::new(),
+    };
+    let loaded = run_load(fill, paths, &spec, progress);
+    let removed = remove_tree(&sockets);
+    let report = loaded?;
+    removed?;
+    Ok(report)
+}
+
+fn run_load(
+    fill: &Fill<'_>,
+    paths: &Paths,
+    spec: &ServerSpec,
+    progress: &dyn Progress,
+) -> Result<Option<LoadReport>, StorageError> {
+    let failed = |source| match source {
+        offshoot_postgres::server::ServerError::Cancelled => StorageError::Cancelled,
+        source => StorageError::StartFailed { branch: fill.branch.to_owned(), source },
+    };
+    // Dropping the server on an error stops it at once: what it holds is thrown away.
+    let mut server = Server::spawn(spec).map_err(failed)?;
+    server.wait_ready(Instant::now() + START_PATIENCE, &|| progress.is_cancelled()).map_err(failed)?;
+    let report = load::load(fill, paths, spec, progress)?;
+    progress.step("Vacuum and analyze", 0, None);
+    for database in [fill.database, "postgres", "template1"] {
+        // With its hint bits set now, a page is not copied into a branch that only reads it.
+        load::connect(spec, database, fill.password)?
+            .batch_execute("VACUUM (FREEZE, ANALYZE)")
+            .map_err(|error| load::statement_error("vacuum the database", &error))?;
+    }
+    if progress.is_cancelled() {
+        return Err(StorageError::Cancelled);
+    }
+    progress.step("Shut down", 0, None);
+    let status = server.stop(StopMode::Fast, STOP_PATIENCE)?;
+    if !status.success() {
+        return Err(StorageError::Statement {
+            context: "shut Postgres down",
+            message: format!("{status}: {}", server.log_tail()),
+        });
+    }
+    Ok(report)
+}
