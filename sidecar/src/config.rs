@@ -133,7 +133,7 @@ pub(crate) const TEMPLATE: &str = r#"# Offshoot: a database branch for every git
 # max_bytes = "10GB"
 
 # Personal data, replaced on their way into the store by `offshoot init --from …` and `offshoot refresh`:
-#   "null", "hash", "fake-name", "fake-email", "fake-phone", { fixed = "…" }, or "keep" for what is not personal.
+#   "null", "hash", "fake-name", "fake-email", "fake-phone", a fixed text, or "keep" for what is not personal.
 # `offshoot masking check` lists columns that look personal and have no rule.
 # [masking.columns]
 # "public.users.email" = "fake-email"
