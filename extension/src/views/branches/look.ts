@@ -54,6 +54,10 @@ export function branchContext(node: BranchNode): string {
   return [...words, ...flags.filter(([, on]) => on).map(([word]) => word)].join(';');
 }
 
+function ageWords(createdAt: number, now: number): string {
+  return now - createdAt < 60 ? l10n.t('just now') : l10n.t('age {0}', formatAge(createdAt, now));
+}
+
 /** What a screen reader says. */
 export function branchSpoken(node: BranchNode, now: number): string {
   const { facts } = node;
@@ -63,7 +67,7 @@ export function branchSpoken(node: BranchNode, now: number): string {
     node.job ?? computeWord(facts.state),
     facts.parent === undefined ? undefined : l10n.t('made from {0}', facts.parent),
     l10n.t('{0} of its own', formatBytes(facts.ownBytes)),
-    l10n.t('age {0}', formatAge(facts.createdAt, now)),
+    ageWords(facts.createdAt, now),
     facts.inGit ? undefined : l10n.t('no git branch'),
     facts.protected ? l10n.t('protected') : undefined,
     expiryWords(facts, now),
@@ -77,7 +81,7 @@ export function branchTooltip(facts: Branch, now: number, here = false): string 
   const rows: [string, string | undefined][] = [
     [l10n.t('Postgres'), state],
     [l10n.t('Made from'), facts.parent === undefined ? undefined : `${facts.parent}${facts.forkLsn === undefined ? '' : ` (${facts.forkLsn})`}`],
-    [l10n.t('Made'), l10n.t('{0}, age {1}', new Date(facts.createdAt * 1000).toLocaleString(), formatAge(facts.createdAt, now))],
+    [l10n.t('Made'), `${new Date(facts.createdAt * 1000).toLocaleString()}, ${ageWords(facts.createdAt, now)}`],
     [l10n.t('Of its own'), formatBytes(facts.ownBytes)],
     [l10n.t('Shared'), formatBytes(facts.sharedBytes)],
     [l10n.t('Connections'), facts.connections.toString()],
