@@ -13,6 +13,7 @@ mod engine;
 mod exec;
 mod init;
 mod leash;
+mod log;
 mod logs;
 mod masking;
 mod migrations;
@@ -79,6 +80,7 @@ fn run(args: Args, output: Output) -> Result<u8> {
         Command::Branch { command } => branch::run(command, output),
         Command::Answer { answer } => answer::run(answer, output),
         Command::Restore { branch, at } => restore::run(branch, &at, output),
+        Command::Log(arguments) => log::run(arguments, output),
         Command::Undo { name } => branch::undo(name, output),
         Command::Sql(arguments) => sql::run(&arguments, output),
         Command::Diff(arguments) => diff::run(&arguments, output),

@@ -8,6 +8,7 @@ mod branches;
 mod catalogs;
 mod computes;
 mod disk;
+mod events;
 mod expiry;
 mod explorer;
 mod fork;

@@ -44,6 +44,11 @@ pub(crate) fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
+/// Microseconds since 1970; 0 for times before.
+pub(crate) fn micros(time: SystemTime) -> u64 {
+    u64::try_from(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros()).unwrap_or(u64::MAX)
+}
+
 /// `12 seconds ago`, of a span in seconds.
 pub(crate) fn ago(seconds: u64) -> String {
     let (number, unit) = match seconds {

@@ -242,6 +242,50 @@ fn a_branch_goes_back_in_its_place_and_what_is_no_moment_of_it_is_told() {
     assert_eq!(test.value(content), "1,2,3");
 }
 
+#[test]
+fn what_a_branch_was_is_compared_with_what_it_is_and_its_log_tells_what_happened() {
+    let test = TestRepo::with_database();
+    let mut main = Client::connect(&test.url(), NoTls).unwrap();
+    main.batch_execute("create table item (n int primary key); insert into item values (1), (2)").unwrap();
+    wait_for_past(&test);
+    main.batch_execute("create table filler as select generate_series(1, 1000)").unwrap();
+    let moment = "select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),
+        pg_current_wal_insert_lsn()::text";
+    let row = main.query_one(moment, &[]).unwrap();
+    let (time, position): (String, String) = (row.get(0), row.get(1));
+    main.batch_execute(
+        "alter table item add note text; delete from item where n = 1; insert into item values (3)",
+    )
+    .unwrap();
+    for side in [format!("main@{time}"), format!("@{position}")] {
+        let found = test.run(&["diff", &side, "main", "--stat"]).ok();
+        assert!(found.contains("item"), "{side}: {found}");
+    }
+    let found = test.run(&["diff", &format!("main@{time}"), "main", "--rows", "--json"]).json();
+    let table = &found["rows"]["tables"][0];
+    assert_eq!((&table["inserted"], &table["deleted"]), (&1.into(), &1.into()), "{found}");
+    assert!(found["rows"]["baseAt"]["timeUs"].as_u64().is_some(), "{found}");
+    let said = test.run(&["diff", "main@2001-01-01 00:00", "main"]).fails(128);
+    assert!(said.contains("the oldest moment is 20"), "{said}");
+    let said = test.run(&["diff", "main@next week", "main"]).fails(128);
+    assert!(said.contains("`next week` is no moment"), "{said}");
+
+    test.run(&["branch", "create", "feature", "--at", &position]).ok();
+    test.run(&["snapshot", "create", "main@kept"]).ok();
+    test.run(&["branch", "rename", "feature", "other"]).ok();
+    test.run(&["branch", "reset", "other"]).ok();
+    test.run(&["branch", "delete", "other"]).ok();
+    let log = test.run(&["log", "other", "--json"]).json();
+    let kinds: Vec<_> = log["entries"].as_array().unwrap().iter().map(|entry| &entry["kind"]).collect();
+    assert_eq!(kinds, ["deleted", "reset", "renamed", "created", "created"]);
+    assert_eq!(log["entries"][0]["wayBack"], "offshoot undo other");
+    assert_eq!(log["entries"][3]["detail"], Value::String(position));
+    let shown = test.run(&["log", "--all", "-n", "4"]).ok();
+    assert!(shown.contains("other reset to what main held") && shown.contains("2 more"), "{shown}");
+    assert!(test.run(&["log"]).ok().contains("offshoot restore main --at @kept"));
+    assert!(test.run(&["log", "nobody"]).fails(128).contains("no database branch `nobody`"));
+}
+
 /// Waits for the first snapshot that moments are reached from.
 fn wait_for_past(test: &TestRepo) {
     let connection = rusqlite::Connection::open(test.store().join("meta.sqlite")).unwrap();

@@ -1,6 +1,6 @@
 //! Deleting with a way back: branches go to the trash first.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Transaction, params};
 
@@ -268,6 +268,15 @@ impl Store {
             crash_point!(UndoWritten);
             Ok(())
         })
+    }
+
+    /// All that lies in the trash, measured or not.
+    ///
+    /// # Errors
+    /// Only if the metadata cannot be read.
+    pub fn in_trash(&self) -> Result<HashSet<BranchId>, StorageError> {
+        let rows = self.shared.metadata.branches()?;
+        Ok(rows.into_iter().filter(BranchRow::is_in_trash).map(|row| row.id).collect())
     }
 
     /// What states in the trash are called that others took the place of, such as `feature~before-restore-20261120T140307Z`.

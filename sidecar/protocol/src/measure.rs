@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::past::Moment;
+
 /// A plan to be tried out on a throwaway of a branch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
@@ -186,6 +188,9 @@ pub struct RowsParams {
     /// not known, its parent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
+    /// When that one is meant, of the past; absent for now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_at: Option<Moment>,
     /// How many rows of each kind to show of a table.
     pub sample: u32,
     /// Milliseconds that one table may take; then it is left incomplete.
@@ -201,8 +206,11 @@ pub struct ChangedRows {
     pub branch: String,
     /// Name of the other one.
     pub base: String,
-    /// Whether the branch was compared with its own fork point; otherwise with the other branch's present.
+    /// Whether the branch was compared with its own fork point; otherwise with the other branch's present, or what it was at `base_at`.
     pub from_fork: bool,
+    /// The moment of the other one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_at: Option<Moment>,
     /// Tables with rows that differ, and those that could not be compared as a whole or in all columns, by schema and name. Partitions
     /// count, not what they are partitions of.
     pub tables: Vec<TableRows>,

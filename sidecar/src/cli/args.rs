@@ -131,6 +131,16 @@ EXAMPLES:
         #[arg(long, value_name = "WHEN")]
         at: String,
     },
+    /// Show what happened to a branch, and when; the newest first.
+    ///
+    /// Below the entries of a branch stand those of the branch that it was made of, up to then, and so on.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot log                    this worktree's branch
+    offshoot log feature -n 5
+    offshoot log --all              all branches, also those that are gone
+    offshoot log --json | jq -r '.entries[] | select(.kind == \"migrated\").commit'")]
+    Log(LogArgs),
     /// Bring back the branch that was deleted, reset or restored last.
     #[command(after_help = "\
 EXAMPLES:
@@ -160,6 +170,7 @@ EXAMPLES:
     offshoot diff --sql --rename 'column public.item.name -> title'
     offshoot diff postgres://me@db.example.com/shop main --json
     offshoot diff main schema.sql           what a file would change; folders of migrations likewise
+    offshoot diff @\"1 hour ago\"             what changed here since; --rows for the rows
     offshoot diff git:main HEAD             the schema files of two commits; offshoot.toml names them
     offshoot diff --three-way               what this branch and its parent each changed since they parted
     offshoot diff --measure main            what the way from main to here costs with main's data
@@ -306,6 +317,19 @@ fn driver(name: &str) -> Result<DriverKind, String> {
 
 #[derive(Debug, Group)]
 #[group(skip)]
+pub(super) struct LogArgs {
+    /// The branch; the one of this worktree otherwise. It may be gone.
+    pub(super) branch: Option<String>,
+    /// How many entries, at the most 2,000.
+    #[arg(short = 'n', value_name = "N", default_value_t = 50)]
+    pub(super) number: u32,
+    /// Those of all branches.
+    #[arg(long, conflicts_with = "branch")]
+    pub(super) all: bool,
+}
+
+#[derive(Debug, Group)]
+#[group(skip)]
 pub(super) struct SqlArgs {
     /// Lead to branch B instead of the one of this worktree.
     #[arg(long, value_name = "B")]
@@ -321,8 +345,8 @@ pub(super) struct SqlArgs {
 #[derive(Debug, Group)]
 #[group(skip)]
 pub(super) struct DiffArgs {
-    /// What to compare with: a branch, BRANCH@fork, a postgres:// URL, a file of `offshoot schema export`, an SQL file, a folder
-    /// of them, or a git commit (git:REF, REF:PATH); the parent of this worktree's branch otherwise.
+    /// What to compare with: a branch, BRANCH@fork, BRANCH@SNAPSHOT, what it was (BRANCH@"1 hour ago", BRANCH@0/16B3748), a
+    /// postgres:// URL, a file of `offshoot schema export`, an SQL file, a folder of them, or a git commit (git:REF, REF:PATH); the parent of this worktree's branch otherwise.
     #[arg(value_name = "A")]
     pub(super) from: Option<String>,
     /// What is compared, likewise; this worktree's branch otherwise.

@@ -21,6 +21,7 @@ mod runner;
 mod sizes;
 mod stage;
 mod status;
+mod told;
 mod tool;
 mod trial;
 mod twice;

@@ -82,8 +82,13 @@ pub(super) fn instant(wanted: &Wanted) -> Result<Option<Moment>> {
     })
 }
 
-/// The named snapshot of a branch, or its fork point.
-async fn snapshot(engine: &Arc<Engine>, id: BranchId, branch: &str, wanted: Wanted) -> Result<BranchId> {
+/// The number of a named snapshot of a branch, or of its fork point.
+pub(super) async fn snapshot(
+    engine: &Arc<Engine>,
+    id: BranchId,
+    branch: &str,
+    wanted: Wanted,
+) -> Result<BranchId> {
     let Wanted::Snapshot(name) = wanted else {
         return Err(Failure::internal("a moment was taken for a snapshot"));
     };

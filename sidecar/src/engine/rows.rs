@@ -10,13 +10,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use offshoot_protocol::measure::{ChangedRows, Presence, RowsParams, TableRows};
-use offshoot_storage::{BranchId, ChangedBlocks};
+use offshoot_protocol::past::Moment;
+use offshoot_storage::{BranchId, ChangedBlocks, Store};
 
 use tokio::sync::Semaphore;
 
 use super::server::Call;
+use super::throwaway::Throwaway;
 use super::upstream::WakeError;
-use super::{Engine, branches, stopping};
+use super::{Engine, branches, restore, stopping};
 use crate::failure::{Failure, Result};
 use compare::{Limits, Outcome};
 use side::{Side, Table};
@@ -34,10 +36,27 @@ static ROOM: Semaphore = Semaphore::const_new(2);
 /// `branch/rows`.
 pub(super) async fn rows(engine: &Arc<Engine>, params: RowsParams, call: &Call) -> Result<ChangedRows> {
     let id = branches::named(engine, &params.branch).await?;
-    let base = base_of(engine, id, &params).await?;
+    let mut base = base_of(engine, id, &params, call).await?;
     if base.id == id {
         return Ok(nothing(&params, &base));
     }
+    let then = base.then.take();
+    let found = compare(engine, id, base, params, call).await;
+    if let Some(then) = then {
+        let id = then.id();
+        then.remove().await?;
+        engine.forget(id);
+    }
+    found
+}
+
+async fn compare(
+    engine: &Arc<Engine>,
+    id: BranchId,
+    base: Base,
+    params: RowsParams,
+    call: &Call,
+) -> Result<ChangedRows> {
     let _place = call.while_wanted(async { ROOM.acquire().await.map_err(|_| stopping()) }).await?;
     call.progress("waking both sides", 0, None);
     let leases = (engine.computes.lease(id), engine.computes.lease(base.id));
@@ -47,7 +66,7 @@ pub(super) async fn rows(engine: &Arc<Engine>, params: RowsParams, call: &Call) 
         })
         .await?;
     let over = Arc::new(AtomicBool::new(false));
-    let snapshot = base.from_fork.then_some(base.id);
+    let snapshot = base.is_snapshot.then_some(base.id);
     let job = Job { id, base, params, call: call.clone(), over: Arc::clone(&over) };
     let work = engine.blocking(move |engine| {
         let _leases = leases;
@@ -71,6 +90,7 @@ fn nothing(params: &RowsParams, base: &Base) -> ChangedRows {
         branch: params.branch.clone(),
         base: base.name.clone(),
         from_fork: base.from_fork,
+        base_at: base.at.clone(),
         tables: Vec::new(),
         tables_visited: 0,
         pages_visited: 0,
@@ -82,17 +102,49 @@ struct Base {
     id: BranchId,
     name: String,
     from_fork: bool,
+    /// When it was that, if that is past.
+    at: Option<Moment>,
+    /// Whether it is a snapshot, which nobody else needs awake.
+    is_snapshot: bool,
+    /// Whether it is something that the branch once was: the same numbers mean the same there.
+    is_former: bool,
+    /// Goes when all is compared.
+    then: Option<Throwaway>,
 }
 
-async fn base_of(engine: &Arc<Engine>, id: BranchId, params: &RowsParams) -> Result<Base> {
+impl Base {
+    fn present(id: BranchId, name: String) -> Self {
+        Self { id, name, from_fork: false, at: None, is_snapshot: false, is_former: false, then: None }
+    }
+
+    fn fork(id: BranchId, name: String) -> Self {
+        Self { from_fork: true, is_snapshot: true, is_former: true, ..Self::present(id, name) }
+    }
+}
+
+async fn base_of(engine: &Arc<Engine>, id: BranchId, params: &RowsParams, call: &Call) -> Result<Base> {
+    if let Some(at) = &params.base_at {
+        let name = params.base.clone().unwrap_or_else(|| params.branch.clone());
+        let of = branches::named(engine, &name).await?;
+        let (then, base) = match restore::instant(at)? {
+            None => (None, restore::snapshot(engine, of, &name, at.clone()).await?),
+            Some(moment) => {
+                let then = Throwaway::as_of(engine, of, moment, Store::create_throwaway_at, call).await?;
+                let id = then.id();
+                (Some(then), id)
+            }
+        };
+        let (is_snapshot, is_former) = (then.is_none(), of == id);
+        return Ok(Base { at: Some(at.clone()), is_snapshot, is_former, then, ..Base::present(base, name) });
+    }
     if let Some(name) = &params.base {
-        return Ok(Base { id: branches::named(engine, name).await?, name: name.clone(), from_fork: false });
+        return Ok(Base::present(branches::named(engine, name).await?, name.clone()));
     }
     let branch = params.branch.clone();
     engine
         .blocking(move |engine| {
             if let Some(fork) = engine.store.fork_snapshot(id)? {
-                return Ok(Base { id: fork, name: branch, from_fork: true });
+                return Ok(Base::fork(fork, branch));
             }
             let parent = engine.store.branch(id)?;
             let (Some(parent), Some(name)) = (parent.parent, parent.parent_name) else {
@@ -101,9 +153,9 @@ async fn base_of(engine: &Arc<Engine>, id: BranchId, params: &RowsParams) -> Res
             };
             // As long as its Postgres has not started, it is what it was.
             if engine.store.is_as_forked(id)? {
-                return Ok(Base { id, name: branch, from_fork: true });
+                return Ok(Base::fork(id, branch));
             }
-            Ok(Base { id: parent, name, from_fork: false })
+            Ok(Base::present(parent, name))
         })
         .await
 }
@@ -135,7 +187,7 @@ impl Job {
         side::checkpoint(engine, socket)?;
         side::checkpoint(engine, base_socket)?;
         let changed = engine.store.changed_blocks(self.id, self.base.id, ours.database()?)?;
-        let pairs: Vec<Pair> = pairs(tables, base_tables, self.base.from_fork)
+        let pairs: Vec<Pair> = pairs(tables, base_tables, self.base.is_former)
             .into_iter()
             .filter(|pair| pair.may_differ(&changed))
             .collect();

@@ -52,7 +52,9 @@ pub(super) fn one(side: Side, output: Output) -> Result<Read> {
     let facts = match &side {
         Side::Branch(address) => of_branch(address)?,
         Side::Url(url) => of_url(url)?,
-        Side::File(path) | Side::Fork(_, path) | Side::Snapshot(_, path) => of_file(path)?,
+        Side::File(path) | Side::Fork(_, path) | Side::Snapshot(_, path) | Side::Then(_, path) => {
+            of_file(path)?
+        }
         Side::Scripts(scripts) => script::facts(&scripts.files, output)?,
         Side::Commit(name, content) => of_text(name, content)?,
     };

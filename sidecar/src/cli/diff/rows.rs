@@ -4,6 +4,7 @@ use offshoot_protocol::measure::{
     ChangedRows, Presence, RowChange, RowsParams, SampleColumn, SampleRow, SampleValue, TableRows,
 };
 use offshoot_protocol::method::BranchGetRows;
+use offshoot_protocol::past::{Moment, MomentParams};
 use offshoot_schema::quote;
 use serde_json::json;
 
@@ -11,7 +12,7 @@ use super::call;
 use super::comparison::one_line;
 use super::markdown::escape::{code, prose};
 use super::measure::grouped;
-use super::side::Sides;
+use super::side::{Sides, name_of};
 use crate::cli::args::DiffArgs;
 use crate::cli::connect::Session;
 use crate::cli::output::Output;
@@ -27,8 +28,8 @@ const SHOWN_LETTERS: usize = 60;
 const LIST_BYTES: usize = 30_000;
 
 pub(super) fn run(args: &DiffArgs, sample: u32, output: Output) -> Result<u8> {
-    let (branch, base) = sides(args, &mut Sides::new(output))?;
-    let params = RowsParams { branch, base, sample, table_limit_ms: TABLE_LIMIT_MS };
+    let Compared { branch, base, base_at } = sides(args, &mut Sides::new(output))?;
+    let params = RowsParams { branch, base, base_at, sample, table_limit_ms: TABLE_LIMIT_MS };
     let mut session = Session::open(output)?;
     let found = call::long::<BranchGetRows>(&mut session, &params, output.json)?;
     if output.json {
@@ -44,8 +45,9 @@ pub(super) fn run(args: &DiffArgs, sample: u32, output: Output) -> Result<u8> {
 }
 
 /// The branch, and the one that it is compared with; none stands for its own fork point, as `B@fork` before `B` does.
-fn sides(args: &DiffArgs, sides: &mut Sides) -> Result<(String, Option<String>)> {
-    const WANTED: &str = "rows can be compared only between two branches, or a branch and its own fork point";
+fn sides(args: &DiffArgs, sides: &mut Sides) -> Result<Compared> {
+    const WANTED: &str =
+        "rows can be compared only between a branch and another one, a moment or a fork point";
     if let (Some(number), None) = (&args.from, &args.to)
         && number.parse::<u32>().is_ok()
         && let Err(failure) = sides.named(number, WANTED)
@@ -56,14 +58,26 @@ fn sides(args: &DiffArgs, sides: &mut Sides) -> Result<(String, Option<String>)>
         Some(name) => sides.named(name, WANTED)?.name,
         None => sides.current()?.name,
     };
-    match &args.from {
-        Some(from) if *from == format!("{branch}@fork") => Ok((branch, None)),
-        Some(from) => Ok((branch, Some(sides.named(from, WANTED)?.name))),
-        None => Ok((branch, None)),
+    let Some(from) = args.from.as_deref().filter(|from| *from != format!("{branch}@fork")) else {
+        return Ok(Compared { branch, base: None, base_at: None });
+    };
+    if let Some((base, at)) = sides.past(from)? {
+        return Ok(Compared { branch, base: Some(base), base_at: Some(at) });
     }
+    Ok(Compared { branch, base: Some(sides.named(from, WANTED)?.name), base_at: None })
+}
+
+/// What is compared with what.
+struct Compared {
+    branch: String,
+    base: Option<String>,
+    base_at: Option<Moment>,
 }
 
 fn base(found: &ChangedRows) -> String {
+    if let Some(at) = &found.base_at {
+        return name_of(&MomentParams { branch: found.base.clone(), at: at.clone() });
+    }
     if found.from_fork {
         format!("{} at its fork point", found.branch)
     } else {

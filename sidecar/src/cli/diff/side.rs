@@ -1,11 +1,15 @@
 //! What can be compared: branches, servers, files and git commits.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use offshoot_protocol::error::Reason;
 use offshoot_protocol::measure::LoadFile;
-use offshoot_protocol::method::{BranchGetList, SchemaGetFork, SnapshotGetSchema, WorktreeGetStatus};
-use offshoot_protocol::snapshot::SnapshotParams;
+use offshoot_protocol::method::{
+    BranchGetList, PastGetSchema, SchemaGetFork, SnapshotGetList, SnapshotGetSchema, WorktreeGetStatus,
+};
+use offshoot_protocol::past::{Moment, MomentParams};
+use offshoot_protocol::snapshot::{SnapshotListParams, SnapshotParams};
 use offshoot_protocol::types::{Branch, BranchParams, Nothing, UrlResult, WorktreeParams};
 
 use super::call::{self, Folder};
@@ -14,11 +18,13 @@ use super::script;
 use crate::cli::connect::Session;
 use crate::cli::output::Output;
 use crate::cli::url::address;
+use crate::cli::{moment, restore};
 use crate::config::ConfigFile;
 use crate::failure::{Failure, Result};
 use crate::paths::Paths;
 use crate::project::{self, Project};
 use crate::renames::{self, Line};
+use crate::{names, timestamp};
 
 /// How the names of files of facts end.
 pub(super) const EXTENSION: &str = "facts";
@@ -38,6 +44,8 @@ pub(super) enum Side {
     Fork(String, PathBuf),
     /// A snapshot, as `branch@name`, and the file with its facts.
     Snapshot(String, PathBuf),
+    /// A branch as it was at a moment: what that is called, and the file with its facts.
+    Then(String, PathBuf),
     /// A connection URL.
     Url(String),
     /// A file that `offshoot schema export` wrote.
@@ -70,7 +78,7 @@ impl Side {
             Self::Url(url) => shown(url),
             Self::File(path) => path.display().to_string(),
             Self::Scripts(scripts) => scripts.name.clone(),
-            Self::Snapshot(name, _) | Self::Commit(name, _) => name.clone(),
+            Self::Snapshot(name, _) | Self::Then(name, _) | Self::Commit(name, _) => name.clone(),
         }
     }
 
@@ -80,6 +88,7 @@ impl Side {
             Self::Branch(_) => "branch",
             Self::Fork(..) => "fork",
             Self::Snapshot(..) => "snapshot",
+            Self::Then(..) => "moment",
             Self::Url(_) => "url",
             Self::File(_) => "file",
             Self::Scripts(scripts) => scripts.kind,
@@ -202,6 +211,12 @@ impl Sides {
         if name.starts_with(gitref::PREFIX) {
             return commit(&GitRef::parse(name));
         }
+        if let Some((branch, at)) = self.moment(name)? {
+            let params = MomentParams { branch, at };
+            let quiet = self.output.json;
+            let file = call::long::<PastGetSchema>(self.engine()?, &params, quiet)?;
+            return Ok(Side::Then(name_of(&params), file.path.into()));
+        }
         // No branch has such names, but for the first.
         if path.extension().is_some_and(|extension| extension == EXTENSION) && !name.contains(':') {
             return Ok(Side::File(path.to_owned()));
@@ -231,6 +246,47 @@ impl Sides {
         });
         let hint = format!("{why}, no file or folder of that name, and no commit.\n{near}");
         Err(Failure::user(format!("{name} is nothing that can be compared")).hint(hint))
+    }
+
+    /// What `B@"1 hour ago"` means, or `@"1 hour ago"` for the worktree's branch; `None` if it is nothing of that kind. A snapshot of
+    /// that name comes first.
+    pub(super) fn moment(&mut self, name: &str) -> Result<Option<(String, Moment)>> {
+        let Some((branch, text)) = name.rsplit_once('@') else { return Ok(None) };
+        let when = moment::parse(text, SystemTime::now());
+        // Then it can be a snapshot's name only, or nothing.
+        if when.is_err() && names::check(text).is_ok() {
+            return Ok(None);
+        }
+        let here = std::env::current_dir().map_err(|e| Failure::io("find the current folder", &e))?;
+        if Project::find(&here, &Paths::from_env()?).is_err() {
+            return Ok(None);
+        }
+        if !branch.is_empty() && !self.branches()?.iter().any(|it| it.name == branch) {
+            return Ok(None);
+        }
+        let when = when?;
+        let branch = if branch.is_empty() { self.current()?.name } else { branch.to_owned() };
+        let of = SnapshotListParams { branch: Some(branch.clone()) };
+        let taken = self.engine()?.call::<SnapshotGetList>(&of)?.snapshots;
+        let at = if taken.iter().any(|snapshot| snapshot.name == text) {
+            Moment::Snapshot(text.to_owned())
+        } else {
+            restore::on_the_wire(when)
+        };
+        Ok(Some((branch, at)))
+    }
+
+    /// As [`Sides::moment`]; snapshots as well.
+    pub(super) fn past(&mut self, name: &str) -> Result<Option<(String, Moment)>> {
+        if let Some(found) = self.moment(name)? {
+            return Ok(Some(found));
+        }
+        let Some((branch, snapshot)) = name.rsplit_once('@') else { return Ok(None) };
+        let branch = if branch.is_empty() { self.current()?.name } else { branch.to_owned() };
+        let is_branch = |name: &str, all: &[Branch]| all.iter().any(|it| it.name == name);
+        let branches = self.branches()?;
+        let is_it = is_branch(&branch, &branches) && !is_branch(name, &branches) && snapshot != &FORK[1..];
+        Ok(is_it.then(|| (branch, Moment::Snapshot(snapshot.to_owned()))))
     }
 
     /// The branch, its fork point or a snapshot of it; or why there is none, and which was perhaps meant.
@@ -312,6 +368,14 @@ impl Sides {
             None => Session::open(self.output)?,
         };
         Ok(self.engine.insert(engine))
+    }
+}
+
+/// What a state of the past is called.
+pub(super) fn name_of(params: &MomentParams) -> String {
+    match &params.at {
+        Moment::TimeUs(us) => format!("{}@{}", params.branch, timestamp::local(*us)),
+        Moment::Lsn(at) | Moment::Snapshot(at) => format!("{}@{at}", params.branch),
     }
 }
 

@@ -19,7 +19,7 @@ use super::files::id_of;
 use super::status::{self, Place};
 use super::tool::{self, Address, Done, Prepared};
 use super::trial::on_throwaway;
-use super::{advice, blame, cut_short, elsewhere, history, stage, unchanged};
+use super::{advice, blame, cut_short, elsewhere, history, stage, told, unchanged};
 use crate::engine::server::Call;
 use crate::engine::{Engine, branches, schema};
 use crate::failure::{Failure, Result};
@@ -162,6 +162,9 @@ async fn on_branch(
     let passed = steps.iter().all(|step| step.outcome == MigrationsOutcome::Passed);
     let in_vain = !passed && now.is_empty() && changes.is_empty();
     engine.migrations.busy.ended(id, in_vain);
+    if !in_vain {
+        told::tell(engine, id, &place.root, params.direction, &now, passed).await;
+    }
     // In vain: nothing happened that could be undone.
     let snapshot = if in_vain {
         before::in_vain(engine, id, snapshot).await;
