@@ -228,6 +228,9 @@ impl StorageError {
             Self::NothingToUndo => {
                 "`offshoot branch list` shows what is there; `offshoot undo NAME` brings back what an undo replaced.".into()
             }
+            Self::NoSuchMoment { .. } => {
+                "`offshoot log` shows what happened when. A new database's past begins seconds after it first woke, and `restore.window` in offshoot.toml says how long it is kept.".into()
+            }
             Self::Locked { .. } => "Stop it with `offshoot engine stop`, or use it.".into(),
             Self::NotAStore { .. } => "Run `offshoot init` in the repository.".into(),
             Self::StoreExists { .. } => "Use it, or move it away first.".into(),
