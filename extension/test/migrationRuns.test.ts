@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Due, type Stand } from '../src/migrations/due.js';
+import { endingDetail } from '../src/migrations/ending.js';
 import { plainText } from '../src/migrations/plain.js';
 import { appliedText, rehearsalText } from '../src/migrations/render.js';
 
@@ -19,6 +20,12 @@ test('pending_migrations_are_asked_about_once_for_each_checkout', () => {
   assert.deepEqual(due.take([stand('main', 5, 0)]), [], 'nothing is pending');
   assert.deepEqual(due.take([stand('main', 6, 2)]), [], 'a file that was written later is no checkout');
   assert.equal(due.take([stand('feature', 6, 2)]).length, 1, 'what is known came before the checkout was told');
+});
+
+test('who_is_disconnected_by_an_undo_is_named', () => {
+  const one = (application: string, pid: number, inTransaction: boolean) => ({ application, pid, user: 'app', inTransaction });
+  assert.equal(endingDetail([one('psql', 12, true), one('', 13, false)]), 'psql, pid 12, as app, with a transaction that is not committed\na program without a name, pid 13, as app');
+  assert.match(endingDetail(Array.from({ length: 12 }, (_, pid) => one('web', pid, false))), /pid 9, as app\nand 2 more$/);
 });
 
 test('output_is_shown_as_a_terminal_would_leave_it', () => {

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use offshoot_protocol::method::{EngineHello, EngineStop};
-use offshoot_protocol::types::{EngineFile, HelloParams, HelloResult, Nothing};
+use offshoot_protocol::types::{EngineFile, HelloParams, HelloResult, StopParams};
 use offshoot_protocol::{Client, ClientError, Method};
 
 use crate::engine::log;
@@ -92,7 +92,7 @@ pub(crate) fn connect(project: &Project, host: &dyn Host) -> Result<Client> {
             match greet(&mut client, project, host)? {
                 Greeting::Ours => return Ok(client),
                 Greeting::Replace => {
-                    stop(client)?;
+                    stop(client, false)?;
                     replacing = true;
                 }
                 Greeting::Gone => (),
@@ -203,8 +203,11 @@ fn greet(client: &mut Client, project: &Project, host: &dyn Host) -> Result<Gree
 }
 
 /// Stops an engine and waits until it is gone.
-fn stop(mut client: Client) -> Result<()> {
-    match client.call::<EngineStop>(&Nothing {}, HELLO_PATIENCE) {
+///
+/// # Errors
+/// If it refuses because a migration tool runs, unless `force` says that it may be ended.
+fn stop(mut client: Client, force: bool) -> Result<()> {
+    match client.call::<EngineStop>(&StopParams { force }, HELLO_PATIENCE) {
         Ok(_) | Err(ClientError::Closed) => (),
         Err(other) => return Err(other.into()),
     }

@@ -195,6 +195,39 @@ fn an_exported_schema_is_compared_without_a_database() {
 }
 
 #[test]
+fn the_tables_of_the_repositorys_migration_tools_are_left_out_unless_they_count() {
+    let test = TestRepo::new();
+    fs::create_dir(test.repo.join("migrations")).unwrap();
+    fs::write(test.repo.join("knexfile.js"), "module.exports = {}").unwrap();
+    fs::write(test.repo.join("migrations/1_one.js"), "exports.up = () => {}").unwrap();
+    let facts = |tables: &[&str]| {
+        let one = |table: &&str| format!("[[\"table\",\"public\",\"{table}\"]]\n= owner \"a\"\n\n");
+        let schema = "[[\"schema\",null,\"public\"]]\n= owner \"a\"\n\n";
+        format!("offshoot schema 1\nserver 18\n\n{schema}{}", tables.iter().map(one).collect::<String>())
+    };
+    fs::write(test.repo.join("a.facts"), facts(&["item"])).unwrap();
+    let tables = ["item", "knex_migrations", "knex_migrations_lock", "schema_migrations"];
+    fs::write(test.repo.join("b.facts"), facts(&tables)).unwrap();
+    let shown = test.run(&["diff", "a.facts", "b.facts"]).ok();
+    let remark = "# left out: table public.knex_migrations, table public.knex_migrations_lock, where Knex keeps what it ran; --count \
+                  migration-history compares it";
+    assert!(shown.ends_with(remark), "{shown}");
+    assert!(shown.contains("# 1 added") && shown.contains("+ table public.schema_migrations"), "{shown}");
+    assert!(
+        !test.run(&["diff", "a.facts", "b.facts", "--sql"]).ok().contains("knex"),
+        "nor are they planned"
+    );
+    let json = test.run(&["diff", "b.facts", "a.facts", "--json"]).json();
+    let left: Vec<_> = json["leftOut"].as_array().unwrap().iter().map(|one| &one["title"]).collect();
+    assert_eq!(left, ["table public.knex_migrations", "table public.knex_migrations_lock"]);
+    let comment = test.run(&["diff", "a.facts", "b.facts", "--markdown"]).ok();
+    assert!(comment.contains("- left out: `table public.knex_migrations`, "), "{comment}");
+    let all = test.run(&["diff", "a.facts", "b.facts", "--count", "migration-history", "--stat"]).ok();
+    assert!(all.contains("3 added") && all.contains("knex_migrations_lock"), "{all}");
+    assert_eq!(test.run_in(test.root(), &["diff", "repo/a.facts", "repo/b.facts", "--exit-code"]).code, 1);
+}
+
+#[test]
 fn what_cannot_be_compared_is_named() {
     let test = TestRepo::with_database();
     let fails = |args: &[&str], words: &[&str]| {

@@ -174,12 +174,15 @@ fn a_sleeping_branch_keeps_its_known_schema_and_is_woken_only_for_an_unknown_one
     let test = TestRepo::with_database();
     test.run(&["sql", "-c", "create table item (id int)"]).ok();
     test.git(&["checkout", "-q", "-b", "feature"]);
-    test.run(&["sql", "-c", "create table mine ()"]).ok();
+    let migrations = test.repo.join("db/migrations");
+    fs::create_dir_all(&migrations).unwrap();
+    fs::write(migrations.join("1_mine.sql"), "-- migrate:up\ncreate table mine ();\n").unwrap();
+    test.run(&["sql", "-c", "create table mine (); create table schema_migrations (version varchar)"]).ok();
     let mut window = Window::open(&test);
     window.sleep("feature");
     window.sleep("main");
     let first = window.changes("feature");
-    assert_eq!(summary(&first), ["+table mine"]);
+    assert_eq!(summary(&first), ["+table mine"], "and not the table of the tool");
     assert_eq!(window.state("feature"), ComputeState::Awake, "it was woken");
     window.sleep("feature");
     window.sleep("main");

@@ -156,6 +156,12 @@ fn files_are_known_by_whatever_link_the_editor_came_and_those_that_are_no_migrat
             all.iter().any(|one| one["code"] == "conflictMarkers" && one["range"]["start"]["line"] == 1)
         })
     });
+    let lens = json!({ "textDocument": { "uri": uri(&two) } });
+    assert_eq!(
+        titles(&editor.ask("textDocument/codeLens", lens)).len(),
+        1,
+        "its state, and no way to run it"
+    );
 }
 
 #[test]

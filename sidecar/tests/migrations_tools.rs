@@ -156,11 +156,42 @@ fn a_failing_statement_is_told_with_its_place_and_whoever_is_disconnected_with_a
 }
 
 #[test]
+fn a_connection_that_was_lost_is_no_failing_statement() {
+    let test = on_feature();
+    write(&test, "db/migrations/002_tag.sql", "-- migrate:up\nselect nowhere;\n-- migrate:down\n");
+    install(
+        &test,
+        "echo 'Applying: 002_tag.sql'; echo 'Error: db/migrations/002_tag.sql:2: unexpected EOF'; exit 1",
+    );
+    let failed = test.run(&["migrations", "apply", "--json"]);
+    let step = serde_json::from_str::<Value>(&failed.out).unwrap()["steps"][0].clone();
+    let said = step["message"].as_str().unwrap();
+    assert!(said.starts_with("the connection to feature was lost while dbmate ran: "), "{step:#}");
+    assert_eq!(step["failure"], Value::Null, "no line of a file is at fault: {step:#}");
+    assert!(step["hint"].as_str().unwrap().contains("offshoot engine logs"), "{step:#}");
+
+    let ends_itself =
+        "-- migrate:up\nselect 1;\nselect pg_terminate_backend(pg_backend_pid());\n-- migrate:down\n";
+    write(&test, "db/migrations/002_tag.sql", ends_itself);
+    let broken = test.run(&["migrations", "apply", "--throwaway"]).fails(128);
+    assert!(broken.contains("was lost while db/migrations/002_tag.sql ran"), "{broken}");
+
+    write(
+        &test,
+        "db/migrations/002_tag.sql",
+        "-- migrate:up\n<<<<<<< HEAD\nselect 1;\n=======\n>>>>>>> other\n",
+    );
+    let refused = test.run(&["migrations", "apply"]).fails(128);
+    assert!(refused.contains("a merge is not finished in db/migrations/002_tag.sql, line 2"), "{refused}");
+}
+
+#[test]
 fn a_branch_is_not_pulled_away_from_under_a_tool() {
     let test = on_feature();
     install(&test, "echo > runs.tmp; until [ -e go.tmp ]; do sleep 0.05; done; exit 1");
     let mut apply = start_apply(&test);
-    let verbs: [&[&str]; 5] = [
+    let verbs: [&[&str]; 6] = [
+        &["engine", "stop"],
         &["migrations", "undo"],
         &["migrations", "apply"],
         &["branch", "reset", "feature"],
@@ -172,6 +203,7 @@ fn a_branch_is_not_pulled_away_from_under_a_tool() {
         assert!(said.contains("migrations are being applied on `feature`, begun "), "{verb:?}: {said}");
         assert!(said.contains("cancel it"), "{verb:?}: {said}");
     }
+    assert!(test.run(&["engine", "stop"]).fails(128).contains("`offshoot engine stop --force`"));
     write(&test, "go.tmp", "");
     assert_eq!(apply.wait().unwrap().code(), Some(1));
     test.run(&["branch", "reset", "feature"]).ok();

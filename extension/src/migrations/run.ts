@@ -4,6 +4,7 @@ import type { ReadyFolder } from '../model.js';
 import type { MigrationsApplied, MigrationsApplyParams, MigrationsStep } from '../protocol/types.js';
 import type { Surroundings } from '../surroundings.js';
 import { sentences } from '../views/words.js';
+import { mayEnd } from './ending.js';
 import type { ToolOutput } from './output.js';
 import { fileUri } from './paths.js';
 import { appliedText } from './render.js';
@@ -139,7 +140,12 @@ async function showApplied({ reports }: Tools, applied: MigrationsApplied): Prom
 
 /** Takes the branch back to before its migrations ran last. */
 export async function undo({ around }: Tools, ready: ReadyFolder, snapshot?: string): Promise<void> {
-  const params = { folder: ready.folder.uri, ...(snapshot === undefined ? {} : { snapshot }) };
+  const meant = await around.server.requests.migrationsUndo({ folder: ready.folder.uri, dryRun: true, ...(snapshot === undefined ? {} : { snapshot }) });
+  if (!(await mayEnd(meant))) {
+    return;
+  }
+  // What was asked about, and not what came after it.
+  const params = { folder: ready.folder.uri, snapshot: meant.snapshot.name };
   const { branch } = await around.server.withProgress(vscode.l10n.t('Undoing migrations'), async (token, cancel) =>
     around.server.requests.migrationsUndo(withToken(params, token), cancel),
   );

@@ -1873,7 +1873,7 @@ jobs: Array<Job>, };
 /**
  * Situations that a client acts on by itself.
  */
-export type Reason = "copiedRepository" | "cancelled" | "unknownMethod" | "stopping" | "stopped" | "missingTool" | "noMigrations" | "notAgreed";
+export type Reason = "copiedRepository" | "cancelled" | "unknownMethod" | "stopping" | "stopped" | "missingTool" | "noMigrations" | "notAgreed" | "underWay";
 
 /**
  * A failure as a person reads it: what happened, and what to do next.

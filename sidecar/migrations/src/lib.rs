@@ -45,7 +45,8 @@ pub use model::{Commands, Down, Late, Migration, MigrationKind, Project, Table};
 pub use scan::{Scan, Scanner};
 pub use script::{Direction, NotSql, Script, forward};
 pub use source::{
-    DiskSource, FILE_MAX, LeftOut, Listing, MemorySource, Source, SourceError, SourceFile, Stamp, too_large,
+    DiskSource, FILE_MAX, LeftOut, Listing, MemorySource, Overlay, Source, SourceError, SourceFile, Stamp,
+    too_large,
 };
 pub use status::{BranchStatus, Entry, Next, Observed, Standing, State, Subject};
 pub use tool::Tool;

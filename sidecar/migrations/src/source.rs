@@ -285,3 +285,34 @@ impl Source for DiskSource {
         if bytes.len() as u64 > FILE_MAX { Err(too_large()) } else { Ok(bytes) }
     }
 }
+
+/// A tree and files that are to come into it.
+#[derive(Debug, Clone)]
+pub struct Overlay<S> {
+    tree: S,
+    new: MemorySource,
+}
+
+impl<S: Source> Overlay<S> {
+    /// The files of `tree` and those of `new`, which take the place of what the tree has of their paths.
+    pub fn new(tree: S, new: MemorySource) -> Self {
+        Self { tree, new }
+    }
+}
+
+impl<S: Source> Source for Overlay<S> {
+    fn files(&self) -> Result<Listing, SourceError> {
+        let mut listing = self.tree.files()?;
+        let new = self.new.files()?.files;
+        listing.files.retain(|file| !new.iter().any(|other| other.path == file.path));
+        listing.files.extend(new);
+        Ok(listing)
+    }
+
+    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
+        match self.new.read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.tree.read(path),
+            read => read,
+        }
+    }
+}

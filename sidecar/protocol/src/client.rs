@@ -267,7 +267,7 @@ mod tests {
 
     use super::*;
     use crate::method::{BranchDelete, ChangedNotification, EngineStop};
-    use crate::types::{BranchParams, Changed, Nothing, Subject};
+    use crate::types::{BranchParams, Changed, StopParams, Subject};
 
     /// A server that answers each line with the lines of `script`, in which `ID` stands for the request's id.
     fn serve(
@@ -306,7 +306,7 @@ mod tests {
         let late = r#"{"jsonrpc":"2.0","id":1,"result":{}}"#;
         let (_dir, path, server) = serve(vec![vec![], vec![late.into(), error.into()]]);
         let mut client = Client::connect(&path).unwrap();
-        let first = client.call::<EngineStop>(&Nothing {}, Duration::from_millis(20));
+        let first = client.call::<EngineStop>(&StopParams::default(), Duration::from_millis(20));
         assert!(matches!(first, Err(ClientError::TimedOut(_))), "{first:?}");
         let second = client.call::<BranchDelete>(&BranchParams { name: "b".into() }, PATIENCE);
         let Err(ClientError::Rpc(error)) = second else { panic!("{second:?}") };
@@ -324,7 +324,7 @@ mod tests {
         let (mut stream, _) = listener.accept().unwrap();
         stream.write_all(&refusal.to_line().unwrap()).unwrap();
         drop(stream);
-        let said = client.call::<EngineStop>(&Nothing {}, PATIENCE);
+        let said = client.call::<EngineStop>(&StopParams::default(), PATIENCE);
         let Err(ClientError::Rpc(error)) = said else { panic!("{said:?}") };
         assert_eq!(error, RpcError::engine("full").hint("h"));
     }
@@ -337,7 +337,7 @@ mod tests {
         let reports = Cell::new(0);
         client
             .call_watched::<EngineStop>(
-                &Nothing {},
+                &StopParams::default(),
                 PATIENCE,
                 Watch { progress: &mut |_| reports.set(reports.get() + 1), cancelled: &|| reports.get() > 0 },
             )
@@ -362,7 +362,7 @@ mod tests {
         let changed = r#"{"jsonrpc":"2.0","method":"offshoot/changed","params":{"what":"branches"}}"#;
         let (_dir, path, server) = serve(vec![vec![changed.into(), OK.into()]]);
         let mut client = Client::connect(&path).unwrap();
-        client.call::<EngineStop>(&Nothing {}, PATIENCE).unwrap();
+        client.call::<EngineStop>(&StopParams::default(), PATIENCE).unwrap();
         let got = client.next_notification::<ChangedNotification>(PATIENCE).unwrap();
         assert_eq!(got, Some(Changed { what: Subject::Branches }));
         server.join().unwrap();

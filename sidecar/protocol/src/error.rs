@@ -70,6 +70,8 @@ pub enum Reason {
     NoMigrations,
     /// Code of others would run to which nobody has agreed yet.
     NotAgreed,
+    /// A migration tool runs on a branch, which this would pull away from under it.
+    UnderWay,
 }
 
 impl RpcError {

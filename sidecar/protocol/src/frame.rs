@@ -289,7 +289,7 @@ mod tests {
     use super::*;
     use crate::error::Reason;
     use crate::method::{BranchCreate, EngineStop};
-    use crate::types::{CreateParams, Nothing};
+    use crate::types::{CreateParams, StopParams};
 
     fn round_trip(message: &Message) -> Message {
         let line = message.to_line().unwrap();
@@ -333,7 +333,7 @@ mod tests {
         let error = RpcError::user("branch `b` exists").hint("choose another name").reason(Reason::Cancelled);
         for message in [
             Message::request::<BranchCreate>(7, &create).unwrap(),
-            Message::request::<EngineStop>(8, &Nothing {}).unwrap(),
+            Message::request::<EngineStop>(8, &StopParams::default()).unwrap(),
             Message::Response { id: 7, outcome: Ok(Value::Null) },
             Message::Response { id: 7, outcome: Err(error.clone()) },
             Message::Refusal { code: -32700, error },

@@ -79,8 +79,8 @@ methods! {
     EngineHello = "engine/hello" (t::HelloParams) -> t::HelloResult;
     /// The engine as a whole.
     EngineGetStatus = "engine/status" (t::Nothing) -> t::EngineStatus;
-    /// Stops the engine: every branch falls asleep. Answered before it is gone.
-    EngineStop = "engine/stop" (t::Nothing) -> t::Nothing;
+    /// Stops the engine: every branch falls asleep. Answered before it is gone. Refused while a migration tool runs on a branch.
+    EngineStop = "engine/stop" (t::StopParams) -> t::Nothing;
     /// A worktree; registers it if it is new: allocates its endpoint.
     WorktreeGetStatus = "worktree/status" (t::WorktreeParams) -> t::WorktreeStatus;
     /// A worktree's URL, after any switch that is due.

@@ -365,7 +365,7 @@ pub(super) struct DiffArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["rows", "three_way"])]
     pub(super) renames: Vec<PathBuf>,
     /// Count as a difference, too, what otherwise is none.
-    #[arg(long, value_name = "WHAT", value_delimiter = ',', conflicts_with_all = ["rows", "three_way"])]
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', conflicts_with = "rows")]
     pub(super) count: Vec<Counted>,
     /// Print a comment for a pull request, of less than 65,536 characters.
     #[arg(long, conflicts_with_all = ["json", "stat"])]
@@ -410,6 +410,8 @@ pub(super) enum Counted {
     GrantOrder,
     /// Roles and memberships.
     Roles,
+    /// The tables that this repository's migration tools keep for themselves.
+    MigrationHistory,
 }
 
 #[derive(Debug, Subcommand)]
@@ -437,11 +439,16 @@ pub(super) enum EngineCommand {
 EXAMPLES:
     offshoot engine status")]
     Status,
-    /// Stop the engine: every branch falls asleep. The next command starts it again.
+    /// Stop the engine: every branch falls asleep. The next command starts it again. Refused while migrations are applied.
     #[command(after_help = "\
 EXAMPLES:
-    offshoot engine stop")]
-    Stop,
+    offshoot engine stop
+    offshoot engine stop --force     ends a migration tool that runs, too")]
+    Stop {
+        /// Also while migrations are applied: the tool is ended where it is.
+        #[arg(long)]
+        force: bool,
+    },
     /// Print the engine's log.
     #[command(after_help = "\
 EXAMPLES:

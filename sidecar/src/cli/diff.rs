@@ -6,6 +6,7 @@ mod call;
 mod comparison;
 mod export;
 mod gitref;
+mod histories;
 mod json;
 mod lines;
 mod markdown;
@@ -53,13 +54,18 @@ pub(super) fn run(args: &DiffArgs, output: Output) -> Result<u8> {
     let mut options = options::of(args)?;
     let asks_files = options.renames.is_empty() && sides.has_current(&from, &to);
     let lines = if asks_files { sides.rename_lines()? } else { Vec::new() };
-    let (from, to) = reading::both(from, to, output)?;
+    let (mut from, mut to) = reading::both(from, to, output)?;
+    let mut fork = fork.map(|fork| reading::one(fork, output)).transpose()?;
+    let mut others = vec![&mut to];
+    others.extend(&mut fork);
+    let left_out = histories::leave_out(args, &mut from, &mut others);
     if !lines.is_empty() {
         options.renames = renames::confirmed(&lines)?.fitting(&from.facts, &to.facts).renames;
     }
     let mut comparison = Comparison::new(from, to, &options)?;
-    if let Some(fork) = fork {
-        comparison.since(&reading::one(fork, output)?, &options);
+    comparison.left_out = left_out;
+    if let Some(fork) = &fork {
+        comparison.since(fork, &options);
     }
     if let Some(branch) = measured {
         comparison.measured = Some(measure::run(&branch, &comparison.plan, output)?);

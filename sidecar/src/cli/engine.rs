@@ -22,7 +22,7 @@ pub(super) fn run(command: EngineCommand, output: Output) -> Result<u8> {
             Ok(super::OK)
         }
         EngineCommand::Status => status(output),
-        EngineCommand::Stop => stop_here(output),
+        EngineCommand::Stop { force } => stop_here(force, output),
         EngineCommand::Logs { lines, follow } => super::logs::run(&store()?, lines, follow, output),
     }
 }
@@ -79,8 +79,8 @@ fn human(status: &EngineStatus, output: Output) -> String {
     .join("\n")
 }
 
-fn stop_here(output: Output) -> Result<u8> {
-    let was_running = stop_engine(&store()?)?;
+fn stop_here(force: bool, output: Output) -> Result<u8> {
+    let was_running = stop_engine(&store()?, force)?;
     if output.json {
         output.value(&json!({ "stopped": was_running }))?;
     } else {

@@ -357,7 +357,7 @@ pub(super) async fn wake(engine: &Arc<Engine>, params: BranchParams, call: &Call
 /// `branch/sleep`.
 pub(super) async fn sleep(engine: &Arc<Engine>, params: BranchParams) -> Result<Branch> {
     let id = named(engine, &params.name).await?;
-    engine.migrations.check_idle(id, &params.name)?;
+    engine.migrations.check_idle(id)?;
     let turn = engine.computes.turn(id).await;
     engine.binding.drain(id, Duration::ZERO).await?;
     engine.sleep(id, turn).await?;
@@ -381,7 +381,7 @@ pub(super) async fn unguarded(engine: &Arc<Engine>, id: BranchId, name: &str) ->
         return Err(Failure::user(format!("`{name}` is protected"))
             .hint(format!("`offshoot branch unprotect {name}` takes the protection away.")));
     }
-    engine.migrations.check_idle(id, name)
+    engine.migrations.check_idle(id)
 }
 
 async fn is_branch(engine: &Arc<Engine>, name: &str) -> Result<bool> {

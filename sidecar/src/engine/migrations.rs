@@ -12,6 +12,7 @@ mod elsewhere;
 mod files;
 mod git;
 mod history;
+mod lost;
 mod passage;
 mod ran;
 mod rehearse;
@@ -41,9 +42,13 @@ pub(super) use rehearse::rehearse;
 pub(super) use status::status;
 pub(super) use undo::undo;
 
+use std::sync::Arc;
+
 use offshoot_storage::BranchId;
 
+use super::Engine;
 use crate::failure::Result;
+use crate::histories::Histories;
 
 /// What the engine remembers of them. All of it can be read again.
 #[derive(Default)]
@@ -55,13 +60,39 @@ pub(crate) struct Migrations {
     busy: busy::Busy,
 }
 
+/// The tables that the migration tools of the worktrees keep for themselves, as far as their files can be read.
+pub(super) async fn histories(engine: &Arc<Engine>) -> Result<Histories> {
+    let views = engine.binding.views().await?;
+    let read = engine.blocking(move |engine| {
+        let mut found = Histories::default();
+        for view in views {
+            match engine.migrations.trees.scan(&view.path) {
+                Ok(scan) => found.extend(Histories::of(&scan.projects)),
+                Err(failure) => {
+                    tracing::debug!(error = %failure, "the history tables of a worktree are unknown");
+                }
+            }
+        }
+        Ok(found)
+    });
+    read.await
+}
+
 impl Migrations {
     /// Refuses what would pull a branch away from under a migration tool that runs there.
     ///
     /// # Errors
     /// If one does.
-    pub(super) fn check_idle(&self, id: BranchId, name: &str) -> Result<()> {
-        self.busy.check(id, name)
+    pub(super) fn check_idle(&self, id: BranchId) -> Result<()> {
+        self.busy.check(id)
+    }
+
+    /// Refuses what would end all migration tools that run.
+    ///
+    /// # Errors
+    /// If one does.
+    pub(super) fn check_all_idle(&self) -> Result<()> {
+        self.busy.check_all()
     }
 
     /// Whether a migration tool runs on a branch.

@@ -29,9 +29,12 @@ pub(super) async fn dispatch(
         m::EngineHello::NAME => answer::<m::EngineHello, _>(params, |p| hello(engine, p)).await,
         m::EngineGetStatus::NAME => answer::<m::EngineGetStatus, _>(params, |_| status(engine)).await,
         m::EngineStop::NAME => {
-            answer::<m::EngineStop, _>(params, |_| {
-                engine.request_stop();
-                std::future::ready(Ok(Nothing {}))
+            answer::<m::EngineStop, _>(params, |p| {
+                let may = if p.force { Ok(()) } else { engine.migrations.check_all_idle() };
+                std::future::ready(may.map(|()| {
+                    engine.request_stop();
+                    Nothing {}
+                }))
             })
             .await
         }

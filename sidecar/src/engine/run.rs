@@ -154,6 +154,7 @@ async fn supervise(
     let (binding, inbox) = Binding::new();
     let engine = Engine::new(store, repository, binding);
     throwaway::sweep(&engine).await;
+    tokio::task::spawn_blocking(crate::scratch::sweep);
     if let Err(failure) = engine.blocking(|engine| fork::sweep(engine)).await {
         tracing::warn!(error = %failure, "files of facts that nobody needs are left");
     }

@@ -9,7 +9,7 @@ use offshoot_protocol::types::{
     BranchParams, Definition, DefinitionParams, FactsFile, ForkPoint, SchemaChanges, SchemaChangesParams,
     SchemaObject, SchemaState, Subject,
 };
-use offshoot_schema::{Kind, Object, Renames};
+use offshoot_schema::{Facts, Kind, Object, Renames};
 use offshoot_storage::{BranchId, ComputeState};
 use tokio::sync::OwnedMutexGuard;
 
@@ -17,8 +17,9 @@ use super::fork::ForkFacts;
 use super::schemas::Current;
 use super::server::Call;
 use super::upstream::WakeError;
-use super::{Engine, branches, catalogs, fork, groups};
+use super::{Engine, branches, catalogs, fork, groups, migrations};
 use crate::failure::{Failure, Result};
+use crate::histories::Histories;
 
 /// How often a branch that falls asleep under a look is woken again.
 const ATTEMPTS: usize = 4;
@@ -59,6 +60,11 @@ pub(super) async fn changes(
         None
     };
     let renames = renames(&params.renames);
+    let histories = if Arc::ptr_eq(&theirs.facts, &ours.facts) && !three_way {
+        Histories::default()
+    } else {
+        migrations::histories(engine).await?
+    };
     let (revision, branch) = (theirs.revision.max(ours.revision), params.branch);
     engine
         .blocking(move |_| {
@@ -67,16 +73,25 @@ pub(super) async fn changes(
                 let same = Arc::ptr_eq(&theirs, &ours);
                 if same { Vec::new() } else { groups::two_way(&theirs, &ours, &renames) }
             };
-            let (fork, changes) = match fork {
+            let (fork, mut changes) = match fork {
                 Some(ForkFacts::Known(fork)) => {
                     (ForkPoint::Known, groups::since(&fork, &ours, &theirs, &renames))
                 }
                 Some(ForkFacts::Unknown(reason)) => (ForkPoint::Unknown { reason }, two_way()),
                 None => (ForkPoint::NotAsked, two_way()),
             };
+            changes.retain(|change| !is_history(&histories, &change.object, &[&ours, &theirs]));
             Ok(SchemaChanges { branch, base: Some(base), revision, fork, changes })
         })
         .await
+}
+
+/// Whether an object is what a migration tool keeps for itself.
+fn is_history(histories: &Histories, object: &SchemaObject, sides: &[&Facts]) -> bool {
+    let SchemaObject { kind, schema, name } = object.clone();
+    let Some(kind) = Kind::parse(&kind) else { return false };
+    let object = Object { kind, schema, name };
+    sides.iter().any(|facts| histories.owner(&object, facts).is_some())
 }
 
 /// Those that can be understood: they are lines of files that a person may be writing right now.

@@ -171,7 +171,7 @@ pub(super) fn connect(
         .user(&info.user)
         .password(engine.store.password())
         .dbname(database.unwrap_or(&info.database))
-        .application_name("offshoot")
+        .application_name("offshoot engine")
         .connect_timeout(CONNECT_PATIENCE)
         .options(options)
         .connect(NoTls);

@@ -173,7 +173,7 @@ impl Backend {
         };
         job::run(&self.shared, about, |work| {
             let project = work.target.project()?;
-            stop_engine(&project.store)?;
+            stop_engine(&project.store, false)?;
             connect(project, &Background { may_start: true, is_cancelled: &|| false })?;
             Ok(Nothing {})
         })

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use offshoot_protocol::error::Reason;
+
 use super::{STOP_PATIENCE, not_stopped, stop, try_connect};
 use crate::failure::{Failure, Result};
 use crate::sys;
@@ -13,10 +15,14 @@ use crate::sys;
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Stops the engine of `store` and waits until it is gone. Returns whether one ran.
-pub(crate) fn stop_engine(store: &Path) -> Result<bool> {
+///
+/// # Errors
+/// If it refuses because a migration tool runs, unless `force` says that it may be ended.
+pub(crate) fn stop_engine(store: &Path, force: bool) -> Result<bool> {
     let Some(client) = try_connect(store)? else { return stop_process(store) };
-    match stop(client) {
+    match stop(client, force) {
         Ok(()) => Ok(true),
+        Err(failure) if failure.is(Reason::UnderWay) => Err(failure),
         // It may be too busy to be asked.
         Err(failure) => {
             if stop_process(store)? {

@@ -249,6 +249,15 @@ fn two_pending_files_that_make_the_same_are_named() {
     let failed = test.run(&["migrations", "apply"]);
     assert!(failed.out.contains("made by hand"), "{failed:?}");
     failed.fails(1);
+    let checked = test.run(&["migrations", "check"]);
+    assert!(
+        checked.out.contains("main seems to have what the migration makes")
+            && checked
+                .out
+                .contains("Or record it without running it: `offshoot sql -c \"create table if not exists"),
+        "a check tells the same ways on: {checked:?}"
+    );
+    checked.fails(1);
 }
 
 #[test]

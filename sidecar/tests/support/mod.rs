@@ -205,7 +205,7 @@ impl TestRepo {
 impl Drop for TestRepo {
     fn drop(&mut self) {
         if self.repo.join(".git/offshoot/project").is_file() {
-            self.run(&["engine", "stop"]);
+            self.run(&["engine", "stop", "--force"]);
         }
     }
 }

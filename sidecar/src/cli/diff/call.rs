@@ -1,8 +1,8 @@
 //! Long calls to the engine, with progress and a way to give them up.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use offshoot_protocol::client::Watch;
 use crate::cli::connect::Session;
 use crate::cli::progress::Shown;
 use crate::failure::{Failure, Result};
+use crate::scratch::Scratch;
 use crate::sys;
 
 /// Longer than anybody waits: whoever has waited enough cancels.
@@ -37,20 +38,16 @@ pub(in crate::cli) fn long<M: Method>(
 
 /// A private temporary folder. It goes with this value.
 #[derive(Debug)]
-pub(super) struct Folder(PathBuf);
+pub(super) struct Folder(Scratch);
 
 impl Folder {
     pub(super) fn new() -> Result<Self> {
-        let fault = |e: &std::io::Error| Failure::io("make a temporary folder", e);
-        let number = getrandom::u64().map_err(|e| Failure::engine(format!("no randomness: {e}")))?;
-        let path = std::env::temp_dir().join(format!("offshoot-{number:016x}"));
-        DirBuilder::new().mode(0o700).create(&path).map_err(|e| fault(&e))?;
-        Ok(Self(path))
+        Ok(Self(Scratch::new()?))
     }
 
     /// Writes a file and returns its path. `name` has no slashes.
     pub(super) fn write(&self, name: &str, content: &[u8]) -> Result<PathBuf> {
-        let path = self.0.join(name);
+        let path = self.0.path().join(name);
         let written = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -59,13 +56,6 @@ impl Folder {
             .and_then(|mut file| file.write_all(content));
         written.map_err(|e| Failure::io(format!("write {}", path.display()), &e))?;
         Ok(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // Temporary folders are emptied by the system too.
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

@@ -14,6 +14,7 @@ use super::parent::Parent;
 use super::reading::Read;
 use crate::cli::plain::plain;
 use crate::failure::Result;
+use crate::histories::LeftOut;
 
 /// Large objects are counted, but are data.
 const LARGE_OBJECT: &str = "largeObject";
@@ -32,6 +33,8 @@ pub(super) struct Comparison {
     pub(super) measured: Option<Measured>,
     /// What the first side did since the second left it, if it is its parent and that is known.
     pub(super) parent: Option<Parent>,
+    /// The tables of migration tools that differ, and were taken out of both sides.
+    pub(super) left_out: Vec<LeftOut>,
 }
 
 /// An object that differs, with its text on both sides.
@@ -61,7 +64,17 @@ impl Comparison {
         explain_equal_texts(&from.facts, &to.facts, options.noise, &mut changes);
         let renamed = options.renames.lines();
         let candidates = renames(&from.facts, &to.facts);
-        Ok(Self { from, to, changes, plan, renamed, candidates, measured: None, parent: None })
+        Ok(Self {
+            from,
+            to,
+            changes,
+            plan,
+            renamed,
+            candidates,
+            measured: None,
+            parent: None,
+            left_out: Vec::new(),
+        })
     }
 
     /// Whether anything differs. More or fewer objects of a kind that is not modelled are a difference too.

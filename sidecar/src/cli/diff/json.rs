@@ -4,6 +4,7 @@ use offshoot_schema::plan::{SETTINGS, Step};
 use serde_json::{Value, json};
 
 use super::comparison::{Changed, Comparison, title};
+use super::histories;
 use super::reading::Read;
 
 /// Raised whenever a field goes or means something else; new fields may come without.
@@ -18,7 +19,7 @@ pub(super) fn document(comparison: &Comparison) -> Value {
         .flat_map(|(at, part)| part.steps.iter().map(move |it| step(it, at, part.transactional)))
         .collect();
     let (parent_changed, conflicts) = comparison.parent_values();
-    json!({
+    let mut document = json!({
         "version": VERSION,
         "from": side(from),
         "to": side(to),
@@ -33,7 +34,12 @@ pub(super) fn document(comparison: &Comparison) -> Value {
         "unplanned": comparison.plan.unplanned,
         "unmodelled": { "from": from.facts.unmodelled, "to": to.facts.unmodelled },
         "unreadable": { "from": from.facts.unreadable, "to": to.facts.unreadable },
-    })
+    });
+    // Absent as a rule, so that digests of comments stay.
+    if !comparison.left_out.is_empty() {
+        document["leftOut"] = histories::values(&comparison.left_out);
+    }
+    document
 }
 
 pub(super) fn side(side: &Read) -> Value {

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::comparison::{Comparison, Danger, kind_word, mode, name};
 use super::lines::Line;
 use super::text::how_long;
-use super::{json, lines, measure, text};
+use super::{histories, json, lines, measure, text};
 use budget::{folded, listed};
 use escape::{code, prose};
 
@@ -184,6 +184,8 @@ fn remarks(comparison: &Comparison) -> Vec<String> {
         questions.map(|(question, line)| format!("- {}; confirm with {}", prose(&question), code(&line))),
     );
     remarks.extend(comparison.plan.unplanned.iter().map(|why| format!("- not planned: {}", prose(why))));
+    let left_out = histories::line(&comparison.left_out, code);
+    remarks.extend(left_out.map(|line| format!("- {line}")));
     remarks.extend(comparison.blind_spots().iter().map(|what| format!("- not modelled: {}", prose(what))));
     remarks
 }

@@ -5,9 +5,11 @@ use std::fmt::Write;
 use offshoot_schema::{ChangeKind, Object};
 
 use super::comparison::{Changed, Comparison, Danger, mode, one_line, sign, title};
+use super::histories;
 use super::lines::{self, Line};
 use super::measure::{self, Costs};
 use crate::cli::output::Output;
+use crate::histories::LeftOut;
 
 /// How wide the bar of `--stat` may become.
 const BAR_WIDTH: usize = 30;
@@ -58,10 +60,16 @@ pub(super) fn document(comparison: &Comparison, output: Output) -> String {
         comparison.plan.unplanned.iter().map(|why| format!("# not planned: {}", one_line(why))).collect();
     let blind: Vec<_> =
         comparison.blind_spots().iter().map(|what| output.warn(&format!("? not modelled: {what}"))).collect();
+    let left_out = left_out(&comparison.left_out).into_iter().collect();
     let measured = measure::summary(comparison, output).into_iter().collect();
-    let ends = [renames, touched, locks, unplanned, blind, measured];
+    let ends = [renames, touched, locks, unplanned, left_out, blind, measured];
     blocks.extend(ends.iter().filter(|lines| !lines.is_empty()).map(|lines| lines.join("\n")));
     blocks.join("\n\n")
+}
+
+/// What was left out, as a remark.
+pub(super) fn left_out(left_out: &[LeftOut]) -> Option<String> {
+    histories::line(left_out, str::to_owned).map(|line| format!("# {line}"))
 }
 
 /// An object with its dangers, what it cost, and its lines.

@@ -11,11 +11,12 @@ use super::comparison::{Changed, explain_equal_texts, kind_word, name, one_line,
 use super::markdown::budget::listed;
 use super::reading::{self, Read};
 use super::side::Sides;
-use super::{json, markdown, parent, text};
-use crate::cli::args::DiffArgs;
+use super::{histories, json, markdown, parent, text};
+use crate::cli::args::{Counted, DiffArgs};
 use crate::cli::output::Output;
 use crate::cli::{NEGATIVE, OK};
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
+use crate::histories::LeftOut;
 
 /// Bytes of each list in a comment; there are at most four.
 const LIST_BYTES: usize = 15_000;
@@ -27,6 +28,7 @@ struct Comparison {
     theirs: Read,
     conflicts: Vec<Collision>,
     groups: [(Group, Vec<Changed>); 3],
+    left_out: Vec<LeftOut>,
 }
 
 /// An object that both sides touched, or one what the other needs.
@@ -48,9 +50,15 @@ enum Group {
 /// Compares a branch with its parent and with what it was.
 pub(super) fn run(args: &DiffArgs, output: Output) -> Result<u8> {
     let (fork, mine, theirs) = Sides::new(output).three(args.from.as_deref())?;
-    let fork = reading::one(fork, output)?;
-    let (theirs, mine) = reading::both(theirs, mine, output)?;
-    let comparison = Comparison::new(fork, mine, theirs);
+    if args.count.iter().any(|what| *what != Counted::MigrationHistory) {
+        return Err(Failure::user("with --three-way only migration-history can be counted")
+            .hint("`offshoot diff --count …` compares two sides."));
+    }
+    let mut fork = reading::one(fork, output)?;
+    let (mut theirs, mut mine) = reading::both(theirs, mine, output)?;
+    let left_out = histories::leave_out(args, &mut fork, &mut [&mut mine, &mut theirs]);
+    let mut comparison = Comparison::new(fork, mine, theirs);
+    comparison.left_out = left_out;
     if output.json {
         output.value(&comparison.value())?;
     } else if args.markdown {
@@ -89,7 +97,7 @@ impl Comparison {
             (Group::Theirs, with_texts(&fork.facts, &theirs.facts, found.theirs)),
             (Group::Both, with_texts(&fork.facts, &mine.facts, found.both)),
         ];
-        Self { fork, mine, theirs, conflicts, groups }
+        Self { fork, mine, theirs, conflicts, groups, left_out: Vec::new() }
     }
 
     fn is_different(&self) -> bool {
@@ -150,6 +158,7 @@ impl Comparison {
             blocks.push(output.strong(&format!("# {}", self.heading(*group))));
             blocks.extend(changes.iter().map(|changed| text::object(changed, &[], None, output)));
         }
+        blocks.extend(text::left_out(&self.left_out));
         blocks.join("\n\n")
     }
 
@@ -204,6 +213,9 @@ impl Comparison {
             let items: Vec<_> = changes.iter().map(|changed| item(&changed.change)).collect();
             text.push_str(&format!("\n#### {heading} ({})\n\n{}", items.len(), listed(&items, LIST_BYTES)));
         }
+        if let Some(line) = histories::line(&self.left_out, markdown::escape::code) {
+            text.push_str(&format!("\n{line}\n"));
+        }
         let digest = markdown::sha256(&self.value().to_string());
         let marker = format!("<!-- offshoot:three-way v{} sha256={digest} -->\n", json::VERSION);
         format!("{marker}{}", text.trim_end())
@@ -243,7 +255,7 @@ impl Comparison {
                 row(name, &changed.change.object, kinds, &[])
             })
         });
-        json!({
+        let mut value = json!({
             "version": json::VERSION,
             "fork": json::side(&self.fork),
             "mine": json::side(&self.mine),
@@ -251,7 +263,11 @@ impl Comparison {
             "different": self.is_different(),
             "conflicting": !self.conflicts.is_empty(),
             "changes": conflicts.chain(rest).collect::<Vec<_>>(),
-        })
+        });
+        if !self.left_out.is_empty() {
+            value["leftOut"] = histories::values(&self.left_out);
+        }
+        value
     }
 }
 

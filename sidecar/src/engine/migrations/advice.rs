@@ -80,8 +80,20 @@ pub(super) fn mark(project: &Project, path: &str) -> Option<String> {
             Some(format!("{exec} npx prisma migrate resolve --applied {name}"))
         }
         Tool::NodePgMigrate => Some(format!("{exec} npx node-pg-migrate up --fake")),
+        Tool::Alembic => Some(format!("{exec} alembic stamp {}", plain_key(project, path)?)),
+        Tool::Django => {
+            let (app, name) = plain_key(project, path)?.split_once('.')?;
+            Some(format!("{exec} python manage.py migrate {app} {name} --fake"))
+        }
         _ => row(project, path).map(|sql| format!("offshoot sql -c \"{sql}\"")),
     }
+}
+
+/// What the history knows the file at `path` by, if a shell takes it as it is.
+fn plain_key<'p>(project: &'p Project, path: &str) -> Option<&'p str> {
+    let key = project.migrations.iter().find(|one| one.path == path)?.key.as_str();
+    let is_plain = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
+    is_plain.then_some(key)
 }
 
 /// The statement with which a tool would record the file at `path`.
@@ -105,14 +117,10 @@ fn row(project: &Project, path: &str) -> Option<String> {
     // Before the first run of a tool there is no table.
     let is_first = project.migrations.iter().all(|one| one.path == path);
     match project.tool {
-        Tool::Dbmate => {
-            let table_too = if is_first {
-                format!("create table if not exists {table} (version varchar primary key); ")
-            } else {
-                String::new()
-            };
-            Some(format!("{table_too}insert into {table} (version) values ('{version}')"))
-        }
+        Tool::Dbmate => Some(format!(
+            "create table if not exists {table} (version varchar primary key); insert into {table} (version) values \
+             ('{version}')"
+        )),
         _ if is_first => None,
         Tool::Diesel | Tool::Supabase => Some(format!("insert into {table} (version) values ('{version}')")),
         Tool::Goose => Some(format!("insert into {table} (version_id, is_applied) values ({version}, true)")),
@@ -169,6 +177,29 @@ pub(super) fn not_taken_back(step: &mut MigrationsStep, project: &Project) {
     } else {
         format!("The log has what it printed. Correct the way back of the migration; or {snapshot}")
     });
+}
+
+/// As [`already_there`], of a run on a throwaway of `branch`, which `is_other` than the worktree's.
+pub(super) fn already_on(
+    step: &mut MigrationsStep,
+    project: &Project,
+    root: &Path,
+    of_run: impl Iterator<Item = usize>,
+    (branch, is_root, is_other): (&str, bool, bool),
+) {
+    already_there(step, project, root, of_run, (branch, is_root));
+    if let Some(hint) = step.hint.as_mut().filter(|_| is_other) {
+        let at = quoted(branch);
+        *hint = hint
+            .replace("`offshoot sql -c ", &format!("`offshoot sql --branch {at} -c "))
+            .replace("offshoot exec -- ", &format!("offshoot exec --branch {at} -- "));
+    }
+}
+
+/// A name as a shell takes it.
+fn quoted(name: &str) -> String {
+    let is_plain = name.chars().all(|letter| letter.is_alphanumeric() || "-_./".contains(letter));
+    if is_plain { name.to_owned() } else { format!("'{}'", name.replace('\'', "'\\''")) }
 }
 
 /// Tells of a run that failed because what it makes is on the branch already what that may mean, and the ways on.

@@ -1,12 +1,13 @@
 //! `migrations/apply`: the tool's own command, after a snapshot.
 
 mod before;
+mod meant;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use offshoot_migrations::{Next, Project, Scan, State};
+use offshoot_migrations::{Project, Scan};
 use offshoot_protocol::migrations::{
     MigrationsApplied, MigrationsApplyParams, MigrationsDirection, MigrationsOutcome, MigrationsStatusParams,
     MigrationsStep, MigrationsStepKind,
@@ -19,11 +20,12 @@ use super::files::id_of;
 use super::status::{self, Place};
 use super::tool::{self, Address, Done, Prepared};
 use super::trial::on_throwaway;
-use super::{advice, blame, cut_short, elsewhere, history, stage, told, unchanged};
+use super::{advice, blame, cut_short, elsewhere, history, lost, stage, told, unchanged};
 use crate::engine::server::Call;
 use crate::engine::{Engine, branches, schema};
 use crate::failure::{Failure, Result};
 use before::{begin, with_undo};
+use meant::{Meant, to_run};
 
 /// `migrations/apply`.
 pub(in crate::engine) async fn apply(
@@ -73,10 +75,10 @@ async fn on_branch(
     params: &MigrationsApplyParams,
     call: &Call,
 ) -> Result<MigrationsApplied> {
-    let meant = to_run(engine, scan, id, &name, params).await?;
+    let all = to_run(engine, scan, id, &name, params).await?;
     let address = Address::of_branch(engine, id).await?;
     let mut prepared = Vec::new();
-    for Meant { at, must, back } in meant {
+    for Meant { at, must, back } in all {
         let project = &scan.projects[at];
         let words = match params.direction {
             MigrationsDirection::Up => &project.commands.apply,
@@ -98,9 +100,12 @@ async fn on_branch(
     let was = applied(engine, scan, id).await?;
     let snapshot = call.or_cancelled(begin(engine, id, &name, !params.no_snapshot)).await?;
     cut_short::begin(engine, id, snapshot.as_ref()).await?;
-    let job = Job { engine, call, params, root: &place.root, scan, id, address: &address };
+    let job = Job { engine, call, params, root: &place.root, scan, id, name: &name, address: &address };
     let ran = Box::pin(job.run(prepared, &was)).await;
-    cut_short::ended(engine, id).await;
+    // A tool that the engine ended as it stops was cut short.
+    if !engine.is_stopping() {
+        cut_short::ended(engine, id).await;
+    }
     let (mut steps, nowhere) = match ran {
         Ok(done) => done,
         Err((failure, began)) => {
@@ -196,16 +201,6 @@ struct Ready {
     title: String,
 }
 
-/// A project that may have something to run.
-struct Meant {
-    /// Its place in the scan.
-    at: usize,
-    /// Whether it is known that there is something to do.
-    must: bool,
-    /// The file that the way back takes, where that can be told.
-    back: Option<usize>,
-}
-
 /// Pairs of the places of a project and of one of its files.
 type Applied = BTreeSet<(usize, usize)>;
 
@@ -217,6 +212,7 @@ struct Job<'j> {
     root: &'j Path,
     scan: &'j Arc<Scan>,
     id: BranchId,
+    name: &'j str,
     address: &'j Address,
 }
 
@@ -243,8 +239,14 @@ impl Job<'_> {
                 step_of(MigrationsStepKind::Apply, project, title, &done.map_err(|failure| (failure, true))?);
             let passed = step.outcome == MigrationsOutcome::Passed;
             if !passed && self.params.direction == MigrationsDirection::Up {
-                let found = blame::find(self.engine, self.id, self.root, self.scan, at, &step.log, self.call);
-                step.failure = Box::pin(found).await;
+                if let Some(line) = lost::line(&step.log).map(str::to_owned) {
+                    lost::until_back(self.engine, self.id).await;
+                    lost::tell(&mut step, project, self.name, &line);
+                } else {
+                    let found =
+                        blame::find(self.engine, self.id, self.root, self.scan, at, &step.log, self.call);
+                    step.failure = Box::pin(found).await;
+                }
             } else if !passed {
                 advice::not_taken_back(&mut step, project);
             }
@@ -313,50 +315,6 @@ async fn status_of(
     let folder = params.folder.clone();
     let params = MigrationsStatusParams { folder, ..MigrationsStatusParams::default() };
     Box::pin(status::status(engine, params, call)).await
-}
-
-/// The projects that may have something to run.
-async fn to_run(
-    engine: &Arc<Engine>,
-    scan: &Arc<Scan>,
-    id: BranchId,
-    name: &str,
-    params: &MigrationsApplyParams,
-) -> Result<Vec<Meant>> {
-    let places = stage::places(scan, params.tool.as_deref())?;
-    let projects: Vec<&Project> = places.iter().map(|at| &scan.projects[*at]).collect();
-    let histories = history::read(engine, id, &projects, true).await;
-    let histories = histories.map_err(|why| history::unread(name, &why))?;
-    let mut meant = Vec::new();
-    for (at, history) in places.into_iter().zip(histories) {
-        let project = &scan.projects[at];
-        let status = project.status(&history, &offshoot_migrations::Observed::default());
-        if let Some(why) = stage::unknown(&status) {
-            return Err(why);
-        }
-        // A file that the tool refuses is for the tool to complain of.
-        let open = |state: State| {
-            matches!(state, State::Pending | State::OutOfOrder | State::Failed | State::Unknown)
-        };
-        let wanted = match params.direction {
-            MigrationsDirection::Up => status.entries.iter().any(|entry| open(entry.state)),
-            MigrationsDirection::Down => status.count(State::Applied) + status.count(State::Changed) > 0,
-        };
-        // What the tool passes over in silence is nothing that it must do.
-        let waits = |entry: &offshoot_migrations::Entry| {
-            entry.next == Next::Runs && matches!(entry.state, State::Pending | State::OutOfOrder)
-        };
-        let must = params.direction == MigrationsDirection::Down || status.entries.iter().any(waits);
-        if wanted {
-            meant.push(Meant { at, must, back: project.taken_back(&status) });
-        }
-    }
-    if params.direction == MigrationsDirection::Down && meant.len() > 1 {
-        let ids: Vec<_> = meant.iter().map(|one| id_of(&scan.projects[one.at])).collect();
-        return Err(Failure::user("several tools have applied migrations here")
-            .hint(format!("Say whose newest is meant, with `--tool`: {}.", ids.join(", "))));
-    }
-    Ok(meant)
 }
 
 /// The files that are applied.

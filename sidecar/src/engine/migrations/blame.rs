@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use offshoot_migrations::{Direction, Project, Scan};
-use offshoot_protocol::migrations::MigrationsFailure;
+use offshoot_protocol::migrations::{MigrationsFailure, MigrationsStep};
 use offshoot_storage::BranchId;
 
 use super::stage::{self, Stage};
-use super::trial;
+use super::{lost, trial};
 use crate::engine::Engine;
 use crate::engine::server::Call;
 use crate::failure::Result;
@@ -19,6 +19,14 @@ use crate::failure::Result;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Letters of a line that is shown.
 const SHOWN_LETTERS: usize = 2000;
+
+/// Says of a step in which a tool failed on `on` where it printed that it did, or that its connection was lost.
+pub(super) fn tell(step: &mut MigrationsStep, root: &Path, project: &Project, on: &str) {
+    match lost::line(&step.log).map(str::to_owned) {
+        Some(line) => lost::tell(step, project, on, &line),
+        None => step.failure = from_log(root, project, &step.log),
+    }
+}
 
 /// The place at which a tool failed on a branch: of SQL files by running what is still pending on a throwaway, of others as
 /// the tool printed it. What keeps this from being found is no failure of its own.
@@ -70,7 +78,7 @@ async fn again(
 }
 
 /// The place that a tool printed: `file:line`, `file:line:column`, or as Python has it, of one of the project's files.
-pub(super) fn from_log(root: &Path, project: &Project, log: &str) -> Option<MigrationsFailure> {
+fn from_log(root: &Path, project: &Project, log: &str) -> Option<MigrationsFailure> {
     let mut files: HashMap<&str, Vec<&str>> = HashMap::new();
     for migration in &project.migrations {
         let path = migration.path.as_str();

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use offshoot_protocol::error::Reason;
 use offshoot_storage::BranchId;
 
 use crate::failure::{Failure, Result};
@@ -20,7 +21,16 @@ pub(super) enum Work {
     Undo,
 }
 
-type UnderWay = Mutex<HashMap<BranchId, (Work, Instant)>>;
+/// A run that is under way.
+#[derive(Clone, Debug)]
+struct Run {
+    work: Work,
+    since: Instant,
+    /// The branch's name.
+    on: String,
+}
+
+type UnderWay = Mutex<HashMap<BranchId, Run>>;
 
 /// One apply, down or undo at a time on a branch. Lives as long as the engine.
 #[derive(Default)]
@@ -55,9 +65,9 @@ impl Busy {
     pub(super) fn take(&self, id: BranchId, name: &str, work: Work) -> Result<Taken> {
         let mut under_way = lock(&self.under_way);
         if let Some(other) = under_way.get(&id) {
-            return Err(refused(name, *other));
+            return Err(other.in_the_way());
         }
-        under_way.insert(id, (work, Instant::now()));
+        under_way.insert(id, Run { work, since: Instant::now(), on: name.to_owned() });
         Ok(Taken { under_way: Arc::clone(&self.under_way), id })
     }
 
@@ -70,8 +80,25 @@ impl Busy {
     ///
     /// # Errors
     /// If somebody has it.
-    pub(super) fn check(&self, id: BranchId, name: &str) -> Result<()> {
-        lock(&self.under_way).get(&id).map_or(Ok(()), |other| Err(refused(name, *other)))
+    pub(super) fn check(&self, id: BranchId) -> Result<()> {
+        lock(&self.under_way).get(&id).map_or(Ok(()), |other| Err(other.in_the_way()))
+    }
+
+    /// Refuses what would end the tools of all branches.
+    ///
+    /// # Errors
+    /// If one runs; with what to do to end it all the same.
+    pub(super) fn check_all(&self) -> Result<()> {
+        let under_way = lock(&self.under_way);
+        let mut told: Vec<String> = under_way.values().map(Run::told).collect();
+        told.sort();
+        if told.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::user(told.join("; ")).reason(Reason::UnderWay).hint(format!(
+            "{WAIT} `offshoot engine stop --force` ends the tool where it is; `offshoot migrations status` then names the \
+             snapshot that was taken before."
+        )))
     }
 
     /// Remembers whether the newest apply on a branch failed and changed nothing.
@@ -89,19 +116,28 @@ impl Busy {
     }
 }
 
-fn refused(name: &str, (work, since): (Work, Instant)) -> Failure {
-    let what = match work {
-        Work::Apply => "migrations are being applied on",
-        Work::Down => "a migration is being taken back on",
-        Work::Undo => "migrations are being undone on",
-    };
-    let begun = match since.elapsed().as_secs() {
-        0..2 => "just now".to_owned(),
-        seconds => timestamp::ago(seconds),
-    };
-    Failure::user(format!("{what} `{name}`, begun {begun}")).hint(
-        "Wait until that has ended, or cancel it: with Ctrl-C where it runs, in an editor at its progress.",
-    )
+/// What a person can do about a run.
+const WAIT: &str =
+    "Wait until that has ended, or cancel it: with Ctrl-C where it runs, in an editor at its progress.";
+
+impl Run {
+    /// Such as ``migrations are being applied on `main`, begun just now``.
+    fn told(&self) -> String {
+        let what = match self.work {
+            Work::Apply => "migrations are being applied on",
+            Work::Down => "a migration is being taken back on",
+            Work::Undo => "migrations are being undone on",
+        };
+        let begun = match self.since.elapsed().as_secs() {
+            0..2 => "just now".to_owned(),
+            seconds => timestamp::ago(seconds),
+        };
+        format!("{what} `{}`, begun {begun}", self.on)
+    }
+
+    fn in_the_way(&self) -> Failure {
+        Failure::user(self.told()).reason(Reason::UnderWay).hint(WAIT)
+    }
 }
 
 #[cfg(test)]
@@ -117,10 +153,12 @@ mod tests {
             second.to_string().contains("migrations are being applied on `main`, begun just now"),
             "{second}"
         );
-        assert!(busy.check(BranchId(1), "main").is_err() && busy.has(BranchId(1)));
-        assert!(busy.check(BranchId(2), "other").is_ok());
+        assert!(busy.check(BranchId(1)).is_err() && busy.has(BranchId(1)));
+        assert!(busy.check(BranchId(2)).is_ok());
+        assert!(busy.check_all().unwrap_err().to_string().contains("on `main`, begun just now"));
         assert!(busy.take(BranchId(2), "other", Work::Down).is_ok());
         drop(first);
+        busy.check(BranchId(1)).unwrap();
         assert!(busy.take(BranchId(1), "main", Work::Apply).is_ok());
     }
 }

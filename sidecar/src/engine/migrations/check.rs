@@ -21,7 +21,7 @@ use super::files::id_of;
 use super::stage::{self, Stage};
 use super::status::{self, Place};
 use super::trial::{items, try_items};
-use super::{blame, elsewhere, report, tool, unchanged};
+use super::{advice, blame, elsewhere, report, tool, unchanged};
 use crate::engine::Engine;
 use crate::engine::server::Call;
 use crate::failure::{Failure, Result};
@@ -51,7 +51,8 @@ pub(in crate::engine) async fn check(
     };
     if report.steps.iter().all(|step| step.outcome != MigrationsOutcome::Failed) {
         let stage = Stage::of(engine, id, "making a throwaway copy of the branch", call).await?;
-        let job = Job { engine, place: &place, scan: &scan, params: &params, call, stage: &stage };
+        let job =
+            Job { engine, place: &place, scan: &scan, params: &params, call, stage: &stage, target: id };
         let outcome = Box::pin(job.run(id, &places, &mut report)).await;
         call.progress("removing the throwaway", 0, None);
         let removed = stage.remove().await;
@@ -91,6 +92,7 @@ struct Job<'j> {
     params: &'j MigrationsCheckParams,
     call: &'j Call,
     stage: &'j Stage,
+    target: BranchId,
 }
 
 impl Job<'_> {
@@ -169,7 +171,8 @@ impl Job<'_> {
                 let done = Box::pin(tool::run(ready, &title, self.call)).await?;
                 let mut step = step_of(MigrationsStepKind::Apply, project, title, &done);
                 if step.outcome == MigrationsOutcome::Failed {
-                    step.failure = blame::from_log(self.root(), project, &step.log);
+                    let on = format!("the throwaway of {}", report.against);
+                    blame::tell(&mut step, self.root(), project, &on);
                 }
                 let left = self.pending(at, &report.against).await?;
                 let connected = address.was_used();
@@ -209,6 +212,10 @@ impl Job<'_> {
             (Err(why), Err(_)) => return Err(why),
         };
         let passed = step.outcome == MigrationsOutcome::Passed;
+        let is_root = self.target == self.engine.store.info().root_branch;
+        let is_other = self.place.branch.as_ref().is_ok_and(|(own, _)| *own != self.target);
+        let on = (report.against.as_str(), is_root, is_other);
+        advice::already_on(&mut step, project, self.root(), waiting.iter().copied(), on);
         if !passed {
             // What a tool did elsewhere nobody knows.
             let what = if by_tool { "." } else { "; nothing was changed by this." };

@@ -6,7 +6,7 @@ mod proof;
 use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use offshoot_migrations::{Content, NewFile, Project, Scan, Tool};
@@ -38,7 +38,9 @@ pub(in crate::engine) async fn create(
     let places = stage::places(&scan, params.tool.as_deref())?;
     let at = one_that_can(&scan, &places)?;
     if params.empty {
-        let (paths, _) = write(engine, &place, &scan.projects[at], &params.name, &Content::default()).await?;
+        let files = new_files(&scan.projects[at], &params.name, &Content::default())?;
+        let paths = paths(&files);
+        write(engine, &place, files).await?;
         return Ok(MigrationsNew {
             project: id_of(&scan.projects[at]),
             files: paths,
@@ -114,17 +116,15 @@ async fn written(
         ));
     }
     notes.extend(after(project));
-    let (files, paths) = write(run.engine, run.place, project, name, &content).await?;
-    let proof = match Box::pin(proof::proof(run, &base.stage, &id_of(project), &files, &base.to)).await {
-        Ok(proof) => proof,
-        Err(failure) => {
-            // Given up before it was known to be good: nothing stays.
-            for path in &paths {
-                let _ = fs::remove_file(path);
-            }
-            return Err(failure);
-        }
-    };
+    let new = new_files(project, name, &content)?;
+    let root = &run.place.root;
+    if let Some(there) = new.iter().find(|file| fs::symlink_metadata(root.join(&file.path)).is_ok()) {
+        return Err(is_there(&there.path));
+    }
+    // Written only once it is tried: whoever gives up, or is killed, leaves no file.
+    let proof = Box::pin(proof::proof(run, &base.stage, &id_of(project), &new, &base.to)).await?;
+    let files = paths(&new);
+    write(run.engine, run.place, new).await?;
     let can_apply = !project.commands.apply.is_empty();
     let (id, paths) = (of.id, files.clone());
     run.engine.blocking(move |engine| written::note(engine, id, &paths)).await?;
@@ -209,31 +209,31 @@ fn after(project: &Project) -> Option<String> {
     }
 }
 
-/// Writes the files of a new migration. Their paths in the worktree, and on the disk.
-async fn write(
-    engine: &Arc<Engine>,
-    place: &Place,
-    project: &Project,
-    name: &str,
-    content: &Content,
-) -> Result<(Vec<String>, Vec<PathBuf>)> {
+/// The files of a new migration, which are not written yet.
+fn new_files(project: &Project, name: &str, content: &Content) -> Result<Vec<NewFile>> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let time: String = timestamp::utc(now).chars().filter(char::is_ascii_digit).take(14).collect();
     let files = project.new_files(name, &time, content);
-    let files = files.ok_or_else(|| Failure::internal("a tool that can be written for has no format"))?;
-    let paths: Vec<String> = files.iter().map(|file| file.path.clone()).collect();
-    let on_disk = paths.iter().map(|path| place.root.join(path)).collect();
+    files.ok_or_else(|| Failure::internal("a tool that can be written for has no format"))
+}
+
+fn paths(files: &[NewFile]) -> Vec<String> {
+    files.iter().map(|file| file.path.clone()).collect()
+}
+
+async fn write(engine: &Arc<Engine>, place: &Place, files: Vec<NewFile>) -> Result<()> {
     let root = place.root.clone();
-    engine.blocking(move |_| put(&root, &files)).await?;
-    Ok((paths, on_disk))
+    engine.blocking(move |_| put(&root, &files)).await
+}
+
+fn is_there(path: &str) -> Failure {
+    Failure::user(format!("{path} is there already, and stays as it is")).hint("Take another name.")
 }
 
 /// Writes files that are not there. If one of them is, none is written.
 fn put(root: &Path, files: &[NewFile]) -> Result<()> {
     let fault = |path: &str, e: &std::io::Error| match e.kind() {
-        std::io::ErrorKind::AlreadyExists => {
-            Failure::user(format!("{path} is there already, and stays as it is")).hint("Take another name.")
-        }
+        std::io::ErrorKind::AlreadyExists => is_there(path),
         _ => Failure::io(format!("write {path}"), e),
     };
     let mut written: Vec<&NewFile> = Vec::new();

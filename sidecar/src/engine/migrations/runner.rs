@@ -10,7 +10,7 @@ use offshoot_protocol::migrations::MigrationsFailure;
 use offshoot_schema::plan::{Action, Part, Step};
 use offshoot_schema::{Kind, Object, Plan};
 use postgres::Client;
-use postgres::error::{ErrorPosition, SqlState};
+use postgres::error::{DbError, ErrorPosition, Severity, SqlState};
 
 use crate::engine::{Engine, throwaway};
 use crate::failure::{Failure, Result, chain};
@@ -88,7 +88,7 @@ impl Item {
         &self.text[self.script.range.clone()]
     }
 
-    fn failure(&self, statement: &Statement, said: &postgres::error::DbError) -> MigrationsFailure {
+    fn failure(&self, statement: &Statement, said: &DbError) -> MigrationsFailure {
         let position = match said.position() {
             Some(ErrorPosition::Original(at)) => *at,
             _ => 1,
@@ -165,7 +165,7 @@ fn run_one(client: &mut Client, item: &Item) -> Result<Option<MigrationsFailure>
     };
     let part = item.part();
     if item.script.transactional {
-        client.batch_execute("BEGIN").map_err(|e| lost(&e))?;
+        client.batch_execute("BEGIN").map_err(|e| lost(item, &e))?;
     }
     let mut rows = statements.iter().peekable();
     while let Some(statement) = rows.next() {
@@ -176,14 +176,14 @@ fn run_one(client: &mut Client, item: &Item) -> Result<Option<MigrationsFailure>
             None => client.batch_execute(text),
         };
         if let Err(error) = done {
-            let said = error.as_db_error().ok_or_else(|| lost(&error))?;
+            let said = refused(item, &error)?;
             return Ok(Some(item.failure(statement, said)));
         }
     }
     if item.script.transactional
         && let Err(error) = client.batch_execute("COMMIT")
     {
-        let said = error.as_db_error().ok_or_else(|| lost(&error))?;
+        let said = refused(item, &error)?;
         let last = Statement { piece: Piece::Sql, range: part.len()..part.len(), line: 1 };
         return Ok(Some(item.failure(statements.last().unwrap_or(&last), said)));
     }
@@ -199,8 +199,19 @@ fn copy_in(client: &mut Client, sql: &str, data: &str) -> Result<(), postgres::E
     writer.finish().map(drop)
 }
 
-fn lost(error: &postgres::Error) -> Failure {
-    Failure::engine(format!("the run broke off: {}", chain(error))).hint("`offshoot engine logs` tells more.")
+/// What Postgres said of a statement.
+///
+/// # Errors
+/// If it said that the session ends, or nothing: no statement is at fault then.
+fn refused<'e>(item: &Item, error: &'e postgres::Error) -> Result<&'e DbError> {
+    let is_over = |said: &&DbError| matches!(said.parsed_severity(), Some(Severity::Fatal | Severity::Panic));
+    error.as_db_error().filter(|said| !is_over(said)).ok_or_else(|| lost(item, error))
+}
+
+fn lost(item: &Item, error: &postgres::Error) -> Failure {
+    let text = format!("the connection to the throwaway was lost while {} ran: {}", item.path, chain(error));
+    Failure::engine(text)
+        .hint("Its Postgres ended, or the file ends its own session. `offshoot engine logs` tells more.")
 }
 
 /// The migrations as a plan that can be measured, and where each step comes from.

@@ -16,6 +16,7 @@ use crate::engine::server::Call;
 use crate::engine::throwaway::{self, Throwaway};
 use crate::engine::{Engine, groups};
 use crate::failure::{Failure, Result, chain};
+use crate::histories::Histories;
 
 /// The empty database that all files are replayed in.
 const REPLAYED: &str = "offshoot_replay";
@@ -193,28 +194,8 @@ pub(super) fn without_merged(root: &Path, branch: &str, project: &Project, place
 
 /// A schema without the tables that the tools keep for themselves.
 pub(super) fn without_histories<'p>(facts: &Facts, projects: impl Iterator<Item = &'p Project>) -> Facts {
-    let (mut tables, mut schemas) = (BTreeSet::new(), BTreeSet::new());
-    for table in projects.filter_map(|project| project.history.as_ref()) {
-        match table.schema.as_deref() {
-            Some(schema) if schema != "public" => drop(schemas.insert(schema.to_owned())),
-            _ => drop(tables.insert(table.name.clone())),
-        }
-    }
-    let is_theirs = |name: &str| {
-        tables.iter().any(|table| {
-            let rest = name.strip_prefix(table.as_str());
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_') || rest == "lock")
-        })
-    };
     let mut kept = facts.clone();
-    kept.facts.retain(|id, _| {
-        let root = id.root();
-        let own_schema = root.schema.as_ref().is_some_and(|schema| schemas.contains(schema))
-            || root.kind == Kind::Schema && schemas.contains(&root.name);
-        let own_table =
-            matches!(root.kind, Kind::Table | Kind::Sequence | Kind::Index) && is_theirs(&root.name);
-        !own_schema && !own_table
-    });
+    Histories::of(projects).take(&mut kept);
     kept
 }
 

@@ -168,11 +168,11 @@ async fn tried(
                 let ran = waiting.iter().filter(|place| !left.contains(place));
                 applied.ran.extend(ran.map(|place| project.migrations[*place].path.clone()));
                 let mut step = step_of(MigrationsStepKind::Apply, project, title, &done);
+                let on = format!("the throwaway of {}", applied.branch);
                 if step.outcome == MigrationsOutcome::Failed {
-                    step.failure = blame::from_log(&place.root, project, &step.log);
+                    blame::tell(&mut step, &place.root, project, &on);
                 }
                 if step.outcome == MigrationsOutcome::Passed && waiting.iter().all(|one| left.contains(one)) {
-                    let on = format!("the throwaway of {}", applied.branch);
                     elsewhere::fail(&mut step, project, MigrationsDirection::Up, &on, address.was_used());
                 }
                 step

@@ -28,7 +28,7 @@ const CONNECTIONS: &str =
     FROM pg_catalog.pg_stat_activity
     WHERE backend_type OPERATOR(pg_catalog.=) 'client backend'
         AND pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()
-        AND application_name OPERATOR(pg_catalog.<>) 'offshoot schema'
+        AND application_name OPERATOR(pg_catalog.<>) ALL ('{offshoot engine,offshoot schema}')
     ORDER BY backend_start";
 
 /// `migrations/undo`.

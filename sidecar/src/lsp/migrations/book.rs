@@ -167,6 +167,11 @@ impl Book {
         }))
     }
 
+    /// Files in which a merge is not finished.
+    pub(super) fn unfinished(&self) -> impl Iterator<Item = &str> {
+        self.diagnostics().filter(|found| found.code == "conflictMarkers").map(|found| found.path.as_str())
+    }
+
     /// Files that something is wrong with.
     pub(super) fn faulty(&self) -> impl Iterator<Item = &str> {
         let told = self.diagnostics().map(|found| found.path.as_str()).filter(|path| !path.is_empty());

@@ -1,8 +1,9 @@
 //! The line above a migration: what it has done to this branch, and what can be done with it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use offshoot_protocol::migrations::{MigrationNext, MigrationState};
+use offshoot_protocol::migrations::{MigrationBranch, MigrationNext, MigrationProject, MigrationState};
 use serde_json::json;
 use tower_lsp_server::ls_types::{CodeLens, Command, Position, Range};
 
@@ -10,10 +11,12 @@ use super::book::{Book, Found, entry, own_branch};
 
 /// The lenses of a file.
 pub(super) fn lenses(book: &Book, root: &Path, path: &str) -> Vec<CodeLens> {
-    book.migrations_in(path).flat_map(|found| of_migration(root, &found)).collect()
+    let unfinished: BTreeSet<&str> = book.unfinished().collect();
+    book.migrations_in(path).flat_map(|found| of_migration(root, &found, &unfinished)).collect()
 }
 
-fn of_migration(root: &Path, found: &Found<'_>) -> Vec<CodeLens> {
+/// The lenses of a migration. `unfinished` are the files with a merge in them that is not finished: the tool would run its markers.
+fn of_migration(root: &Path, found: &Found<'_>, unfinished: &BTreeSet<&str>) -> Vec<CodeLens> {
     let Found { project, index, file } = *found;
     let Some(branch) = own_branch(project) else { return Vec::new() };
     let line = file.line.saturating_sub(1);
@@ -42,8 +45,8 @@ fn of_migration(root: &Path, found: &Found<'_>) -> Vec<CodeLens> {
         "offshoot.migrations.focus"
     };
     let mut all = vec![lens(format!("$({icon}) {words} {name}"), shows)];
-    if entry.next == MigrationNext::Runs {
-        if project.commands.apply.is_some() {
+    if entry.next == MigrationNext::Runs && !unfinished.contains(file.path.as_str()) {
+        if project.commands.apply.is_some() && !waits_on(project, branch, unfinished) {
             let others = branch.pending.saturating_sub(1);
             let here = match others {
                 0 => "Apply Here".to_owned(),
@@ -62,6 +65,13 @@ fn of_migration(root: &Path, found: &Found<'_>) -> Vec<CodeLens> {
         all.push(lens("Undo".to_owned(), "offshoot.undoMigrations"));
     }
     all
+}
+
+/// Whether the tool would run one of these files, too.
+fn waits_on(project: &MigrationProject, branch: &MigrationBranch, files: &BTreeSet<&str>) -> bool {
+    let next = branch.entries.iter().filter(|entry| entry.next == MigrationNext::Runs);
+    let paths = next.filter_map(|entry| project.files.get(entry.file? as usize));
+    paths.into_iter().any(|file| files.contains(file.path.as_str()))
 }
 
 /// Whether no later migration has run.

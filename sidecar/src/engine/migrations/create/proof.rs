@@ -1,23 +1,26 @@
 //! Whether a new migration makes what it was made from.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use offshoot_migrations::Direction;
+use offshoot_migrations::{Direction, DiskSource, MemorySource, NewFile, Overlay, Scanner};
 use offshoot_protocol::migrations::{MigrationsOutcome, MigrationsStep, MigrationsStepKind};
 use offshoot_schema::Facts;
 
-use crate::engine::migrations::files::id_of;
+use crate::engine::migrations::files::{id_of, scanned};
 use crate::engine::migrations::replay::Replay;
+use crate::engine::migrations::runner;
 use crate::engine::migrations::stage::{self, Stage};
-use crate::engine::migrations::trial::{items, try_items};
+use crate::engine::migrations::trial::try_items;
 use crate::failure::Result;
 
-/// Runs the new files of the project `id` on `stage`, which has all others, and compares its schema with `wished`.
+/// Runs the new files of the project `id`, which are not on the disk yet, on `stage`, which has all others, and compares its schema with
+/// `wished`.
 pub(super) async fn proof(
     run: &Replay<'_>,
     stage: &Stage,
     id: &str,
-    files: &[String],
+    files: &[NewFile],
     wished: &Facts,
 ) -> Result<MigrationsStep> {
     let begun = Instant::now();
@@ -34,23 +37,27 @@ pub(super) async fn proof(
         log: String::new(),
         failure: None,
     };
-    let scan = run.place.scan(run.engine).await?;
+    let texts = MemorySource::new(files.iter().map(|file| (file.path.clone(), file.text.clone())));
+    let source = Arc::new(Overlay::new(DiskSource::new(&run.place.root), texts));
+    let of = Arc::clone(&source);
+    let scanned = run.engine.blocking(move |_| scanned(&mut Scanner::default(), &*of));
+    let scan = scanned.await?;
     let found = scan.projects.iter().find(|one| id_of(one) == id).and_then(|project| {
-        let is_new = |path: &String| files.contains(path);
+        let is_new = |path: &String| files.iter().any(|file| file.path == *path);
         Some((project, project.migrations.iter().position(|one| is_new(&one.path))?))
     });
     let Some((project, at)) = found else {
-        "the file was written, and is not among those that the tool would run".clone_into(&mut step.message);
+        "the file is not among those that the tool would run".clone_into(&mut step.message);
         step.hint = Some("Look at the naming of the files and the tool's configuration.".to_owned());
         return Ok(step);
     };
-    match items(&run.place.root, project, &[at], Direction::Up) {
+    match runner::item(&*source, project, &project.migrations[at], Direction::Up) {
         Err(why) => {
             (step.outcome, step.message) = (MigrationsOutcome::Skipped, why);
             step.hint = Some("`offshoot migrations check` runs it with the tool.".to_owned());
         }
-        Ok(items) => {
-            let tried = try_items(run.engine, stage, items, false, run.call).await?;
+        Ok(item) => {
+            let tried = try_items(run.engine, stage, vec![item], false, run.call).await?;
             (step.log, step.failure) = (tried.log, tried.failure);
             if step.failure.is_some() {
                 step.hint = Some(

@@ -1,8 +1,7 @@
 //! Merges in a folder of their own: the repository, its index and its work trees stay as they are.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use offshoot_migrations::{Scan, Scanner, Source};
@@ -11,28 +10,7 @@ use offshoot_protocol::migrations::{MigrationDiagnostic, MigrationSeverity};
 use crate::engine::migrations::files;
 use crate::engine::migrations::git::{Git, GitTree};
 use crate::failure::{Failure, Result};
-
-/// A private temporary folder. It goes with this value.
-#[derive(Debug)]
-pub(super) struct Folder(pub(super) PathBuf);
-
-impl Folder {
-    pub(super) fn new() -> Result<Self> {
-        use std::os::unix::fs::DirBuilderExt;
-        let number = getrandom::u64().map_err(|e| Failure::engine(format!("no randomness: {e}")))?;
-        let path = std::env::temp_dir().join(format!("offshoot-{number:016x}"));
-        let made = fs::DirBuilder::new().mode(0o700).create(&path);
-        made.map_err(|e| Failure::io("make a temporary folder", &e))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // Temporary folders are emptied by the system too.
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
+use crate::scratch::Scratch;
 
 /// A tree and what it holds.
 pub(super) struct Tree {
@@ -76,7 +54,7 @@ pub(super) struct Workshop {
     scanner: Scanner,
     /// The commits of the other branches as they were when they were named: what is agreed to is what is merged.
     commits: HashMap<String, String>,
-    _folder: Folder,
+    _folder: Scratch,
 }
 
 /// A merge of two commits.
@@ -95,8 +73,8 @@ impl Workshop {
     /// Reads where the worktree at `root` stands. Blocks.
     pub(super) fn open(root: &Path, base: &str) -> Result<Self> {
         let names = Git::of(root);
-        let folder = Folder::new()?;
-        let git = names.isolated(&folder.0)?;
+        let folder = Scratch::new()?;
+        let git = names.isolated(folder.path())?;
         let (is_branch, name, _) = names.run(&["symbolic-ref", "--quiet", "HEAD"])?;
         let name = name.trim();
         let mine = if is_branch { name.strip_prefix("refs/heads/").unwrap_or(name) } else { "HEAD" };

@@ -11,7 +11,7 @@ use offshoot_protocol::migrations::{
 use offshoot_schema::Facts;
 use offshoot_storage::BranchId;
 
-use super::merge::{Folder, Tree};
+use super::merge::Tree;
 use crate::engine::Engine;
 use crate::engine::migrations::files::id_of;
 use crate::engine::migrations::stage::{self, Stage};
@@ -19,6 +19,7 @@ use crate::engine::migrations::trial::try_items;
 use crate::engine::migrations::{elsewhere, runner, tool};
 use crate::engine::server::Call;
 use crate::failure::{Failure, Result};
+use crate::scratch::Scratch;
 
 /// Folders of installed packages, which no commit has and programs need.
 const INSTALLED: [&str; 4] = ["node_modules", ".venv", "venv", "vendor"];
@@ -139,7 +140,7 @@ impl<'o> Order<'o> {
             return Err(Failure::user(format!("{} have no command that applies them", project.tool.name())));
         }
         let words = &project.commands.apply;
-        let ready = tool::prepare(&folder.0, project, words, &address.url, &self.params.environment)?;
+        let ready = tool::prepare(folder.path(), project, words, &address.url, &self.params.environment)?;
         let title = format!("applying {} with {}", waiting.len(), project.tool.name());
         let done = Box::pin(tool::run(ready, &title, self.call)).await?;
         let failed = |path: &str, message: String, hint: String| MigrationsFailure {
@@ -192,15 +193,15 @@ impl<'o> Order<'o> {
     }
 
     /// A work tree outside of everybody's, with the installed packages of mine.
-    async fn unpack(&self, tree: &Arc<Tree>) -> Result<Folder> {
+    async fn unpack(&self, tree: &Arc<Tree>) -> Result<Scratch> {
         let (tree, root) = (Arc::clone(tree), self.root.to_owned());
         let unpacked = self.engine.blocking(move |_| {
-            let folder = Folder::new()?;
-            tree.git.unpack(&tree.id, &folder.0)?;
+            let folder = Scratch::new()?;
+            tree.git.unpack(&tree.id, folder.path())?;
             for project in &tree.scan.projects {
                 for name in INSTALLED {
                     let (from, to) =
-                        (root.join(&project.root).join(name), folder.0.join(&project.root).join(name));
+                        (root.join(&project.root).join(name), folder.path().join(&project.root).join(name));
                     if from.is_dir() && !to.exists() {
                         std::os::unix::fs::symlink(&from, &to)
                             .map_err(|e| Failure::io("link installed packages", &e))?;
