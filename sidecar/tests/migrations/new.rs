@@ -157,7 +157,7 @@ fn on_the_root_branch_a_new_migration_is_recorded_and_owners_are_left_out() {
     let mark = made["mark"].as_str().unwrap();
     assert!(again.contains(mark) && !again.contains("branch reset"), "{again}");
     let statement = mark.split('"').nth(1).unwrap();
-    assert_eq!(statement, "insert into schema_migrations (version) values ('003')");
+    assert!(statement.ends_with("insert into schema_migrations (version) values ('003')"), "{statement}");
     test.run(&["sql", "-c", statement]).ok();
     let branch = status(&test);
     assert_eq!((&branch["standing"], &branch["applied"]), (&"upToDate".into(), &3.into()), "{branch:#}");

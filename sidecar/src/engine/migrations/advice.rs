@@ -179,15 +179,15 @@ pub(super) fn not_taken_back(step: &mut MigrationsStep, project: &Project) {
     });
 }
 
-/// As [`already_there`], of a run on a throwaway of `branch`, which `is_other` than the worktree's.
+/// As [`already_there`], of a run on a throwaway of `branch`, which `is_other` than the worktree's, and that stopped at the file `at`.
 pub(super) fn already_on(
     step: &mut MigrationsStep,
     project: &Project,
     root: &Path,
     of_run: impl Iterator<Item = usize>,
-    (branch, is_root, is_other): (&str, bool, bool),
+    (at, (branch, is_root, is_other)): (Option<&str>, (&str, bool, bool)),
 ) {
-    already_there(step, project, root, of_run, (branch, is_root));
+    of_file(step, project, root, of_run, (at, branch, is_root));
     if let Some(hint) = step.hint.as_mut().filter(|_| is_other) {
         let at = quoted(branch);
         *hint = hint
@@ -212,6 +212,16 @@ pub(super) fn already_there(
     of_run: impl Iterator<Item = usize>,
     (branch, is_root): (&str, bool),
 ) {
+    of_file(step, project, root, of_run, (None, branch, is_root));
+}
+
+fn of_file(
+    step: &mut MigrationsStep,
+    project: &Project,
+    root: &Path,
+    of_run: impl Iterator<Item = usize>,
+    (at, branch, is_root): (Option<&str>, &str, bool),
+) {
     // As Postgres says it in English, and as SQLSTATE.
     let signs = ["already exists", "42P07", "42701", "42710", "42P06"];
     let code = step.failure.as_ref().map_or("", |failure| &failure.code);
@@ -220,7 +230,7 @@ pub(super) fn already_there(
     {
         return;
     }
-    let failed = step.failure.as_ref().map(|failure| failure.path.clone());
+    let failed = step.failure.as_ref().map(|failure| failure.path.clone()).or_else(|| at.map(str::to_owned));
     let others = of_run.filter(|place| failed.as_ref() != Some(&project.migrations[*place].path));
     // Without the file that failed nothing tells it from another one.
     if let (Some(failed), Some(name)) = (&failed, twice::what_is_there(step))
@@ -246,8 +256,7 @@ pub(super) fn already_there(
              and the files; rows that were typed in by hand are gone then, until `offshoot undo {branch}`."
         );
     }
-    let path = step.failure.as_ref().map_or("NAME/migration.sql", |failure| failure.path.as_str());
-    if let Some(command) = mark(project, path) {
+    if let Some(command) = mark(project, failed.as_deref().unwrap_or("NAME/migration.sql")) {
         let _ = write!(hint, " Or record it without running it: `{command}`.");
     }
     step.hint = Some(hint);

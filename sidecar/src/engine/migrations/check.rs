@@ -212,10 +212,13 @@ impl Job<'_> {
             (Err(why), Err(_)) => return Err(why),
         };
         let passed = step.outcome == MigrationsOutcome::Passed;
-        let is_root = self.target == self.engine.store.info().root_branch;
+        let is_root = self.target == self.engine.store.root_branch();
         let is_other = self.place.branch.as_ref().is_ok_and(|(own, _)| *own != self.target);
         let on = (report.against.as_str(), is_root, is_other);
-        advice::already_on(&mut step, project, self.root(), waiting.iter().copied(), on);
+        // The tool went no further than the first that is still pending.
+        let left = if passed { Vec::new() } else { self.pending(at, &report.against).await? };
+        let at = left.first().map(|place| project.migrations[*place].path.as_str());
+        advice::already_on(&mut step, project, self.root(), waiting.iter().copied(), (at, on));
         if !passed {
             // What a tool did elsewhere nobody knows.
             let what = if by_tool { "." } else { "; nothing was changed by this." };
