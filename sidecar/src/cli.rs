@@ -21,6 +21,7 @@ mod moment;
 mod output;
 mod plain;
 mod progress;
+mod refresh;
 mod restore;
 mod snapshot;
 mod sql;
@@ -90,6 +91,7 @@ fn run(args: Args, output: Output) -> Result<u8> {
         Command::Engine { command } => engine::run(command, output),
         Command::Snapshot { command } => snapshot::run(command, output),
         Command::Migrations { command } => migrations::run(command, output),
+        Command::Refresh(arguments) => refresh::run(&arguments, output),
         Command::Masking { command } => masking::run(&command, output),
         Command::Du => du::run(output),
         Command::Doctor => doctor::run(output),

@@ -62,6 +62,8 @@ pub(crate) struct Config {
     pub(crate) restore_max_bytes: u64,
     /// What becomes of personal data on their way into the store.
     pub(crate) masking: Vec<Rule>,
+    /// SQL files that belong behind the data of a fresh root branch, from the top of the work tree.
+    pub(crate) seed_files: Vec<String>,
 }
 
 impl Config {
@@ -89,6 +91,7 @@ impl Default for Config {
             restore_window: Some(RestoreWindow::default().window),
             restore_max_bytes: RestoreWindow::default().max_bytes,
             masking: Vec::new(),
+            seed_files: Vec::new(),
         }
     }
 }
@@ -137,6 +140,10 @@ pub(crate) const TEMPLATE: &str = r#"# Offshoot: a database branch for every git
 # `offshoot masking check` lists columns that look personal and have no rule.
 # [masking.columns]
 # "public.users.email" = "fake-email"
+
+# SQL files that `offshoot init` and `offshoot refresh` run on the fresh database, in order.
+# [seed]
+# files = ["db/seed.sql"]
 
 # Room for the store; the file of the main work tree counts.
 # [storage]

@@ -19,6 +19,7 @@ mod migrations;
 mod past;
 mod ports;
 mod presence;
+mod refresh;
 mod restore;
 mod room;
 mod rows;

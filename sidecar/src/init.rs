@@ -17,7 +17,7 @@ use offshoot_storage::{
 };
 
 use crate::address::hide_password;
-use crate::config::{ConfigFile, FILE_NAME, TEMPLATE, broken};
+use crate::config::{Config, ConfigFile, FILE_NAME, TEMPLATE, broken};
 use crate::engine::binding::git_failure;
 use crate::failure::{Failure, Result, chain};
 use crate::names;
@@ -67,6 +67,8 @@ pub(crate) struct Prepared {
     had_id: bool,
     /// What becomes of personal data.
     masking: Vec<Rule>,
+    /// Scripts to run behind the data.
+    seed: Vec<PathBuf>,
 }
 
 /// What was made.
@@ -99,6 +101,7 @@ pub(crate) fn prepare(worktree: Worktree, request: &Request, host: &dyn Host) ->
     }
     let asked = request.driver.or(file.config().storage_driver);
     let driver = choose_driver(asked, &paths.make_stores()?)?;
+    let seed = seed_files(file.config(), &worktree.path)?;
     let had_id = worktree.repository().project_id().is_ok_and(|id| id.is_some());
     let store = free_store(&worktree, &paths, host)?;
     Ok(Prepared {
@@ -113,6 +116,7 @@ pub(crate) fn prepare(worktree: Worktree, request: &Request, host: &dyn Host) ->
         driver,
         had_id,
         masking: file.config().masking.clone(),
+        seed,
     })
 }
 
@@ -128,15 +132,7 @@ impl Prepared {
             if !self.had_id {
                 project::release_id(&self.worktree.repository(), &self.store);
             }
-            if let Some(full) = guard.refusal() {
-                full.hint(
-                    "Nothing was left behind. Make room there, or put stores elsewhere with OFFSHOOT_HOME.",
-                )
-            } else if progress.is_cancelled() {
-                Failure::cancelled().hint("Nothing was left behind.")
-            } else {
-                failure
-            }
+            guard.explain(failure)
         })?;
         let wrote_config = write_config(&self.worktree.path)?;
         let project = Project { worktree: self.worktree, store: self.store };
@@ -160,6 +156,7 @@ impl Prepared {
             interposer: self.interposer.clone(),
             driver: self.driver.driver,
             masking: self.masking.clone(),
+            seed: self.seed.clone(),
         };
         create_store(&request, progress).map_err(again)
     }
@@ -179,7 +176,7 @@ fn again(error: StorageError) -> Failure {
 }
 
 /// Ends the work before the disk is full.
-struct Guard<'a> {
+pub(crate) struct Guard<'a> {
     progress: &'a dyn Progress,
     /// A folder on the disk.
     folder: PathBuf,
@@ -189,7 +186,7 @@ struct Guard<'a> {
 }
 
 impl<'a> Guard<'a> {
-    fn new(progress: &'a dyn Progress, worktree: &Path, store: &Path) -> Self {
+    pub(crate) fn new(progress: &'a dyn Progress, worktree: &Path, store: &Path) -> Self {
         let min_free_bytes = ConfigFile::open(worktree).config().min_free_bytes;
         let folder = store.parent().unwrap_or(store).to_owned();
         Self { progress, folder, min_free_bytes, looked: Mutex::default(), refusal: Mutex::default() }
@@ -209,6 +206,17 @@ impl<'a> Guard<'a> {
             size::show(min)
         ))
         .hint("Make room there, put stores elsewhere with OFFSHOOT_HOME, or set `storage.min_free_bytes` in offshoot.toml."))
+    }
+
+    /// The failure, or why the work was ended that failed so.
+    pub(crate) fn explain(&self, failure: Failure) -> Failure {
+        if let Some(full) = self.refusal() {
+            full.hint("Nothing was left behind. Make room there, or put stores elsewhere with OFFSHOOT_HOME.")
+        } else if self.progress.is_cancelled() {
+            Failure::cancelled().hint("Nothing was left behind.")
+        } else {
+            failure
+        }
     }
 
     fn refusal(&self) -> Option<Failure> {
@@ -252,17 +260,42 @@ fn programs(
     let bin_dir = request.bin_dir.as_deref().map(real).transpose()?;
     let found = locator.find(&Wanted { major: request.postgres, bin_dir }, progress).map_err(install)?;
     let installation = found.reachable_for(account, &cache).map_err(install)?;
-    let tools = match source {
-        Source::Archive(_) => {
-            Some(locator.client_tools(installation.version.major, progress).map_err(install)?)
-        }
-        Source::Server { url } => {
-            let server = load::server_major(url).map_err(|e| Failure::from(StorageError::from(e)))?;
-            Some(locator.client_tools(server, progress).map_err(install)?)
-        }
-        Source::Empty | Source::Script(_) => None,
-    };
+    let tools = tools(&locator, source, installation.version.major, progress)?;
     Ok((installation, tools))
+}
+
+/// `pg_dump` and `pg_restore` for a source, where it needs them, for a Postgres of `major`.
+pub(crate) fn tools(
+    locator: &Locator,
+    source: &Source,
+    major: u32,
+    progress: &dyn Progress,
+) -> Result<Option<ClientTools>> {
+    let at_least = match source {
+        Source::Archive(_) => major,
+        Source::Server { url } => {
+            load::server_major(url).map_err(|e| Failure::from(StorageError::from(e)))?
+        }
+        Source::Empty | Source::Script(_) => return Ok(None),
+    };
+    let tools = locator.client_tools(at_least, progress);
+    Ok(Some(tools.map_err(|e| Failure::from(StorageError::from(e)))?))
+}
+
+/// The files of `[seed]`, which have to be there.
+pub(crate) fn seed_files(config: &Config, worktree: &Path) -> Result<Vec<PathBuf>> {
+    let found = config.seed_files.iter().map(|name| {
+        let path = worktree.join(name);
+        // A link must not lead out of the repository.
+        let real = fs::canonicalize(&path).ok().filter(|real| real.is_file());
+        let top = fs::canonicalize(worktree).unwrap_or_else(|_| worktree.to_owned());
+        real.filter(|real| real.starts_with(&top)).ok_or_else(|| {
+            Failure::configuration(format!("the seed file {name} is not in the repository")).hint(format!(
+                "`seed.files` in {FILE_NAME} names it; put it there, or take it out of the list."
+            ))
+        })
+    });
+    found.collect()
 }
 
 /// Where the store of this repository can be made.
@@ -304,7 +337,7 @@ fn root_branch(request: &Request, worktree: &Worktree) -> Result<String> {
     Ok(name)
 }
 
-fn source(from: Option<&str>) -> Result<Source> {
+pub(crate) fn source(from: Option<&str>) -> Result<Source> {
     let Some(from) = from else { return Ok(Source::Empty) };
     if from.starts_with("postgres://") || from.starts_with("postgresql://") {
         return Ok(Source::Server { url: from.to_owned() });

@@ -85,6 +85,8 @@ pub struct CreateStore {
     pub driver: DriverKind,
     /// What becomes of personal data on their way into the store.
     pub masking: Vec<Rule>,
+    /// Scripts to run behind the data, in order.
+    pub seed: Vec<PathBuf>,
 }
 
 /// What [`create_store`] did.
@@ -190,6 +192,8 @@ fn build(request: &CreateStore, dir: &Path, progress: &dyn Progress) -> Result<C
         source: &request.source,
         tools: request.tools.as_ref(),
         masking: &request.masking,
+        masking_key: paths.masking_key(),
+        seed: &request.seed,
         driver: request.driver,
         password: &password,
     };

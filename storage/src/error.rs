@@ -156,6 +156,14 @@ pub enum StorageError {
     /// The data could not be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// A script that belongs behind the data could not be run.
+    #[error("seed {}: {source}", path.display())]
+    Seed {
+        /// The script.
+        path: PathBuf,
+        /// What was wrong.
+        source: Box<LoadError>,
+    },
     /// A server could not be stopped or looked at.
     #[error(transparent)]
     Server(#[from] ServerError),
@@ -204,7 +212,8 @@ impl StorageError {
             | Self::NoSuchMoment { .. }
             | Self::StoreExists { .. }
             | Self::Cancelled
-            | Self::Load(_) => ErrorKind::User,
+            | Self::Load(_)
+            | Self::Seed { .. } => ErrorKind::User,
             Self::NotAStore { .. }
             | Self::FormatTooNew { .. }
             | Self::DiskFull { .. }
@@ -244,6 +253,7 @@ impl StorageError {
             Self::TooDeep { .. } => "Delete branches that are done with, or start from a fresh root.".into(),
             Self::Install(error) => error.hint(),
             Self::Load(error) => error.hint(),
+            Self::Seed { .. } => "Correct the script and try again; nothing was left of this attempt.".into(),
             Self::Server(error) => error.hint(),
             _ => return None,
         };

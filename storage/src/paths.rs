@@ -36,6 +36,11 @@ impl Paths {
         self.store.join("masking.key")
     }
 
+    /// Where a new root branch is made.
+    pub(crate) fn refreshing(&self) -> PathBuf {
+        self.store.join("refresh.partial")
+    }
+
     pub(crate) fn secret(&self) -> PathBuf {
         self.store.join("secret")
     }

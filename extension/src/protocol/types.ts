@@ -81,7 +81,11 @@ protected: boolean,
 /**
  * When it goes to the trash by itself, in seconds since 1970.
  */
-expiresAt?: number, };
+expiresAt?: number,
+/**
+ * When the root branch got new data that this branch has not, in seconds since 1970. A reset takes them.
+ */
+staleSince?: number, };
 
 /**
  * Whose change it is.

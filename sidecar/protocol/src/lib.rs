@@ -8,6 +8,7 @@
 //! `typescript` (in the tests) writes the TypeScript types and client from it.
 
 pub mod client;
+pub mod data;
 pub mod disk;
 pub mod editor;
 pub mod error;

@@ -2,6 +2,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::data as dt;
 use crate::disk as d;
 use crate::editor as e;
 use crate::explorer as x;
@@ -97,6 +98,8 @@ methods! {
     BranchReset = "branch/reset" (t::BranchParams) -> t::Branch;
     /// Takes a branch back in its place to a moment or a snapshot; what it had goes to the trash. Long.
     BranchRestore = "branch/restore" (p::RestoreParams) -> p::RestoreResult;
+    /// Gives the root branch new data; what it had goes to the trash. Long.
+    BranchRefresh = "branch/refresh" (dt::RefreshParams) -> dt::RefreshResult;
     /// What happened to branches, and when.
     BranchGetLog = "branch/log" (p::LogParams) -> p::Log;
     /// Brings the newest deleted or reset branch back.

@@ -297,6 +297,9 @@ pub struct Branch {
     /// When it goes to the trash by itself, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<u64>,
+    /// When the root branch got new data that this branch has not, in seconds since 1970. A reset takes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale_since: Option<u64>,
 }
 
 /// Asks for a worktree's URL.

@@ -13,7 +13,7 @@ mod masking;
 mod migrations;
 mod snapshot;
 pub(super) use branch::BranchCommand;
-pub(super) use data::{DumpArgs, DumpFormat};
+pub(super) use data::{DumpArgs, DumpFormat, RefreshArgs};
 pub(super) use masking::MaskingCommand;
 pub(super) use migrations::{ApplyArgs, CheckArgs, MigrationsCommand, NewArgs, RehearseArgs, StatusArgs};
 pub(super) use snapshot::SnapshotCommand;
@@ -202,6 +202,14 @@ EXAMPLES:
         #[command(subcommand)]
         command: MigrationsCommand,
     },
+    /// Give the root branch new data. Other branches keep theirs until they are reset.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot refresh --from postgres://me:secret@db.example.com/shop
+    offshoot refresh --from dump.sql.gz
+    offshoot refresh --empty        nothing but what [seed] names
+    offshoot undo main              back to the data from before")]
+    Refresh(RefreshArgs),
     /// Look after the rules by which personal data are replaced while they are imported.
     #[command(after_help = "\
 EXAMPLES:

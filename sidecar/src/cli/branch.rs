@@ -84,6 +84,9 @@ fn table(branches: &[Branch], here: &str, output: Output) -> String {
         if branch.protected {
             facts.push_str(&output.faint("  (protected)"));
         }
+        if branch.stale_since.is_some() {
+            facts.push_str(&output.warn("  (data from before the last refresh)"));
+        }
         if let Some(at) = branch.expires_at {
             let expiry = format!("  (expires {})", until(at, timestamp::seconds(SystemTime::now())));
             facts.push_str(&output.faint(&expiry));
@@ -305,6 +308,7 @@ mod tests {
             worktrees: vec![],
             protected: false,
             expires_at: None,
+            stale_since: None,
         }
     }
 

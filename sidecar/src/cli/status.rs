@@ -1,5 +1,7 @@
 //! `offshoot status`.
 
+use std::time::Duration;
+
 use offshoot_protocol::method::WorktreeGetStatus;
 use offshoot_protocol::types::{Branch, ComputeState, GitHead, NoteKind, WorktreeParams, WorktreeStatus};
 
@@ -7,6 +9,7 @@ use super::connect::Session;
 use super::output::{Output, bytes};
 use crate::address::hide_password;
 use crate::failure::Result;
+use crate::timestamp;
 
 pub(super) fn run(show_password: bool, output: Output) -> Result<u8> {
     let mut session = Session::open(output)?;
@@ -54,6 +57,15 @@ fn human(status: &WorktreeStatus, output: Output) -> String {
         lines.push(format!("Database branch {}{from}", output.strong(&branch.name)));
         lines.push(format!("  {url}"));
         lines.push(format!("  {}", facts(branch, status.endpoint.connections, output)));
+        if let Some(since) = branch.stale_since {
+            let day = timestamp::utc(Duration::from_secs(since));
+            lines.push(format!(
+                "{} the root branch got new data on {} that this one has not; `offshoot branch reset {}` takes them",
+                output.warn("note:"),
+                &day[..10],
+                branch.name
+            ));
+        }
     } else {
         lines.push(output.bad("No database branch"));
         lines.push(format!("  {url}"));
@@ -119,6 +131,7 @@ mod tests {
             worktrees: vec![],
             protected: false,
             expires_at: None,
+            stale_since: None,
         };
         let status = WorktreeStatus {
             path: "/r".into(),

@@ -5,6 +5,7 @@ mod masking;
 mod migrations;
 mod postgres;
 mod schema;
+mod seed;
 mod storage;
 
 use std::ops::Range;
@@ -33,7 +34,7 @@ pub(crate) struct ConfigError {
 
 type Entry<'a, 'i> = (&'a Spanned<std::borrow::Cow<'i, str>>, &'a Spanned<DeValue<'i>>);
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "on_checkout",
     "idle_timeout",
     "switch_grace",
@@ -43,6 +44,7 @@ const KEYS: [&str; 9] = [
     "storage",
     "restore",
     "masking",
+    "seed",
 ];
 /// Longer than anybody waits for anything, and short enough for every clock.
 const LONGEST: Duration = Duration::from_hours(366 * 24);
@@ -111,6 +113,11 @@ impl Source<'_> {
             "masking" => {
                 for entry in self.table("masking", value)? {
                     self.masking(entry, config)?;
+                }
+            }
+            "seed" => {
+                for entry in self.table("seed", value)? {
+                    self.seed(entry, config)?;
                 }
             }
             other => return Err(self.unknown(key.span(), "", other, &KEYS)),

@@ -17,7 +17,7 @@ use super::book::Book;
 use super::computes::Passing;
 use super::server::Call;
 use super::upstream::WakeError;
-use super::{Engine, expiry, past, room, snapshots, worktrees};
+use super::{Engine, expiry, past, refresh, room, snapshots, worktrees};
 use crate::failure::{Failure, Result};
 use crate::{names, timestamp};
 
@@ -34,6 +34,7 @@ pub(super) async fn list(engine: &Arc<Engine>) -> Result<BranchList> {
             let branches = engine.store.branches()?;
             let protected = Book(&engine.store).protected()?;
             let expiries = Book(&engine.store).expiries()?;
+            let stale = refresh::stale(&engine.store, &branches)?;
             let undo = engine.store.undoable(&Former::Last)?.map(|undoable| undoable.name);
             let ids: Vec<BranchId> = branches.iter().map(|branch| branch.id).collect();
             let sizes = engine.store.sizes(&ids).unwrap_or_default();
@@ -43,6 +44,7 @@ pub(super) async fn list(engine: &Arc<Engine>) -> Result<BranchList> {
                     in_git: in_git.contains(&branch.name),
                     protected: protected.contains(&branch.id),
                     expires_at: expiries.get(&branch.id).copied(),
+                    stale_since: stale.get(&branch.id).copied(),
                 };
                 describe(engine, branch, size, marks, &views)
             };
@@ -63,6 +65,7 @@ pub(super) async fn describe_one(engine: &Arc<Engine>, id: BranchId) -> Result<B
                 in_git: engine.repository.has_branch(&branch.name).unwrap_or(false),
                 protected: Book(&engine.store).is_protected(id)?,
                 expires_at: Book(&engine.store).expiry(id)?,
+                stale_since: refresh::stale(&engine.store, &engine.store.branches()?)?.get(&id).copied(),
             };
             Ok(describe(engine, branch, size, marks, &views))
         })
@@ -74,6 +77,7 @@ struct Marks {
     in_git: bool,
     protected: bool,
     expires_at: Option<u64>,
+    stale_since: Option<u64>,
 }
 
 fn describe(
@@ -100,6 +104,7 @@ fn describe(
         in_git: marks.in_git,
         protected: marks.protected,
         expires_at: marks.expires_at,
+        stale_since: marks.stale_since,
     }
 }
 

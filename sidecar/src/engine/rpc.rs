@@ -12,8 +12,8 @@ use super::run::carries;
 use super::server::Call;
 use super::throwaway::load;
 use super::{
-    Engine, answers, branches, disk, events, expiry, explorer, measure, migrations, past, restore, rows,
-    schema, snapshots, worktrees,
+    Engine, answers, branches, disk, events, expiry, explorer, measure, migrations, past, refresh, restore,
+    rows, schema, snapshots, worktrees,
 };
 use crate::failure::{Failure, Result};
 use crate::{sys, timestamp};
@@ -55,6 +55,9 @@ pub(super) async fn dispatch(
             answer::<m::BranchRestore, _>(params, |p| restore::restore(engine, p, call)).await
         }
         m::BranchGetLog::NAME => answer::<m::BranchGetLog, _>(params, |p| events::log(engine, p)).await,
+        m::BranchRefresh::NAME => {
+            answer::<m::BranchRefresh, _>(params, |p| Box::pin(refresh::refresh(engine, p, call))).await
+        }
         m::BranchUndo::NAME => answer::<m::BranchUndo, _>(params, |p| branches::undo(engine, p)).await,
         m::BranchUrl::NAME => answer::<m::BranchUrl, _>(params, |p| branches::url(engine, p)).await,
         m::BranchWake::NAME => answer::<m::BranchWake, _>(params, |p| branches::wake(engine, p, call)).await,

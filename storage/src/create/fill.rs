@@ -1,7 +1,7 @@
 //! A new cluster with its data, as the base of branches.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use offshoot_postgres::account::{Account, chown_all};
@@ -51,6 +51,10 @@ pub(crate) struct Fill<'a> {
     pub(crate) source: &'a Source,
     pub(crate) tools: Option<&'a ClientTools>,
     pub(crate) masking: &'a [Rule],
+    /// The file of the secret on which masked values depend.
+    pub(crate) masking_key: PathBuf,
+    /// Scripts to run behind the data.
+    pub(crate) seed: &'a [PathBuf],
     pub(crate) driver: DriverKind,
     pub(crate) password: &'a str,
 }
@@ -91,7 +95,7 @@ impl Fill<'_> {
         for name in ["postgresql.conf", "pg_hba.conf", "pg_ident.conf"] {
             drop_comments(&branch.data().join(name))?;
         }
-        let load = load_data(self, paths, branch, progress)?;
+        let load = load_data(self, branch, progress)?;
         let has_layers = self.driver == DriverKind::Layers;
         let stack = has_layers.then(|| make_layers(self, paths, branch, progress)).transpose()?;
         Ok(Filled { load, stack })
@@ -135,7 +139,6 @@ fn drop_comments(path: &Path) -> Result<(), StorageError> {
 /// Runs the new cluster as it is, without layers, and loads the data into it.
 fn load_data(
     fill: &Fill<'_>,
-    paths: &Paths,
     branch: &BranchPaths,
     progress: &dyn Progress,
 ) -> Result<Option<LoadReport>, StorageError> {
@@ -150,7 +153,7 @@ fn load_data(
         settings: LOADING_SETTINGS.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(),
         env: Vec::new(),
     };
-    let loaded = run_load(fill, paths, &spec, progress);
+    let loaded = run_load(fill, &spec, progress);
     let removed = remove_tree(&sockets);
     let report = loaded?;
     removed?;
@@ -159,7 +162,6 @@ fn load_data(
 
 fn run_load(
     fill: &Fill<'_>,
-    paths: &Paths,
     spec: &ServerSpec,
     progress: &dyn Progress,
 ) -> Result<Option<LoadReport>, StorageError> {
@@ -170,7 +172,8 @@ fn run_load(
     // Dropping the server on an error stops it at once: what it holds is thrown away.
     let mut server = Server::spawn(spec).map_err(failed)?;
     server.wait_ready(Instant::now() + START_PATIENCE, &|| progress.is_cancelled()).map_err(failed)?;
-    let report = load::load(fill, paths, spec, progress)?;
+    let report = load::load(fill, spec, progress)?;
+    load::seed(fill, spec, progress)?;
     progress.step("Vacuum and analyze", 0, None);
     for database in [fill.database, "postgres", "template1"] {
         // With its hint bits set now, a page is not copied into a branch that only reads it.

@@ -10,7 +10,6 @@ use postgres::Client;
 use super::fill::Fill;
 use super::{Source, USER};
 use crate::error::{Context as _, StorageError};
-use crate::paths::Paths;
 
 /// The database that a cluster comes with.
 const FIRST_DATABASE: &str = "postgres";
@@ -20,14 +19,13 @@ const ASIDE: &str = "offshoot_masking";
 /// Makes the database and loads the data into it.
 pub(super) fn load(
     fill: &Fill<'_>,
-    paths: &Paths,
     spec: &ServerSpec,
     progress: &dyn Progress,
 ) -> Result<Option<LoadReport>, StorageError> {
     let masks = fill.masking.iter().any(|rule| rule.with != Transformer::Keep);
     let mut before = None;
     if masks && !matches!(fill.source, Source::Empty) {
-        before = Some(plan(fill, paths, spec, progress)?);
+        before = Some(plan(fill, spec, progress)?);
     }
     if fill.database != FIRST_DATABASE {
         create_database(fill, spec, fill.database)?;
@@ -47,12 +45,10 @@ pub(super) fn load(
 /// Makes the schema in a database that is dropped again, and plans from it how to mask: foreign keys come behind the rows.
 fn plan(
     fill: &Fill<'_>,
-    paths: &Paths,
     spec: &ServerSpec,
     progress: &dyn Progress,
 ) -> Result<(Plan, LoadReport), StorageError> {
-    let key =
-        Key::of_file(&paths.masking_key()).context("keep the key for masking in", &paths.masking_key())?;
+    let key = Key::of_file(&fill.masking_key).context("keep the key for masking in", &fill.masking_key)?;
     let name = if fill.database == FIRST_DATABASE { ASIDE } else { fill.database };
     progress.step("Read the schema", 0, None);
     create_database(fill, spec, name)?;
@@ -67,6 +63,27 @@ fn plan(
         .batch_execute(&format!("DROP DATABASE {}", quoted(name)))
         .map_err(|error| statement_error("drop a database", &error))?;
     Ok((plan, report))
+}
+
+/// Runs the scripts that belong behind the data. They are the repository's own, and nothing in them is masked.
+pub(super) fn seed(fill: &Fill<'_>, spec: &ServerSpec, progress: &dyn Progress) -> Result<(), StorageError> {
+    for path in fill.seed {
+        progress.step(&format!("Run {}", path.display()), 0, None);
+        let run = || -> Result<(), LoadError> {
+            let mut script = load::open_script(path)?;
+            let bytes = load::script_bytes(path)?;
+            // Each in a session of its own: it may set anything in it.
+            let mut client = connect(spec, fill.database, fill.password)
+                .map_err(|error| LoadError::Connection(error.to_string()))?;
+            load::load_script(&mut script, &mut client, bytes, progress)?;
+            Ok(())
+        };
+        run().map_err(|source| match source {
+            LoadError::Cancelled => StorageError::Cancelled,
+            source => StorageError::Seed { path: path.clone(), source: Box::new(source) },
+        })?;
+    }
+    Ok(())
 }
 
 /// Reads the source once.

@@ -265,6 +265,7 @@ impl TestStore {
             interposer: interposer(),
             driver: self.driver,
             masking: Vec::new(),
+            seed: Vec::new(),
         };
         create_store(&request, progress).map(|_| ())
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args as Group, ValueEnum};
+use clap::{ArgGroup, Args as Group, ValueEnum};
 
 #[derive(Debug, Group)]
 #[group(skip)]
@@ -34,4 +34,16 @@ pub(in crate::cli) enum DumpFormat {
     Plain,
     /// A compressed archive for `pg_restore`.
     Custom,
+}
+
+#[derive(Debug, Group)]
+#[group(skip)]
+#[command(group(ArgGroup::new("source").required(true).args(["empty", "from"])))]
+pub(in crate::cli) struct RefreshArgs {
+    /// Nothing but what [seed] in offshoot.toml names.
+    #[arg(long)]
+    pub(in crate::cli) empty: bool,
+    /// A running Postgres (a URL), an SQL script (.sql, .sql.gz) or a `pg_dump` archive.
+    #[arg(long, value_name = "SOURCE")]
+    pub(in crate::cli) from: Option<String>,
 }

@@ -214,3 +214,12 @@ fn rules_of_masking_are_read_and_mistakes_are_named() {
     assert!(rule("'a.b.c' = 3").starts_with("line 2: `masking.columns.\"a.b.c\"` is a number, not one of"));
     assert!(fault("[masking]\ncolumn = {}").contains("Did you mean `masking.columns`?"));
 }
+
+#[test]
+fn seed_files_are_a_list_of_paths_within_the_repository() {
+    let files = |text: &str| parse(text).unwrap().seed_files;
+    assert_eq!(files("[seed]\nfiles = ['db/a.sql', './b.sql']"), ["db/a.sql", "b.sql"]);
+    assert!(fault("[seed]\nfiles = 'a.sql'").contains("is text, not a list of SQL files"));
+    assert!(fault("[seed]\nfiles = ['../a.sql']").contains("`seed.files` is \"../a.sql\""));
+    assert!(fault("[seed]\ncommand = 'rm'").contains("offshoot exec"));
+}

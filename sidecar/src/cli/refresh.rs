@@ -1,0 +1,61 @@
+//! `offshoot refresh`.
+
+use std::path::Path;
+
+use offshoot_protocol::data::{MaskedColumn, RefreshParams};
+use offshoot_protocol::method::BranchRefresh;
+
+use super::args::RefreshArgs;
+use super::connect::Session;
+use super::diff::long;
+use super::output::{Output, bytes};
+use super::plain::plain;
+use crate::failure::{Failure, Result};
+
+pub(super) fn run(args: &RefreshArgs, output: Output) -> Result<u8> {
+    let from = args.from.as_deref().map(absolute).transpose()?;
+    let mut session = Session::open(output)?;
+    let params = RefreshParams { path: session.path(), from };
+    let done = long::<BranchRefresh>(&mut session, &params, output.json)?;
+    if output.json {
+        output.value(&done)?;
+        return Ok(super::OK);
+    }
+    let name = plain(&done.branch.name);
+    output.line(format!("Branch {name} has new data: {} on disk.", bytes(done.bytes)));
+    if args.from.is_some() {
+        output.line(format!("  {} statements, {} rows loaded", done.statements, done.rows));
+    }
+    for note in &done.notes {
+        output.line(format!("  note: {note}"));
+    }
+    for masked in &done.masked {
+        output.line(format!("  {}", masked_line(masked)));
+    }
+    if !done.stale.is_empty() {
+        let first = &done.stale[0];
+        output.line(format!("Still with the data from before: {}.", done.stale.join(", ")));
+        output.line(format!("`offshoot branch reset {first}` gives a branch the new ones."));
+    }
+    output
+        .line(format!("What it had is in the trash for seven days: `offshoot undo {name}` brings it back."));
+    Ok(super::OK)
+}
+
+/// What was done to a column, for people.
+pub(super) fn masked_line(masked: &MaskedColumn) -> String {
+    let why = masked.follows.as_ref().map(|other| format!(", as {other}")).unwrap_or_default();
+    format!("masked {}: {} values, {}{why}", masked.column, masked.values, masked.with)
+}
+
+/// The source as the engine, which stands elsewhere, has to be told it.
+fn absolute(from: &str) -> Result<String> {
+    if from.contains("://") {
+        return Ok(from.to_owned());
+    }
+    let path =
+        std::path::absolute(Path::new(from)).map_err(|e| Failure::io("find the current folder", &e))?;
+    path.into_os_string().into_string().map_err(|_| {
+        Failure::user("the path of the source is not UTF-8").hint("Rename the file, or copy it.")
+    })
+}

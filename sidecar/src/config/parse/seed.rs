@@ -1,0 +1,35 @@
+//! `[seed]`: what belongs behind the data of a fresh root branch.
+
+use toml::de::DeValue;
+
+use super::{ConfigError, Entry, Source, kind};
+use crate::config::Config;
+
+const SHAPE: &str = "a list of SQL files from the top of the repository, such as [\"db/seed.sql\"]";
+
+impl Source<'_> {
+    pub(super) fn seed(&self, (key, value): Entry<'_, '_>, config: &mut Config) -> Result<(), ConfigError> {
+        match key.get_ref().as_ref() {
+            "files" => {
+                let DeValue::Array(files) = value.get_ref() else {
+                    let message = format!("`seed.files` is {}, not {SHAPE}", kind(value.get_ref()));
+                    return Err(self.error(value.span(), message, None));
+                };
+                for file in files {
+                    config.seed_files.push(self.path("seed.files", file, SHAPE)?);
+                }
+                Ok(())
+            }
+            // A program must not come from a file that came with a repository.
+            "command" => Err(self.error(
+                key.span(),
+                "`seed.command` cannot be set in this file".to_owned(),
+                Some(
+                    "Put SQL into `seed.files`, or run a program by hand: `offshoot exec -- npm run seed`."
+                        .to_owned(),
+                ),
+            )),
+            other => Err(self.unknown(key.span(), "seed.", other, &["files"])),
+        }
+    }
+}

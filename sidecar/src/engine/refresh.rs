@@ -1,0 +1,164 @@
+//! `branch/refresh`: the root branch gets new data.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
+
+use offshoot_postgres::{Locator, Progress};
+use offshoot_protocol::data::{MaskedColumn, RefreshParams, RefreshResult};
+use offshoot_storage::{Branch, BranchId, NewRoot, REFRESHED, Refresh, StorageError, Store};
+
+use super::server::Call;
+use super::{Engine, branches, room};
+use crate::config::{ConfigFile, broken};
+use crate::failure::{Failure, Result};
+use crate::init::{self, Guard};
+use crate::paths::Paths;
+
+/// How long transactions may go on in the old root.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// `branch/refresh`. The root works on while the data are loaded; only then its connections end.
+pub(super) async fn refresh(
+    engine: &Arc<Engine>,
+    params: RefreshParams,
+    call: &Call,
+) -> Result<RefreshResult> {
+    let root = engine.store.root_branch();
+    let name = engine.blocking(move |engine| Ok(engine.store.branch(root)?.name)).await?;
+    branches::unguarded(engine, root, &name).await?;
+    let reporter = Reporter { engine: Arc::clone(engine), call: call.clone(), over: Arc::default() };
+    let over = Arc::clone(&reporter.over);
+    let work = engine.blocking(move |engine| prepare(engine, &params, &reporter));
+    tokio::pin!(work);
+    let wanted = call.while_wanted(async { Ok((&mut work).await) });
+    let made = match wanted.await {
+        Ok(made) => made?,
+        Err(given_up) => {
+            over.store(true, Ordering::Release);
+            // Nothing is left of it when this is over.
+            let _ = work.await;
+            return Err(given_up);
+        }
+    };
+    take_place(engine, made, call).await
+}
+
+/// Loads the new data. Blocks.
+fn prepare(engine: &Arc<Engine>, params: &RefreshParams, reporter: &Reporter) -> Result<NewRoot> {
+    room::admit(engine)?;
+    let worktree = Path::new(&params.path);
+    let file = ConfigFile::open(worktree);
+    if let Some(error) = file.error() {
+        // Rules for masking that cannot be read must not be taken for none.
+        return Err(broken(error));
+    }
+    let source = init::source(params.from.as_deref())?;
+    let guard = Guard::new(reporter, worktree, &engine.store.info().path);
+    let locator = Locator { cache: Paths::from_env()?.make_cache()? };
+    let tools = init::tools(&locator, &source, engine.store.info().postgres.version.major, &guard)?;
+    let config = file.config();
+    let seed = init::seed_files(config, worktree)?;
+    let request = Refresh { source, tools, masking: config.masking.clone(), seed };
+    engine.store.prepare_refresh(&request, &guard).map_err(|error| guard.explain(again(error)))
+}
+
+/// What to do after a failure: nothing has changed.
+fn again(error: StorageError) -> Failure {
+    let hint = error.hint();
+    let failure = Failure::from(error);
+    match hint {
+        Some(hint) => {
+            failure.hint(format!("{hint}\nNothing has changed: the branch has the data that it had."))
+        }
+        None => failure.hint("Nothing has changed: the branch has the data that it had."),
+    }
+}
+
+async fn take_place(engine: &Arc<Engine>, made: NewRoot, call: &Call) -> Result<RefreshResult> {
+    let _structure = engine.structure.lock().await;
+    let old = engine.store.root_branch();
+    let turn = engine.computes.turn(old).await;
+    call.progress("closing connections", 0, Some(2));
+    call.or_cancelled(engine.binding.drain(old, GRACE)).await?;
+    call.progress("taking its place", 1, Some(2));
+    let (new, bytes, load, stale) = engine
+        .blocking(move |engine| {
+            let mut made = made;
+            let (bytes, load) = (made.bytes, made.load.take().unwrap_or_default());
+            let branch = engine.store.replace_root(made)?;
+            engine.forget(old);
+            tracing::info!(branch = %branch.name, old = old.0, id = branch.id.0, "refreshed");
+            let all = engine.store.branches()?;
+            let ids = stale(&engine.store, &all)?;
+            let stale = all.iter().filter(|one| ids.contains_key(&one.id)).map(|one| one.name.clone());
+            Ok((branch.id, bytes, load, stale.collect()))
+        })
+        .await?;
+    engine.generation.fetch_add(1, Ordering::AcqRel);
+    engine.binding.replaced(old, Some(new)).await?;
+    drop(turn);
+    engine.branches_changed();
+    let masked = load.masked.iter().map(|it| MaskedColumn {
+        column: it.column.to_string(),
+        with: it.with.to_owned(),
+        follows: it.follows.as_ref().map(ToString::to_string),
+        values: it.values,
+    });
+    Ok(RefreshResult {
+        branch: branches::describe_one(engine, new).await?,
+        bytes,
+        statements: load.statements,
+        rows: load.rows_copied,
+        masked: masked.collect(),
+        notes: load.notes,
+        stale,
+    })
+}
+
+/// The branches whose data are from before the root's, and since when they are, in seconds since 1970.
+pub(super) fn stale(store: &Store, branches: &[Branch]) -> Result<HashMap<BranchId, u64>> {
+    let note = store.note(store.root_branch(), REFRESHED)?;
+    let Some(refreshed_ms) = note.and_then(|text| text.parse::<u64>().ok()) else {
+        return Ok(HashMap::new());
+    };
+    let refreshed = UNIX_EPOCH + Duration::from_millis(refreshed_ms);
+    let by_id: HashMap<BranchId, &Branch> = branches.iter().map(|branch| (branch.id, branch)).collect();
+    let is_stale = |branch: &Branch| {
+        let (mut next, mut seen) = (Some(branch), HashSet::new());
+        while let Some(one) = next.filter(|one| !one.is_root && seen.insert(one.id)) {
+            if one.created_at < refreshed {
+                return true;
+            }
+            next = one.parent.and_then(|parent| by_id.get(&parent).copied());
+        }
+        false
+    };
+    Ok(branches.iter().filter(|one| is_stale(one)).map(|one| (one.id, refreshed_ms / 1000)).collect())
+}
+
+/// Keeps the mark of a root branch that another state takes the place of.
+pub(super) fn keep_mark(store: &Store, from: BranchId, to: BranchId) -> Result<()> {
+    if let Some(note) = store.note(from, REFRESHED)? {
+        store.set_note(to, REFRESHED, &note)?;
+    }
+    Ok(())
+}
+
+struct Reporter {
+    engine: Arc<Engine>,
+    call: Call,
+    over: Arc<AtomicBool>,
+}
+
+impl Progress for Reporter {
+    fn step(&self, what: &str, done: u64, total: Option<u64>) {
+        self.call.progress(what, done, total);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.over.load(Ordering::Acquire) || self.engine.is_stopping()
+    }
+}
