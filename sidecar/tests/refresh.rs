@@ -88,6 +88,9 @@ fn the_root_gets_new_data_and_others_keep_theirs_until_they_are_reset() {
     test.run(&["branch", "create", "late", "--from", "main"]).ok();
     assert_eq!((count_on(&test, "late"), stale(&test)), ("25".into(), vec!["kept".into(), "below".into()]));
 
+    let log = test.run(&["log", "main"]).ok();
+    assert!(log.contains("main got new data") && log.contains("main~before-refresh-"), "{log}");
+
     // The mark outlives the engine.
     test.run(&["engine", "stop"]).ok();
     assert_eq!(stale(&test), ["kept", "below"]);

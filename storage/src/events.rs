@@ -29,6 +29,8 @@ pub enum EventKind {
     Reset,
     /// It was taken back to the moment or the snapshot of [`Event::detail`]; [`Event::other`] is what it was.
     Restored,
+    /// It, the root branch, got new data; [`Event::other`] is what it was.
+    Refreshed,
     /// It was called [`Event::other_name`] before.
     Renamed,
     /// It went to the trash.
@@ -49,6 +51,7 @@ impl EventKind {
             Self::Created => "created",
             Self::Reset => "reset",
             Self::Restored => "restored",
+            Self::Refreshed => "refreshed",
             Self::Renamed => "renamed",
             Self::Deleted => "deleted",
             Self::Undone => "undone",
@@ -63,6 +66,7 @@ impl EventKind {
             Self::Created,
             Self::Reset,
             Self::Restored,
+            Self::Refreshed,
             Self::Renamed,
             Self::Deleted,
             Self::Undone,

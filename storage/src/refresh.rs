@@ -144,8 +144,13 @@ impl Store {
                     "INSERT INTO notes VALUES (?1, ?2, ?3)",
                     params![new.0 as i64, REFRESHED, now_ms().to_string()],
                 )?;
-                let told = EventKind::Told("refreshed".to_owned());
-                events::record(transaction, told, (new, &row.name), (Some(row.id), None), None)
+                events::record(
+                    transaction,
+                    EventKind::Refreshed,
+                    (new, &row.name),
+                    (Some(row.id), None),
+                    None,
+                )
             })
         });
         if let Err(error) = moved {

@@ -87,6 +87,8 @@ pub enum LogKind {
     Reset,
     /// It was taken back to a moment or a snapshot.
     Restored,
+    /// It, the root branch, got new data.
+    Refreshed,
     /// It got another name.
     Renamed,
     /// It went to the trash.

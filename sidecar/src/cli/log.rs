@@ -97,6 +97,7 @@ fn said(entry: &LogEntry, output: Output) -> String {
             Some(_) => format!("{branch} restored to {}{detail}", plain(&entry.branch)),
             None => format!("{branch} restored to {detail}"),
         },
+        LogKind::Refreshed => format!("{branch} got new data"),
         LogKind::Renamed => format!("{branch} renamed; it was {from}"),
         LogKind::Deleted => format!("{branch} deleted"),
         LogKind::Undone => format!("{branch} brought back"),

@@ -93,7 +93,10 @@ impl Lines {
     fn of(events: &[Event]) -> Self {
         let mut lines = Self(HashMap::new());
         for event in events {
-            let replaces = matches!(event.kind, EventKind::Reset | EventKind::Restored | EventKind::Undone);
+            let replaces = matches!(
+                event.kind,
+                EventKind::Reset | EventKind::Restored | EventKind::Refreshed | EventKind::Undone
+            );
             if let Some(other) = event.other.filter(|_| replaces) {
                 let (one, other) = (lines.of_state(event.branch), lines.of_state(other));
                 // The oldest state names the line. So nothing goes round in circles.
@@ -143,7 +146,7 @@ impl Ways {
                 let there = self.trash.contains(&event.branch) && !self.live.contains_key(&event.name);
                 there.then(|| format!("offshoot undo {}", event.name))
             }
-            EventKind::Reset | EventKind::Restored | EventKind::Undone => {
+            EventKind::Reset | EventKind::Restored | EventKind::Refreshed | EventKind::Undone => {
                 let former = event.other.filter(|former| self.trash.contains(former))?;
                 self.kept_as.get(&former).map(|name| format!("offshoot undo {name}"))
             }
@@ -162,6 +165,7 @@ fn entry(event: &Event, lines: &Lines, ways: &Ways) -> LogEntry {
         EventKind::Created => LogKind::Created,
         EventKind::Reset => LogKind::Reset,
         EventKind::Restored => LogKind::Restored,
+        EventKind::Refreshed => LogKind::Refreshed,
         EventKind::Renamed => LogKind::Renamed,
         EventKind::Deleted => LogKind::Deleted,
         EventKind::Undone => LogKind::Undone,
