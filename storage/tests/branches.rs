@@ -203,7 +203,7 @@ fn a_server_that_ends_by_itself_is_noticed_and_the_next_wake_recovers() {
     // SAFETY: the postmaster that this test started.
     unsafe { libc::kill(pid, libc::SIGKILL) };
     while test.store().poll_exits().is_empty() {
-        std::thread::yield_now();
+        support::pause();
     }
     assert_eq!(test.store().branch(test.id("main")).unwrap().state, ComputeState::Asleep);
     assert_eq!(test.text("main", "SELECT count(*) FROM t"), "50000");

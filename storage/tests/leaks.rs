@@ -25,7 +25,7 @@ fn wait_for(path: &Path) -> String {
         match fs::read_to_string(path) {
             Ok(text) if !text.is_empty() => return text,
             _ if Instant::now() > deadline => panic!("{} is not written", path.display()),
-            _ => std::thread::yield_now(),
+            _ => support::pause(),
         }
     }
 }

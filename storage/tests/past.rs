@@ -89,7 +89,7 @@ impl Written {
         let until = self.next.load(Ordering::SeqCst) + rows;
         while self.next.load(Ordering::SeqCst) < until {
             assert!(!self.stop.load(Ordering::SeqCst), "a writer failed");
-            std::thread::yield_now();
+            support::pause();
         }
     }
 }

@@ -102,7 +102,9 @@ fn cut_under_load(major: u32, template: &TestStore, seeds: &[u64]) -> u64 {
     processes::kill_family(pid);
     let acknowledged = writers.wait_for_end();
     drop(client);
-    while test.store().poll_exits().is_empty() {}
+    while test.store().poll_exits().is_empty() {
+        support::pause();
+    }
     test.close();
     let unsynced = power::unsynced(&test.dir(), main.0);
     let run = Run { unsynced, acknowledged, file, promised };

@@ -32,7 +32,7 @@ fn a_server_that_does_nothing_and_takes_nobody_is_ended_and_wakes_with_all_rows(
             break ended;
         }
         assert!(begin.elapsed() < Duration::from_secs(30), "it is not ended");
-        std::thread::yield_now();
+        support::pause();
     };
     assert_eq!(ended, [test.id("main")]);
     assert_eq!(test.store().branch(test.id("main")).unwrap().state, ComputeState::Asleep);

@@ -64,7 +64,7 @@ impl Load {
         let goal = self.acknowledged().iter().sum::<u64>() + more;
         while self.acknowledged().iter().sum::<u64>() < goal {
             assert!(self.writers.iter().any(|writer| !writer.is_finished()), "all writers have ended");
-            std::thread::yield_now();
+            super::pause();
         }
     }
 

@@ -77,11 +77,11 @@ fn quick_disk() -> PathBuf {
     if is_free { "/dev/shm".into() } else { disk() }
 }
 
-/// An empty store to copy, made by the first test of this build that asks.
+/// An empty store to copy, made by the first test of this build that asks. All test programs share it: each of them making its own
+/// took longer than most of their tests.
 fn template(major: u32) -> Option<PathBuf> {
-    let program = fs::metadata(std::env::current_exe().unwrap()).unwrap();
     let library = fs::metadata(interposer()).unwrap();
-    let key = format!("{major}-{}-{}", program.mtime(), library.mtime());
+    let key = format!("{major}-{}-{}", engine_built(), library.mtime());
     let near = templates();
     let folder = near.join(format!("template-{key}"));
     fs::create_dir_all(&near).unwrap();
@@ -93,6 +93,25 @@ fn template(major: u32) -> Option<PathBuf> {
         copy_tree(&made.folder.path().join("store"), &folder);
     }
     Some(folder)
+}
+
+/// When the storage crate that this program holds was built, as a number that is another one for another build.
+fn engine_built() -> i64 {
+    let program = std::env::current_exe().unwrap();
+    let built = fs::metadata(&program).unwrap().mtime();
+    let is_engine = |file: &Path| {
+        file.extension().is_some_and(|kind| kind == "rlib")
+            && file.file_stem().is_some_and(|name| name.to_string_lossy().starts_with("liboffshoot_storage-"))
+    };
+    let libraries = fs::read_dir(program.parent().unwrap()).unwrap().flatten();
+    libraries
+        .filter(|entry| is_engine(&entry.path()))
+        .filter_map(|entry| entry.metadata().ok())
+        .map(|facts| facts.mtime())
+        // A newer one is not in this program. It is itself the number where it was brought here alone.
+        .filter(|library| *library <= built)
+        .max()
+        .unwrap_or(built)
 }
 
 /// Where stores to copy are kept. Clones share blocks on one file system only.
@@ -360,6 +379,7 @@ impl TestStore {
         let id = self.id(name);
         while self.store().branch(id).unwrap().state == offshoot_storage::ComputeState::Awake {
             self.store().poll_exits();
+            pause();
         }
     }
 
@@ -376,6 +396,11 @@ impl TestStore {
         self.store().sleep(self.id(name)).unwrap();
         self.store().wake(self.id(name)).unwrap();
     }
+}
+
+/// Between two looks at what others have to do first: they need the processor that the looks would use.
+pub fn pause() {
+    std::thread::sleep(std::time::Duration::from_millis(1));
 }
 
 /// Connects again and again until the server takes connections after its own recovery.
@@ -395,7 +420,7 @@ pub fn reconnect_after(config: &postgres::Config, before: impl Fn()) -> postgres
                 // Starting up or shutting down, or it went while the connection was being made.
                 let passes = code.as_deref().is_none_or(|code| code.starts_with("57P"));
                 assert!(passes && std::time::Instant::now() < deadline, "{error:?}");
-                std::thread::yield_now();
+                pause();
             }
         }
     }

@@ -45,7 +45,7 @@ pub fn kill_family(postmaster: i32) {
         signal(process.pid, libc::SIGKILL);
     }
     while family.iter().any(|process| process.is_alive()) {
-        std::thread::yield_now();
+        super::pause();
     }
 }
 
@@ -65,7 +65,7 @@ pub fn halt(pid: i32) -> Halted {
         stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
     };
     while !stands() {
-        std::thread::yield_now();
+        super::pause();
     }
     Halted(pid)
 }
