@@ -7,11 +7,18 @@
 
 mod support;
 
+use std::ffi::CString;
 use std::fs;
+use std::io::Write as _;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use offshoot_pages::control::{self, StackLayer};
 use offshoot_pages::fault::Call;
+use offshoot_pages::map::{Map, NewMap};
 use postgres::Client;
 use support::disk::SmallDisk;
 use support::faults::{Fault, Plan, Target};
@@ -239,7 +246,7 @@ impl Work<'_> {
                 self.errors.push(error);
                 return false;
             }
-            std::thread::yield_now();
+            support::pause();
         }
     }
 
@@ -360,4 +367,77 @@ fn a_map_that_grows_on_a_full_disk_is_an_error_and_no_signal() {
     drop(client);
     test.close();
     drop(disk);
+}
+
+/// Takes all the room that there is, to the last block.
+fn fill_by_writing(folder: &Path) {
+    let mut file = fs::File::create(folder.join("ballast")).unwrap();
+    let block = vec![b'x'; 1 << 20];
+    while file.write_all(&block).is_ok() {}
+    // What was promised may not be there.
+    let _ = file.sync_data();
+    while file.write_all(&block[..4096]).and_then(|()| file.sync_data()).is_ok() {}
+}
+
+/// Writes to maps in each way, through mapped memory; whether the kernel let it. In a process of its own, which it may end.
+fn maps_can_be_written(maps: &[Map], control: &Path) -> bool {
+    let control = fs::File::options().read(true).write(true).open(control).unwrap();
+    let length = control.metadata().unwrap().len() as usize;
+    // SAFETY: the child calls only code that does not allocate, then exits at once; the mapping is as long as the file.
+    unsafe {
+        let child = libc::fork();
+        if child == 0 {
+            let block = libc::mmap(
+                std::ptr::null_mut(),
+                length,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED,
+                control.as_raw_fd(),
+                0,
+            )
+            .cast::<u8>();
+            for round in 0..20 {
+                for map in maps {
+                    map.own(round, round + 1);
+                    map.grow((FIRST_PAGES + round) * offshoot_pages::PAGE_SIZE);
+                    if map.sync(None, || 0).is_err() {
+                        libc::_exit(1);
+                    }
+                }
+                for page in (0..length).step_by(4096) {
+                    let byte = block.add(page);
+                    byte.write_volatile(byte.read_volatile());
+                }
+                libc::msync(block.cast(), length, libc::MS_SYNC);
+            }
+            libc::_exit(0);
+        }
+        let mut status = 0;
+        assert_eq!(libc::waitpid(child, &raw mut status, 0), child);
+        libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0
+    }
+}
+
+#[test]
+fn maps_on_a_full_btrfs_can_be_written_to() {
+    let folder = support::open_folder();
+    let Some(_disk) = SmallDisk::btrfs(folder.path()) else { return };
+    let path = |name: &str| CString::new(folder.path().join(name).into_os_string().into_vec()).unwrap();
+    let make = |name: &str| {
+        Map::write_new(&path(name), NewMap::default(), false).unwrap();
+        Map::open(&path(name), true).unwrap()
+    };
+    let (small, large) = (make("small.m"), make("large.m"));
+    large.reserve(&path("large.m")).unwrap();
+    large.own(FIRST_PAGES, FIRST_PAGES + 1);
+    let control = folder.path().join("control");
+    control::write_new(&control, &[StackLayer { id: 7, durable: false }], 1).unwrap();
+    // They are not on the disk yet, as those of a table that is just being made.
+    fill_by_writing(folder.path());
+    assert!(maps_can_be_written(&[small, large], &control), "a write to mapped memory was a signal");
+    assert!(small.reserve(&path("small.m")).is_err(), "there was room all the while");
+    for map in [small, large] {
+        // SAFETY: not used again.
+        unsafe { map.unmap() };
+    }
 }

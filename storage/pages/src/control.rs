@@ -102,6 +102,10 @@ pub fn write_new(path: &std::path::Path, layers: &[StackLayer], incarnation: u64
         _ => {}
     }
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    // SAFETY: our own descriptor, of a file that is empty yet.
+    if unsafe { sys::keep_blocks(std::os::fd::AsRawFd::as_raw_fd(&file), 0, CONTROL_SIZE as i64) } != 0 {
+        return Err(std::io::Error::last_os_error());
+    }
     file.write_all(&vec![0u8; CONTROL_SIZE])?;
     drop(file);
     let cpath = std::ffi::CString::new(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()))?;

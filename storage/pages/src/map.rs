@@ -176,7 +176,8 @@ impl Map {
             if fd < 0 {
                 return Err(MapError::Os(sys::errno()));
             }
-            let written = sys::pwrite(fd, block.as_ptr().cast(), FIRST_BLOCK, 0);
+            let kept = sys::keep_blocks(fd, 0, FIRST_BLOCK as i64);
+            let written = if kept == 0 { sys::pwrite(fd, block.as_ptr().cast(), FIRST_BLOCK, 0) } else { -1 };
             let failed = (written != FIRST_BLOCK as isize && {
                 if written >= 0 {
                     sys::set_errno(libc::ENOSPC);
@@ -301,6 +302,11 @@ impl Map {
             let fd = sys::open(path.as_ptr(), libc::O_RDWR | libc::O_CLOEXEC | libc::O_NOFOLLOW, 0);
             if fd < 0 {
                 return Err(MapError::Os(sys::errno()));
+            }
+            if sys::keep_blocks(fd, FIRST_BLOCK as i64, (MAP_SIZE - FIRST_BLOCK) as i64) != 0 {
+                let error = sys::errno();
+                sys::close(fd);
+                return Err(MapError::Os(error));
             }
             let mut offset = FIRST_BLOCK;
             while offset < MAP_SIZE {

@@ -135,6 +135,31 @@ pub unsafe fn mmap(length: size_t, protection: c_int, flags: c_int, fd: c_int) -
     if address == -1 { std::ptr::null_mut() } else { address as *mut u8 }
 }
 
+/// Where files that are mapped get their blocks before they are written to, for [`keep_blocks`]: a file attribute of Linux.
+const NO_COPY_ON_WRITE: c_int = 0x0080_0000;
+
+/// Gives bytes `offset..offset + length` of a file on btrfs blocks that stay theirs, before they are first written to; `offset` 0 comes first, while
+/// the file is empty. Btrfs takes new blocks for each write otherwise, also for one through mapped memory, and where there are none that is a
+/// SIGBUS. Other file systems overwrite in place by themselves: nothing is done there. 0, or -1 with `errno`.
+pub unsafe fn keep_blocks(fd: c_int, offset: off_t, length: off_t) -> c_int {
+    // SAFETY: the structure is ours, and any bytes are valid for it; the kernel reads and writes one number.
+    unsafe {
+        let mut facts: libc::statfs = std::mem::zeroed();
+        if libc::syscall(libc::SYS_fstatfs, fd, &raw mut facts) != 0
+            || facts.f_type != libc::BTRFS_SUPER_MAGIC
+        {
+            return 0;
+        }
+        let mut flags: c_int = 0;
+        if offset == 0 && libc::syscall(libc::SYS_ioctl, fd, libc::FS_IOC_GETFLAGS, &raw mut flags) == 0 {
+            flags |= NO_COPY_ON_WRITE;
+            // Without it the file is as safe as before.
+            libc::syscall(libc::SYS_ioctl, fd, libc::FS_IOC_SETFLAGS, &raw const flags);
+        }
+        libc::syscall(libc::SYS_fallocate, fd, 0 as c_long, offset, length) as c_int
+    }
+}
+
 /// `munmap(address, length)`.
 pub unsafe fn munmap(address: *mut u8, length: size_t) -> c_int {
     // SAFETY: the caller made this mapping and uses it no more.

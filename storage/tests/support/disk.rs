@@ -48,10 +48,23 @@ impl SmallDisk {
         Some(Self { at: folder.to_owned(), _image: None })
     }
 
+    /// A btrfs on an image. `None`, and said loudly, where that cannot be.
+    pub fn btrfs(folder: &Path) -> Option<Self> {
+        let mounted = Self::of_kind("btrfs", folder, LEAST_MEGABYTES);
+        if mounted.is_none() {
+            eprintln!("SKIPPED: cannot make and mount a btrfs here");
+        }
+        mounted
+    }
+
     fn on_an_image(folder: &Path, megabytes: u64) -> Option<Self> {
+        let kind = run("stat", &[OsStr::new("-fc"), "%T".as_ref(), folder.as_os_str()])?;
+        Self::of_kind(&kind, folder, megabytes)
+    }
+
+    fn of_kind(kind: &str, folder: &Path, megabytes: u64) -> Option<Self> {
         let image = tempfile::NamedTempFile::new().unwrap();
         image.as_file().set_len(megabytes << 20).unwrap();
-        let kind = run("stat", &[OsStr::new("-fc"), "%T".as_ref(), folder.as_os_str()])?;
         run(&format!("mkfs.{kind}"), &[OsStr::new("-q"), image.path().as_os_str()])?;
         let args = [OsStr::new("-o"), "loop".as_ref(), image.path().as_os_str(), folder.as_os_str()];
         run("mount", &args)?;
