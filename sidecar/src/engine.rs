@@ -13,6 +13,7 @@ mod expiry;
 mod explorer;
 mod fork;
 mod groups;
+mod listing;
 pub(crate) mod log;
 mod measure;
 mod migrations;

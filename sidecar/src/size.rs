@@ -36,15 +36,20 @@ pub(crate) fn show(count: u64) -> String {
     if count < 1000 {
         return format!("{count} B");
     }
-    let mut value = count as f64;
-    let mut unit = "B";
-    for next in UNITS {
-        if value < 999.5 {
+    // Whole numbers alone: a list shows a thousand of them.
+    let (mut unit, mut name) = (1000, UNITS[0]);
+    for next in &UNITS[1..] {
+        if count < unit * 999 + unit / 2 {
             break;
         }
-        (value, unit) = (value / 1000.0, next);
+        (unit, name) = (unit * 1000, next);
     }
-    if value < 9.95 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
+    let tenths = count.saturating_add(unit / 20) / (unit / 10);
+    if tenths < 100 {
+        format!("{}.{} {name}", tenths / 10, tenths % 10)
+    } else {
+        format!("{} {name}", count.saturating_add(unit / 2) / unit)
+    }
 }
 
 #[cfg(test)]
@@ -54,10 +59,15 @@ mod tests {
     #[test]
     fn bytes_have_two_or_three_digits() {
         let shown: Vec<_> =
-            [0, 999, 1000, 1234, 9_949, 9_950, 99_600, 999_600, 1_500_000_000].map(show).to_vec();
+            [0, 999, 1000, 1234, 9_949, 9_950, 99_600, 999_499, 999_600, 1_500_000_000, u64::MAX]
+                .map(show)
+                .to_vec();
         assert_eq!(
             shown,
-            ["0 B", "999 B", "1.0 KB", "1.2 KB", "9.9 KB", "10 KB", "100 KB", "1.0 MB", "1.5 GB"]
+            [
+                "0 B", "999 B", "1.0 KB", "1.2 KB", "9.9 KB", "10 KB", "100 KB", "999 KB", "1.0 MB",
+                "1.5 GB", "18446 PB"
+            ]
         );
     }
 

@@ -1,6 +1,5 @@
 //! What a way of keeping branches apart on disk must do.
 
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -85,9 +84,9 @@ pub(crate) trait Driver: Send + Sync {
     /// Measures a branch on disk.
     fn size(&self, branch: BranchId) -> Result<BranchSize, StorageError>;
 
-    /// Measures some branches on disk. Of many it should take less time than of each.
-    fn sizes(&self, branches: &[BranchId]) -> Result<HashMap<BranchId, BranchSize>, StorageError> {
-        branches.iter().map(|branch| Ok((*branch, self.size(*branch)?))).collect()
+    /// Measures some branches on disk, in their order. Of many it should take less time than of each.
+    fn sizes(&self, branches: &[BranchId]) -> Result<Vec<BranchSize>, StorageError> {
+        branches.iter().map(|branch| self.size(*branch)).collect()
     }
 }
 

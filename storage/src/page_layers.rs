@@ -30,6 +30,7 @@ use rusqlite::Transaction;
 use crate::driver::{Driver, Fork, Opened};
 use crate::error::{Context as _, StorageError};
 use crate::files::{give, make_private, remove_others, remove_tree, sync_folder, sync_tree};
+use crate::id::IdMap;
 use crate::image::{Image, make_skeleton, read_control};
 use crate::merge::{Merged, Merging};
 use crate::metadata::{self, Metadata};
@@ -59,11 +60,11 @@ pub(crate) struct PageLayers {
     /// What is being merged. Held while files of layers are removed.
     pub(crate) merging: Mutex<Merging>,
     /// Bytes of layers that no longer change.
-    pub(crate) frozen_bytes: Mutex<HashMap<LayerId, u64>>,
+    pub(crate) frozen_bytes: Mutex<IdMap<LayerId, u64>>,
     /// Bytes of the folders and top layers of branches that sleep.
-    pub(crate) sleeping_bytes: Mutex<HashMap<BranchId, Counted>>,
+    pub(crate) sleeping_bytes: Mutex<IdMap<BranchId, Counted>>,
     /// The same of branches that are awake.
-    pub(crate) awake_bytes: Mutex<HashMap<BranchId, Counted>>,
+    pub(crate) awake_bytes: Mutex<IdMap<BranchId, Counted>>,
     /// Counts the steps of merging that changed frozen layers.
     pub(crate) merges: AtomicU64,
     /// Taken before the other locks here, and never while one of them is held.
@@ -400,7 +401,7 @@ impl Driver for PageLayers {
         usage::measure_branch(self, branch)
     }
 
-    fn sizes(&self, branches: &[BranchId]) -> Result<HashMap<BranchId, BranchSize>, StorageError> {
+    fn sizes(&self, branches: &[BranchId]) -> Result<Vec<BranchSize>, StorageError> {
         usage::measure_branches(self, branches)
     }
 }

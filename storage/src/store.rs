@@ -1,6 +1,5 @@
 //! An open store: who owns it, what is in it, and what its branches are doing.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -17,6 +16,7 @@ use crate::compute::Compute;
 use crate::driver::{Driver, DriverKind};
 use crate::error::StorageError;
 use crate::files::make_private;
+use crate::id::IdMap;
 use crate::merge::Merged;
 use crate::metadata::{BranchRow, Metadata};
 use crate::past::RestoreWindow;
@@ -167,7 +167,7 @@ pub(crate) struct Shared {
     pub(crate) boot: String,
     /// The number of the branch on which all others rest.
     pub(crate) root: AtomicU64,
-    pub(crate) cells: Mutex<HashMap<BranchId, Arc<Cell>>>,
+    pub(crate) cells: Mutex<IdMap<BranchId, Arc<Cell>>>,
     pub(crate) settings: Mutex<Vec<(String, String)>>,
     /// Read while a branch comes into being, written while what belongs to none is removed.
     pub(crate) making: RwLock<()>,
@@ -209,21 +209,17 @@ impl Store {
 
     /// All live branches, oldest first; no throwaways.
     pub fn branches(&self) -> Result<Vec<Branch>, StorageError> {
-        let rows: Vec<BranchRow> = self
-            .shared
-            .metadata
-            .branches()?
-            .into_iter()
-            .filter(|row| row.is_listed() && !is_throwaway(&row.name))
-            .collect();
-        let names: HashMap<BranchId, String> = rows.iter().map(|row| (row.id, row.name.clone())).collect();
-        Ok(rows
-            .into_iter()
-            .map(|row| {
-                let parent_name = row.parent.and_then(|parent| names.get(&parent).cloned());
-                self.describe(row, parent_name)
-            })
-            .collect())
+        let is_wanted = |row: &&BranchRow| row.is_listed() && !is_throwaway(&row.name);
+        self.shared.metadata.mirrored(|mirror| {
+            let rows = || mirror.rows().filter(is_wanted);
+            let names: IdMap<BranchId, &str> = rows().map(|row| (row.id, row.name.as_str())).collect();
+            let cells = locked(&self.shared.cells);
+            let describe = |row: &BranchRow| {
+                let parent = row.parent.and_then(|parent| names.get(&parent)).map(|name| (*name).to_owned());
+                self.describe(row, parent, cells.get(&row.id).map(Arc::as_ref))
+            };
+            rows().map(describe).collect()
+        })
     }
 
     /// The live branch with this number.
@@ -236,7 +232,8 @@ impl Store {
             Some(parent) => self.shared.metadata.branch(parent)?.map(|row| row.name),
             None => None,
         };
-        Ok(self.describe(row, parent))
+        let cell = self.shared.cell(row.id);
+        Ok(self.describe(&row, parent, Some(&cell)))
     }
 
     /// The live branch with this name.
@@ -248,18 +245,19 @@ impl Store {
         }
     }
 
-    fn describe(&self, row: BranchRow, parent_name: Option<String>) -> Branch {
-        let cell = self.shared.cell(row.id);
-        let state = cell.state();
+    /// `cell`: none of a branch that was not used yet.
+    fn describe(&self, row: &BranchRow, parent_name: Option<String>, cell: Option<&Cell>) -> Branch {
+        let state = cell.map_or(ComputeState::Asleep, Cell::state);
+        let failed = cell.filter(|_| state == ComputeState::Failed);
         Branch {
             id: row.id,
-            name: row.name,
+            name: row.name.clone(),
             parent: row.parent,
             parent_name,
             fork_lsn: row.fork_lsn,
             created_at: UNIX_EPOCH + Duration::from_millis(row.created_ms),
             state,
-            failure: locked(&cell.failure).clone().filter(|_| state == ComputeState::Failed),
+            failure: failed.and_then(|cell| locked(&cell.failure).clone()),
             is_root: row.id == self.root_branch(),
         }
     }
@@ -269,9 +267,9 @@ impl Store {
         self.shared.driver.size(id)
     }
 
-    /// Measures some branches on the disk, which takes much less time than each by itself: what sleeps is looked at once. The bytes of
+    /// Measures some branches on the disk, in their order, which takes much less time than each by itself: what sleeps is looked at once. The bytes of
     /// one that is awake may be some seconds old, if more than eight are.
-    pub fn sizes(&self, ids: &[BranchId]) -> Result<HashMap<BranchId, BranchSize>, StorageError> {
+    pub fn sizes(&self, ids: &[BranchId]) -> Result<Vec<BranchSize>, StorageError> {
         self.shared.driver.sizes(ids)
     }
 

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::StorageError;
 use crate::files::disk_usage;
+use crate::id::IdMap;
 use crate::metadata::{BranchRow, Metadata};
 use crate::page_layers::{PageLayers, locked};
 use crate::paths::Paths;
@@ -205,25 +206,39 @@ pub(crate) fn summarize(
 pub(crate) fn measure_branches(
     driver: &PageLayers,
     wanted: &[BranchId],
-) -> Result<HashMap<BranchId, BranchSize>, StorageError> {
+) -> Result<Vec<BranchSize>, StorageError> {
     let mut tally = locked(&driver.tally);
     let merges = driver.merges.load(Ordering::SeqCst);
     driver.metadata.mirrored(|mirror| tally.follow(mirror, merges))?;
     let awake: HashSet<BranchId> = locked(&driver.open).keys().copied().collect();
     locked(&driver.awake_bytes).retain(|part, _| awake.contains(part));
     let age = if awake.len() > FEW_AWAKE { AWAKE_AGE } else { Duration::ZERO };
-    let sizes = wanted.iter().map(|branch| {
-        let mut size = tally.frozen(*branch, |layer| driver.layer_bytes(LayerId(layer), true));
-        for (part, top) in tally.parts(*branch) {
-            size.own_bytes += if awake.contains(&part) {
-                driver.awake_bytes(part, top, age)
-            } else {
-                driver.sleeping_bytes(part, top)
-            };
+    let mut sizes: Vec<BranchSize> = Vec::with_capacity(wanted.len());
+    // What is not known is looked at on the disk, while others may use what is.
+    let mut missing: Vec<(usize, BranchId, Option<u64>)> = Vec::new();
+    {
+        let sleeping = locked(&driver.sleeping_bytes);
+        for (index, branch) in wanted.iter().enumerate() {
+            let mut size = tally.frozen(*branch, |layer| driver.layer_bytes(LayerId(layer), true));
+            for (part, top) in tally.parts(*branch) {
+                match sleeping.get(&part) {
+                    Some(known) if known.top == top && !awake.contains(&part) => {
+                        size.own_bytes += known.bytes;
+                    }
+                    _ => missing.push((index, part, top)),
+                }
+            }
+            sizes.push(size);
         }
-        (*branch, size)
-    });
-    Ok(sizes.collect())
+    }
+    for (index, part, top) in missing {
+        sizes[index].own_bytes += if awake.contains(&part) {
+            driver.awake_bytes(part, top, age)
+        } else {
+            driver.sleeping_bytes(part, top)
+        };
+    }
+    Ok(sizes)
 }
 
 /// Looks at the files of one branch and its snapshots, as [`measure_branches`].
@@ -268,7 +283,7 @@ impl PageLayers {
 
     fn counted(
         &self,
-        known: &Mutex<HashMap<BranchId, Counted>>,
+        known: &Mutex<IdMap<BranchId, Counted>>,
         branch: BranchId,
         top: Option<u64>,
         age: Duration,

@@ -81,8 +81,8 @@ fn every_byte_of_a_store_has_an_owner() {
     let usage = test.store().usage().unwrap();
     let ids: Vec<_> = usage.branches.iter().map(|branch| branch.id).collect();
     let sizes = test.store().sizes(&ids).unwrap();
-    for id in ids {
-        assert_eq!(sizes[&id], test.store().size(id).unwrap());
+    for (id, size) in ids.into_iter().zip(sizes) {
+        assert_eq!(size, test.store().size(id).unwrap());
     }
     let output = std::process::Command::new("du").args(["-s", "-B1"]).arg(test.dir()).output().unwrap();
     let all: u64 =

@@ -19,6 +19,7 @@ pub mod method;
 pub mod migrations;
 pub mod past;
 pub mod snapshot;
+pub mod table;
 pub mod types;
 #[cfg(test)]
 mod typescript;

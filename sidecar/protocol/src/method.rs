@@ -10,6 +10,7 @@ use crate::measure as ms;
 use crate::migrations as g;
 use crate::past as p;
 use crate::snapshot as s;
+use crate::table as tb;
 use crate::types as t;
 
 /// A request: its name and the types on both sides.
@@ -88,6 +89,8 @@ methods! {
     WorktreeUrl = "worktree/url" (t::WorktreeUrlParams) -> t::UrlResult;
     /// All branches.
     BranchGetList = "branch/list" (t::Nothing) -> t::BranchList;
+    /// All branches, with what a list shows of them to one who stands in this worktree.
+    BranchGetTable = "branch/table" (t::WorktreeParams) -> tb::BranchTable;
     /// Makes a branch.
     BranchCreate = "branch/create" (t::CreateParams) -> t::Branch;
     /// Moves a branch to the trash.

@@ -91,11 +91,12 @@ pub struct EngineStatus {
 }
 
 /// State of a branch's Postgres.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub enum ComputeState {
     /// Not running; starts at the next connection.
+    #[default]
     Asleep,
     /// Starting.
     Waking,

@@ -1,26 +1,27 @@
 //! `offshoot branch …` and `offshoot undo`.
 
-use std::collections::HashMap;
+mod table;
+
 use std::io::{BufRead, IsTerminal, Write};
 use std::time::{Duration, SystemTime};
 
 use offshoot_protocol::method::{
-    BranchCreate, BranchDelete, BranchExpire, BranchGetList, BranchProtect, BranchRename, BranchReset,
-    BranchUndo,
+    BranchCreate, BranchDelete, BranchExpire, BranchGetList, BranchGetTable, BranchProtect, BranchRename,
+    BranchReset, BranchUndo,
 };
 use offshoot_protocol::types::{
     Branch, BranchParams, CreateParams, ExpireParams, Nothing, ProtectParams, RenameParams, UndoParams,
+    WorktreeParams,
 };
 use serde_json::json;
-use unicode_width::UnicodeWidthStr;
 
 use super::args::BranchCommand;
 use super::connect::Session;
 use super::diff::long;
 use super::moment::{self, When};
-use super::output::{Output, bytes};
+use super::output::Output;
 use super::plain::plain;
-use super::{du, snapshot, status};
+use super::{du, snapshot};
 use crate::failure::{Failure, Result};
 use crate::{names, timestamp};
 
@@ -40,70 +41,14 @@ pub(super) fn run(command: BranchCommand, output: Output) -> Result<u8> {
 
 fn list(output: Output) -> Result<u8> {
     let mut session = Session::open(output)?;
-    let list = session.call::<BranchGetList>(&Nothing {})?;
     if output.json {
+        let list = session.call::<BranchGetList>(&Nothing {})?;
         output.value(&list)?;
     } else {
-        output.line(table(&list.branches, &session.path(), output));
+        let table = session.call::<BranchGetTable>(&WorktreeParams { path: session.path() })?;
+        output.line(table::show(&table.lines, timestamp::seconds(SystemTime::now()), output));
     }
     Ok(super::OK)
-}
-
-/// One line a branch with its parent's name, children indented below their parent, a star before the one that `here`
-/// leads to.
-fn table(branches: &[Branch], here: &str, output: Output) -> String {
-    let parents: HashMap<&str, Option<&str>> =
-        branches.iter().map(|branch| (branch.name.as_str(), branch.parent.as_deref())).collect();
-    let depth = |name: &str| {
-        // Bounded: a damaged list could go round in circles.
-        std::iter::successors(parents.get(name).copied().flatten(), |parent| {
-            parents.get(parent).copied().flatten()
-        })
-        .take(branches.len())
-        .count()
-    };
-    let names: Vec<String> =
-        branches.iter().map(|b| format!("{}{}", "  ".repeat(depth(&b.name)), plain(&b.name))).collect();
-    let origins: Vec<String> = branches
-        .iter()
-        .map(|b| b.parent.as_ref().map(|parent| format!("from {}", plain(parent))).unwrap_or_default())
-        .collect();
-    let (name_width, origin_width) = (widest(&names), widest(&origins));
-    let line = |((branch, name), origin): ((&Branch, &String), &String)| {
-        let current = branch.worktrees.iter().any(|path| path == here);
-        let star = if current { "*" } else { " " };
-        let pad = " ".repeat(name_width - name.width());
-        let origin = format!("{origin}{}", " ".repeat(origin_width - origin.width()));
-        let name = if current { output.good(name) } else { name.clone() };
-        let gap = " ".repeat(8_usize.saturating_sub(branch.state.as_str().len()));
-        let mut facts =
-            format!("{}{gap} {:>7}  {origin}", status::state(branch.state, output), bytes(branch.own_bytes));
-        if branch.connections > 0 {
-            facts.extend(["  ", &branch.connections.to_string(), " connected"]);
-        }
-        if branch.protected {
-            facts.push_str(&output.faint("  (protected)"));
-        }
-        if branch.stale_since.is_some() {
-            facts.push_str(&output.warn("  (data from before the last refresh)"));
-        }
-        if let Some(at) = branch.expires_at {
-            let expiry = format!("  (expires {})", until(at, timestamp::seconds(SystemTime::now())));
-            facts.push_str(&output.faint(&expiry));
-        }
-        if !branch.in_git {
-            facts.push_str(&output.faint("  (not in git)"));
-        }
-        if let Some(failure) = &branch.failure {
-            facts.extend(["  ", failure.lines().next().unwrap_or_default()]);
-        }
-        format!("{star} {name}{pad}  {}", facts.trim_end())
-    };
-    branches.iter().zip(&names).zip(&origins).map(line).collect::<Vec<_>>().join("\n")
-}
-
-fn widest(texts: &[String]) -> usize {
-    texts.iter().map(|text| text.width()).max().unwrap_or(0)
 }
 
 fn create(
@@ -219,7 +164,7 @@ fn expire(name: &str, after: Option<Duration>, output: Output) -> Result<u8> {
 }
 
 /// How long until `at`, both in seconds since 1970: `in 3 h`.
-fn until(at: u64, now: u64) -> String {
+pub(super) fn until(at: u64, now: u64) -> String {
     let left = at.saturating_sub(now);
     // Rounded to the nearest, so that what was set a moment ago reads as it was said.
     let parts = [(86_400, "d"), (3600, "h"), (60, "min"), (1, "s")];
@@ -289,28 +234,6 @@ fn done(output: Output, branch: &Branch, text: impl FnOnce(&Branch) -> String) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use offshoot_protocol::types::ComputeState;
-
-    fn branch(name: &str, parent: Option<&str>) -> Branch {
-        Branch {
-            id: 1,
-            name: name.into(),
-            parent: parent.map(str::to_owned),
-            fork_lsn: None,
-            created_at: 0,
-            state: ComputeState::Asleep,
-            failure: None,
-            root: parent.is_none(),
-            own_bytes: 4096,
-            shared_bytes: 0,
-            in_git: true,
-            connections: 0,
-            worktrees: vec![],
-            protected: false,
-            expires_at: None,
-            stale_since: None,
-        }
-    }
 
     #[test]
     fn an_expiry_reads_as_it_was_said() {
@@ -318,26 +241,5 @@ mod tests {
             [0, 1, 59, 3600, 86_399, 86_400, 14 * 86_400 - 1, 36 * 3600].map(|left| until(1000 + left, 1000));
         assert_eq!(left, ["now", "in 1 s", "in 1 min", "in 1 h", "in 1 d", "in 1 d", "in 14 d", "in 2 d"]);
         assert_eq!(until(5, 10), "now");
-    }
-
-    #[test]
-    fn the_list_is_a_tree() {
-        let mut branches = vec![
-            branch("main", None),
-            branch("größe", Some("main")),
-            branch("x", Some("größe")),
-            branch("日本", Some("main")),
-        ];
-        branches[1].worktrees.push("/here".into());
-        branches[1].state = ComputeState::Awake;
-        branches[1].connections = 2;
-        branches[3].in_git = false;
-        branches[3].protected = true;
-        insta::assert_snapshot!(table(&branches, "/here", Output::new(false)), @r"
-          main     asleep    4.1 KB
-        *   größe  awake     4.1 KB  from main   2 connected
-              x    asleep    4.1 KB  from größe
-            日本   asleep    4.1 KB  from main   (protected)  (not in git)
-        ");
     }
 }

@@ -14,7 +14,9 @@ pub(super) fn plain_coloured(text: &str) -> Cow<'_, str> {
 }
 
 fn escaped(text: &str, colours: bool) -> Cow<'_, str> {
-    if !text.contains(is_unsafe) {
+    // Most text is ASCII, and a list of branches is long: many bytes are looked at in one step, without an early end.
+    let is_harmless = |byte: u8| matches!(byte, b' '..=b'~' | b'\n' | b'\t');
+    if text.bytes().fold(true, |all, byte| all & is_harmless(byte)) || !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
     }
     let mut clean = String::with_capacity(text.len() + 16);

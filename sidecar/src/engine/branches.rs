@@ -1,20 +1,19 @@
 //! What is asked of branches.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use offshoot_git::Head;
 use offshoot_protocol::types::{
-    Branch, BranchList, BranchParams, ComputeState, CreateParams, Nothing, ProtectParams, RenameParams,
-    Subject, UndoParams, UndoResult, UrlResult,
+    Branch, BranchParams, ComputeState, CreateParams, Nothing, ProtectParams, RenameParams, Subject,
+    UndoParams, UndoResult, UrlResult,
 };
 use offshoot_storage::{BranchId, BranchSize, Former, StorageError};
 use tokio::sync::OwnedMutexGuard;
 
 use super::binding::View;
 use super::book::Book;
-use super::computes::Passing;
+use super::computes::{Passing, Usage};
 use super::server::Call;
 use super::upstream::WakeError;
 use super::{Engine, expiry, past, refresh, room, snapshots, worktrees};
@@ -23,36 +22,6 @@ use crate::{names, timestamp};
 
 /// How long transactions may go on in a branch that is reset.
 const RESET_GRACE: Duration = Duration::from_secs(5);
-
-/// `branch/list`.
-pub(super) async fn list(engine: &Arc<Engine>) -> Result<BranchList> {
-    let views = engine.binding.fresh_views().await?;
-    let (described, undo) = engine
-        .blocking(move |engine| {
-            let in_git: HashSet<String> =
-                engine.repository.branches().unwrap_or_default().into_iter().collect();
-            let branches = engine.store.branches()?;
-            let protected = Book(&engine.store).protected()?;
-            let expiries = Book(&engine.store).expiries()?;
-            let stale = refresh::stale(&engine.store, &branches)?;
-            let undo = engine.store.undoable(&Former::Last)?.map(|undoable| undoable.name);
-            let ids: Vec<BranchId> = branches.iter().map(|branch| branch.id).collect();
-            let sizes = engine.store.sizes(&ids).unwrap_or_default();
-            let describe = |branch: offshoot_storage::Branch| {
-                let size = sizes.get(&branch.id).copied().unwrap_or_default();
-                let marks = Marks {
-                    in_git: in_git.contains(&branch.name),
-                    protected: protected.contains(&branch.id),
-                    expires_at: expiries.get(&branch.id).copied(),
-                    stale_since: stale.get(&branch.id).copied(),
-                };
-                describe(engine, branch, size, marks, &views)
-            };
-            Ok((branches.into_iter().map(describe).collect(), undo))
-        })
-        .await?;
-    Ok(BranchList { branches: parents_first(described), undo })
-}
 
 /// One branch as the wire has it.
 pub(super) async fn describe_one(engine: &Arc<Engine>, id: BranchId) -> Result<Branch> {
@@ -66,22 +35,23 @@ pub(super) async fn describe_one(engine: &Arc<Engine>, id: BranchId) -> Result<B
                 protected: Book(&engine.store).is_protected(id)?,
                 expires_at: Book(&engine.store).expiry(id)?,
                 stale_since: refresh::stale(&engine.store, &engine.store.branches()?)?.get(&id).copied(),
+                usage: engine.computes.usage_of(id),
             };
-            Ok(describe(engine, branch, size, marks, &views))
+            Ok(describe(branch, size, marks, &views))
         })
         .await
 }
 
 /// What others than the store know of a branch.
-struct Marks {
-    in_git: bool,
-    protected: bool,
-    expires_at: Option<u64>,
-    stale_since: Option<u64>,
+pub(super) struct Marks {
+    pub(super) in_git: bool,
+    pub(super) protected: bool,
+    pub(super) expires_at: Option<u64>,
+    pub(super) stale_since: Option<u64>,
+    pub(super) usage: Usage,
 }
 
-fn describe(
-    engine: &Engine,
+pub(super) fn describe(
     branch: offshoot_storage::Branch,
     size: BranchSize,
     marks: Marks,
@@ -91,12 +61,12 @@ fn describe(
     Branch {
         id: branch.id.0,
         worktrees: here.map(|view| view.path.to_string_lossy().into_owned()).collect(),
-        connections: engine.computes.connections(branch.id),
+        connections: marks.usage.connections,
         name: branch.name,
         parent: branch.parent_name,
         fork_lsn: branch.fork_lsn.map(|lsn| lsn.to_string()),
         created_at: timestamp::seconds(branch.created_at),
-        state: state(branch.state, engine.computes.passing(branch.id)),
+        state: state(branch.state, marks.usage.passing),
         failure: branch.failure,
         root: branch.is_root,
         own_bytes: size.own_bytes,
@@ -108,7 +78,7 @@ fn describe(
     }
 }
 
-fn state(state: offshoot_storage::ComputeState, passing: Option<Passing>) -> ComputeState {
+pub(super) fn state(state: offshoot_storage::ComputeState, passing: Option<Passing>) -> ComputeState {
     use offshoot_storage::ComputeState as S;
     match state {
         S::Asleep | S::Failed if passing == Some(Passing::Waking) => ComputeState::Waking,
@@ -119,26 +89,6 @@ fn state(state: offshoot_storage::ComputeState, passing: Option<Passing>) -> Com
         S::Stopping => ComputeState::Stopping,
         S::Failed => ComputeState::Failed,
     }
-}
-
-/// Roots first, each followed by its descendants; siblings by name.
-fn parents_first(branches: Vec<Branch>) -> Vec<Branch> {
-    let known: HashSet<String> = branches.iter().map(|branch| branch.name.clone()).collect();
-    let mut children: HashMap<Option<String>, Vec<Branch>> = HashMap::new();
-    for branch in branches {
-        let parent = branch.parent.clone().filter(|parent| known.contains(parent));
-        children.entry(parent).or_default().push(branch);
-    }
-    for siblings in children.values_mut() {
-        siblings.sort_by(|a, b| b.name.cmp(&a.name));
-    }
-    let mut pending = children.remove(&None).unwrap_or_default();
-    let mut ordered = Vec::new();
-    while let Some(branch) = pending.pop() {
-        pending.extend(children.remove(&Some(branch.name.clone())).unwrap_or_default());
-        ordered.push(branch);
-    }
-    ordered
 }
 
 /// `branch/create`.

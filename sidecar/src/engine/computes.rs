@@ -26,6 +26,21 @@ struct Use {
     passing: Option<Passing>,
 }
 
+/// How a branch is used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Usage {
+    /// Connections to it.
+    pub(crate) connections: u64,
+    /// Where it is on its way to.
+    pub(crate) passing: Option<Passing>,
+}
+
+impl From<&Use> for Usage {
+    fn from(entry: &Use) -> Self {
+        Self { connections: entry.leases, passing: entry.passing }
+    }
+}
+
 /// What a Postgres is on its way to, for as long as that takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Passing {
@@ -68,9 +83,14 @@ impl Computes {
         self.forget_unused();
     }
 
-    /// Where `id` is on its way to.
-    pub(crate) fn passing(&self, id: BranchId) -> Option<Passing> {
-        lock(&self.uses).get(&id).and_then(|entry| entry.passing)
+    /// How `id` is used.
+    pub(crate) fn usage_of(&self, id: BranchId) -> Usage {
+        lock(&self.uses).get(&id).map(Usage::from).unwrap_or_default()
+    }
+
+    /// How those branches are used that are in use.
+    pub(crate) fn usage(&self) -> HashMap<BranchId, Usage> {
+        lock(&self.uses).iter().map(|(id, entry)| (*id, Usage::from(entry))).collect()
     }
 
     /// Whether any Postgres runs.
@@ -178,9 +198,10 @@ mod tests {
     fn what_a_branch_passes_to_is_known_for_as_long_as_it_takes() {
         let computes = Computes::default();
         computes.pass(A, Some(Passing::Waking));
-        assert_eq!((computes.passing(A), computes.passing(B)), (Some(Passing::Waking), None));
+        let passing = |id| computes.usage_of(id).passing;
+        assert_eq!((passing(A), passing(B)), (Some(Passing::Waking), None));
         computes.pass(A, None);
-        assert_eq!(computes.passing(A), None);
+        assert_eq!(passing(A), None);
         assert!(lock(&computes.uses).is_empty(), "nothing is kept of a branch that is not in use");
     }
 

@@ -12,8 +12,8 @@ use super::run::carries;
 use super::server::Call;
 use super::throwaway::load;
 use super::{
-    Engine, answers, branches, disk, events, expiry, explorer, measure, migrations, past, refresh, restore,
-    rows, schema, snapshots, worktrees,
+    Engine, answers, branches, disk, events, expiry, explorer, listing, measure, migrations, past, refresh,
+    restore, rows, schema, snapshots, worktrees,
 };
 use crate::failure::{Failure, Result};
 use crate::{sys, timestamp};
@@ -42,7 +42,10 @@ pub(super) async fn dispatch(
             answer::<m::WorktreeGetStatus, _>(params, |p| worktrees::status(engine, p)).await
         }
         m::WorktreeUrl::NAME => answer::<m::WorktreeUrl, _>(params, |p| worktrees::url(engine, p)).await,
-        m::BranchGetList::NAME => answer::<m::BranchGetList, _>(params, |_| branches::list(engine)).await,
+        m::BranchGetList::NAME => answer::<m::BranchGetList, _>(params, |_| listing::list(engine)).await,
+        m::BranchGetTable::NAME => {
+            answer::<m::BranchGetTable, _>(params, |p| listing::table(engine, p)).await
+        }
         m::BranchCreate::NAME => {
             answer::<m::BranchCreate, _>(params, |p| branches::create(engine, p, Some(call))).await
         }

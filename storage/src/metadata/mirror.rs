@@ -52,7 +52,8 @@ impl Mirror {
         &self.entries
     }
 
-    pub(super) fn rows(&self) -> impl Iterator<Item = &BranchRow> {
+    /// The rows of all of them.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = &BranchRow> {
         self.entries.values().filter_map(|entry| entry.row.as_ref())
     }
 

@@ -3,17 +3,16 @@
 //! The sum of a branch's frozen layers changes with its stack, with who else reads them, and when layers are merged. It is kept, and a new
 //! branch or one that goes makes only those be added up again that it concerns.
 
-use std::collections::HashMap;
-
+use crate::id::IdMap;
 use crate::metadata::Mirror;
 use crate::{BranchId, BranchSize};
 
 /// See the module.
 #[derive(Default)]
 pub(crate) struct Tally {
-    parts: HashMap<BranchId, Part>,
-    readers: HashMap<u64, Readers>,
-    owners: HashMap<BranchId, Owner>,
+    parts: IdMap<BranchId, Part>,
+    readers: IdMap<u64, Readers>,
+    owners: IdMap<BranchId, Owner>,
     /// How often layers were merged when the sums were made.
     merges: u64,
 }
@@ -150,7 +149,7 @@ impl Tally {
 }
 
 /// Where a layer has another only reader than before, that one's sum is another.
-fn note(owners: &mut HashMap<BranchId, Owner>, before: Option<BranchId>, after: Option<BranchId>) {
+fn note(owners: &mut IdMap<BranchId, Owner>, before: Option<BranchId>, after: Option<BranchId>) {
     if before != after {
         for owner in [before, after].into_iter().flatten() {
             owners.entry(owner).and_modify(|owner| owner.frozen = None);
