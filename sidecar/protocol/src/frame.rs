@@ -59,7 +59,12 @@ impl LineBuffer {
                 return if self.bytes.len() > MAX_LINE { Err(FrameError::TooLong) } else { Ok(None) };
             };
             let end = self.scanned + at;
-            let mut line: Vec<u8> = self.bytes.drain(..=end).collect();
+            // Mostly a line comes alone, and a long one is not copied.
+            let mut line = if end + 1 == self.bytes.len() {
+                std::mem::take(&mut self.bytes)
+            } else {
+                self.bytes.drain(..=end).collect()
+            };
             self.scanned = 0;
             line.pop();
             if line.len() > MAX_LINE {
@@ -160,7 +165,8 @@ struct Answer<R> {
 
 /// Reads a line that is the response to request `id` and has a result of type `R`; `None` for any other, which [`Message::parse`] reads.
 pub(crate) fn answer<R: DeserializeOwned>(id: Id, line: &[u8]) -> Option<R> {
-    let answer: Answer<R> = serde_json::from_slice(line).ok()?;
+    // Looked at once as a whole, not string by string.
+    let answer: Answer<R> = serde_json::from_str(std::str::from_utf8(line).ok()?).ok()?;
     (answer.jsonrpc == "2.0" && answer.id == id && line.trim_ascii_start().first() == Some(&b'{'))
         .then_some(answer.result)
 }

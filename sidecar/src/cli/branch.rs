@@ -46,7 +46,9 @@ fn list(output: Output) -> Result<u8> {
         output.value(&list)?;
     } else {
         let table = session.call::<BranchGetTable>(&WorktreeParams { path: session.path() })?;
-        output.line(table::show(&table.lines, timestamp::seconds(SystemTime::now()), output));
+        output.lines(&table::show(&table.lines, timestamp::seconds(SystemTime::now()), output));
+        // The process ends now: giving back thousands of strings one by one takes longer than to write them.
+        std::mem::forget(table);
     }
     Ok(super::OK)
 }

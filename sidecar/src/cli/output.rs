@@ -31,11 +31,15 @@ impl Output {
 
     /// A line for people, in which what could deceive them is escaped. Lines for programs stay as they are.
     pub(super) fn line(self, text: impl Display) {
-        let text = text.to_string();
+        self.lines(&text.to_string());
+    }
+
+    /// As [`Output::line`], of what is text already.
+    pub(super) fn lines(self, text: &str) {
         let text = match (self.json, self.colour) {
             (true, _) => text.into(),
-            (false, true) => plain_coloured(&text),
-            (false, false) => plain(&text),
+            (false, true) => plain_coloured(text),
+            (false, false) => plain(text),
         };
         // Whoever reads may have had enough.
         let _ = writeln!(io::stdout(), "{text}");
