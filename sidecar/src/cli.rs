@@ -91,6 +91,7 @@ fn run(args: Args, output: Output) -> Result<u8> {
         Command::Engine { command } => engine::run(command, output),
         Command::Snapshot { command } => snapshot::run(command, output),
         Command::Migrations { command } => migrations::run(command, output),
+        Command::Push(arguments) => diff::push(&arguments, output),
         Command::Refresh(arguments) => refresh::run(&arguments, output),
         Command::Masking { command } => masking::run(&command, output),
         Command::Du => du::run(output),

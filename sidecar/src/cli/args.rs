@@ -13,7 +13,7 @@ mod masking;
 mod migrations;
 mod snapshot;
 pub(super) use branch::BranchCommand;
-pub(super) use data::{DumpArgs, DumpFormat, RefreshArgs};
+pub(super) use data::{DumpArgs, DumpFormat, PushArgs, RefreshArgs};
 pub(super) use masking::MaskingCommand;
 pub(super) use migrations::{ApplyArgs, CheckArgs, MigrationsCommand, NewArgs, RehearseArgs, StatusArgs};
 pub(super) use snapshot::SnapshotCommand;
@@ -202,6 +202,13 @@ EXAMPLES:
         #[command(subcommand)]
         command: MigrationsCommand,
     },
+    /// Bring a branch's schema to another server: shows the plan, asks, and runs it. Never data.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot push --to postgres://me@staging.example.com/shop
+    offshoot push feature --to \"$STAGING_URL\" --dry-run
+    offshoot push --to \"$STAGING_URL\" --online --lock-timeout 2s --yes")]
+    Push(PushArgs),
     /// Give the root branch new data. Other branches keep theirs until they are reset.
     #[command(after_help = "\
 EXAMPLES:

@@ -14,6 +14,7 @@ mod measure;
 mod migration;
 mod options;
 mod parent;
+mod push;
 mod reading;
 mod rows;
 mod script;
@@ -32,6 +33,7 @@ use side::{Side, Sides};
 
 pub(super) use call::long;
 pub(super) use export::run as schema;
+pub(super) use push::run as push;
 
 pub(super) fn run(args: &DiffArgs, output: Output) -> Result<u8> {
     if let Some(sample) = args.rows {

@@ -1,8 +1,11 @@
 //! Arguments of the verbs that move data in and out.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgGroup, Args as Group, ValueEnum};
+
+use crate::config;
 
 #[derive(Debug, Group)]
 #[group(skip)]
@@ -46,4 +49,39 @@ pub(in crate::cli) struct RefreshArgs {
     /// A running Postgres (a URL), an SQL script (.sql, .sql.gz) or a `pg_dump` archive.
     #[arg(long, value_name = "SOURCE")]
     pub(in crate::cli) from: Option<String>,
+}
+
+#[derive(Debug, Group)]
+#[group(skip)]
+pub(in crate::cli) struct PushArgs {
+    /// The branch; this worktree's otherwise.
+    #[arg(value_name = "BRANCH")]
+    pub(in crate::cli) branch: Option<String>,
+    /// The postgres:// URL of the server whose schema becomes that of the branch.
+    #[arg(long, value_name = "URL")]
+    pub(in crate::cli) to: String,
+    /// Do not ask.
+    #[arg(short, long)]
+    pub(in crate::cli) yes: bool,
+    /// Show the plan and do nothing.
+    #[arg(long, conflicts_with = "yes")]
+    pub(in crate::cli) dry_run: bool,
+    /// Run the plan also if it deletes data, or removes what the branch has not.
+    #[arg(long)]
+    pub(in crate::cli) allow_hazards: bool,
+    /// Plan so that others go on reading and writing, where Postgres has such a form.
+    #[arg(long)]
+    pub(in crate::cli) online: bool,
+    /// How long a statement may wait for a lock.
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = limit)]
+    pub(in crate::cli) lock_timeout: Duration,
+    /// How long a statement may take.
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = limit)]
+    pub(in crate::cli) statement_timeout: Duration,
+}
+
+fn limit(text: &str) -> Result<Duration, String> {
+    config::duration(text)
+        .filter(|time| time.as_millis() > 0 && time.as_millis() <= i32::MAX as u128)
+        .ok_or_else(|| "not a time such as 500ms, 5s or 10m, of at most 24 days".to_owned())
 }

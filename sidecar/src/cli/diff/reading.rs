@@ -78,6 +78,11 @@ fn of_branch(address: &UrlResult) -> Result<Facts> {
 }
 
 fn of_url(url: &str) -> Result<Facts> {
+    facts(&mut connect(url)?, &shown(url))
+}
+
+/// Connects to the server at `url`.
+pub(super) fn connect(url: &str) -> Result<Client> {
     let place = shown(url);
     // What the parser says may quote a part of the password.
     let mut config = known(url).parse::<Config>().map_err(|_| {
@@ -95,8 +100,7 @@ fn of_url(url: &str) -> Result<Facts> {
         config.connect_timeout(CONNECT_PATIENCE);
     }
     config.application_name("offshoot diff");
-    let mut client = config.connect(NoTls).map_err(|e| unreachable(&place, &e))?;
-    facts(&mut client, &place)
+    config.connect(NoTls).map_err(|e| unreachable(&place, &e))
 }
 
 /// The URL with only those parameters that the client knows.
@@ -135,7 +139,7 @@ fn unreachable(place: &str, error: &postgres::Error) -> Failure {
 }
 
 /// Reads the whole schema.
-fn facts(client: &mut Client, place: &str) -> Result<Facts> {
+pub(super) fn facts(client: &mut Client, place: &str) -> Result<Facts> {
     read_settled(client).map_err(|error| {
         if error.code() == Some(SqlState::LOCK_NOT_AVAILABLE.code()) {
             let message = format!("the schema of {place} cannot be read while a transaction changes it");
