@@ -3,6 +3,7 @@
 mod answer;
 mod args;
 mod branch;
+mod commit;
 mod connect;
 mod diff;
 mod doctor;

@@ -60,6 +60,8 @@ pub(crate) struct Config {
     pub(crate) restore_window: Option<Duration>,
     /// What that may have on the disk.
     pub(crate) restore_max_bytes: u64,
+    /// Whether a snapshot is taken at each commit.
+    pub(crate) snapshots_on_commit: bool,
     /// What becomes of personal data on their way into the store.
     pub(crate) masking: Vec<Rule>,
     /// SQL files that belong behind the data of a fresh root branch, from the top of the work tree.
@@ -88,6 +90,7 @@ impl Default for Config {
             max_bytes: None,
             min_free_bytes: None,
             schema_renames: None,
+            snapshots_on_commit: false,
             restore_window: Some(RestoreWindow::default().window),
             restore_max_bytes: RestoreWindow::default().max_bytes,
             masking: Vec::new(),
@@ -134,6 +137,11 @@ pub(crate) const TEMPLATE: &str = r#"# Offshoot: a database branch for every git
 # window = "7d"
 # What it may have on the disk; the oldest goes first.
 # max_bytes = "10GB"
+
+# A snapshot of the database at each git commit on a branch that has one, for as long as the window above:
+# `offshoot branch create NAME --at COMMIT`.
+# [snapshots]
+# on_commit = false
 
 # Personal data, replaced on their way into the store by `offshoot init --from …` and `offshoot refresh`:
 #   "null", "hash", "fake-name", "fake-email", "fake-phone", a fixed text, or "keep" for what is not personal.

@@ -6,6 +6,7 @@ pub(crate) mod binding;
 pub(crate) mod book;
 mod branches;
 mod catalogs;
+mod commits;
 mod computes;
 mod disk;
 mod events;
@@ -72,6 +73,8 @@ pub(crate) struct Engine {
     expiry: Expiry,
     room: Room,
     migrations: migrations::Migrations,
+    /// Told when git branches may have new commits.
+    committed: Notify,
     /// Counts changes to the set of branches and their names.
     pub(crate) generation: AtomicU64,
     pub(crate) started_at: SystemTime,
@@ -96,6 +99,7 @@ impl Engine {
             expiry: Expiry::default(),
             room: Room::default(),
             migrations: migrations::Migrations::default(),
+            committed: Notify::new(),
             generation: AtomicU64::new(0),
             started_at: SystemTime::now(),
             changes: broadcast::channel(64).0,

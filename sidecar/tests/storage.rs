@@ -286,6 +286,43 @@ fn what_a_branch_was_is_compared_with_what_it_is_and_its_log_tells_what_happened
     assert!(test.run(&["log", "nobody"]).fails(128).contains("no database branch `nobody`"));
 }
 
+#[test]
+fn each_commit_has_a_snapshot_of_its_branch_where_that_is_asked_for() {
+    let test = TestRepo::with_database();
+    fs::write(test.repo.join("offshoot.toml"), "[snapshots]\non_commit = true\n").unwrap();
+    test.run(&["sql", "-c", "create table item as select 1 as n"]).ok();
+    let commit = || {
+        test.git(&["commit", "-q", "--allow-empty", "-m", "x"]);
+        let id = test.git(&["rev-parse", "HEAD"]);
+        wait_until("a snapshot of the commit", || {
+            let list = test.run(&["snapshot", "list", "--json"]).json();
+            list["snapshots"].as_array().unwrap().iter().any(|one| one["commit"] == id.trim())
+        });
+        id.trim().to_owned()
+    };
+    let first = commit();
+    test.run(&["sql", "-c", "insert into item values (2)"]).ok();
+    commit();
+    test.run(&["sql", "-c", "insert into item values (3)"]).ok();
+    for (name, at, sum) in [("a", "HEAD~1", "1"), ("b", &first[..8], "1"), ("c", "main", "3")] {
+        let said = test.run(&["branch", "create", name, "--at", at]).ok();
+        assert!(said.contains(" from main@"), "{said}");
+        let found = test.run(&["sql", "--branch", name, "--json", "-c", "select sum(n) from item"]).json();
+        assert_eq!(found["results"][0]["rows"][0][0].to_string().trim_matches('"'), sum, "{name}");
+    }
+    // One that was made of a snapshot has that of its parent.
+    test.run(&["branch", "create", "d", "--from", "a", "--at", &first]).ok();
+    let said = test.run(&["restore", "a", "--at", &first]).fails(128);
+    assert!(said.contains(&format!("there is no snapshot of a at commit {}", &first[..10])), "{said}");
+    test.run(&["restore", "main", "--at", &first]).ok();
+    assert_eq!(test.value("select sum(n) from item"), "1");
+    let all = test.run(&["snapshot", "list", "main", "--all"]).ok();
+    assert!(
+        all.contains("main~before-restore-20") && all.contains("(offshoot undo main~before-restore-"),
+        "{all}"
+    );
+}
+
 /// Waits for the first snapshot that moments are reached from.
 fn wait_for_past(test: &TestRepo) {
     let connection = rusqlite::Connection::open(test.store().join("meta.sqlite")).unwrap();

@@ -1,6 +1,7 @@
 //! Deleting with a way back: branches go to the trash first.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Transaction, params};
 
@@ -270,13 +271,17 @@ impl Store {
         })
     }
 
-    /// All that lies in the trash, measured or not.
+    /// What lies in the trash, with the name that each had as a branch and when it went there.
     ///
     /// # Errors
     /// Only if the metadata cannot be read.
-    pub fn in_trash(&self) -> Result<HashSet<BranchId>, StorageError> {
-        let rows = self.shared.metadata.branches()?;
-        Ok(rows.into_iter().filter(BranchRow::is_in_trash).map(|row| row.id).collect())
+    pub fn in_trash(&self) -> Result<HashMap<BranchId, (String, SystemTime)>, StorageError> {
+        let rows = self.shared.metadata.branches()?.into_iter().filter(BranchRow::is_in_trash);
+        let went = |row: BranchRow| {
+            let at = UNIX_EPOCH + Duration::from_millis(row.trashed_ms.unwrap_or(0));
+            (row.id, (row.name, at))
+        };
+        Ok(rows.map(went).collect())
     }
 
     /// What states in the trash are called that others took the place of, such as `feature~before-restore-20261120T140307Z`.

@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import { registerHistory } from '../history/history.js';
 import { registerForget } from '../setup/forget.js';
 import { registerSetUp } from '../setup/setUp.js';
 import type { Surroundings } from '../surroundings.js';
@@ -27,6 +28,7 @@ export function registerCommands(around: Surroundings): vscode.Disposable {
     registerSetUp(around),
     registerForget(around),
     registerExpiry(around),
+    registerHistory(around),
     registerServerCommands(around),
     registerLogs(around),
     registerHelp(around),

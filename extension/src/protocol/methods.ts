@@ -13,6 +13,7 @@ import type {
   EditorExpireParams,
   EditorInitParams,
   EditorInitResult,
+  EditorLogParams,
   EditorObjectsParams,
   EditorOutput,
   EditorPartsParams,
@@ -24,6 +25,7 @@ import type {
   EditorUrl,
   EditorUrlParams,
   FolderParams,
+  Log,
   LogFiles,
   LogFilesParams,
   MigrationsApplied,
@@ -95,6 +97,11 @@ export class ServerRequests {
   /** Brings the newest deleted or reset branch back. */
   branchUndo(params: EditorUndoParams, cancel?: CancellationToken): Promise<UndoResult> {
     return this.send('offshoot/branch/undo', params, cancel);
+  }
+
+  /** What happened to a branch, and when. */
+  branchLog(params: EditorLogParams, cancel?: CancellationToken): Promise<Log> {
+    return this.send('offshoot/branch/log', params, cancel);
   }
 
   /** Protects a branch from being deleted, reset or renamed, or no longer. */

@@ -186,7 +186,11 @@ name: string,
 /**
  * Name of its parent; absent means the branch of the worktree.
  */
-from?: string, };
+from?: string,
+/**
+ * The moment of its parent that it begins with, in microseconds since 1970; absent for now.
+ */
+atUs?: number, };
 
 /**
  * An object of a branch's schema is meant.
@@ -267,6 +271,23 @@ rows: number,
  * What could not be loaded as it was written.
  */
 notes: Array<string>, };
+
+/**
+ * Asks what happened to a branch.
+ */
+export type EditorLogParams = {
+/**
+ * URI of the folder.
+ */
+folder: string,
+/**
+ * Name of the branch.
+ */
+name: string,
+/**
+ * The newest so many.
+ */
+limit: number, };
 
 /**
  * Asks for the objects of a branch's schema.
@@ -557,6 +578,73 @@ title: string,
 branch?: string, };
 
 /**
+ * What happened to branches.
+ */
+export type Log = {
+/**
+ * The newest first. Of one branch: what happened to it, and to those that it comes from before it was made.
+ */
+entries: Array<LogEntry>,
+/**
+ * How many older ones were left out.
+ */
+older: number,
+/**
+ * Since when branches can be made as of any moment, in seconds since 1970; of one branch only.
+ */
+oldestMoment?: number, };
+
+/**
+ * Something that happened to a branch.
+ */
+export type LogEntry = {
+/**
+ * Grows with each.
+ */
+number: number,
+/**
+ * When, in microseconds since 1970.
+ */
+atUs: number,
+/**
+ * What.
+ */
+kind: LogKind,
+/**
+ * The branch's name then.
+ */
+branch: string,
+/**
+ * The same for all entries of a branch, whatever it was called.
+ */
+line: number,
+/**
+ * The `line` of the branch that it was made of.
+ */
+parentLine?: number,
+/**
+ * The name of its parent, when it was made or reset; its name before, when it was renamed.
+ */
+from?: string,
+/**
+ * The moment or the snapshot, after an `@`, that it was made of or taken back to; the name of the snapshot that was taken or
+ * removed; what ran.
+ */
+detail?: string,
+/**
+ * The git commit that was checked out.
+ */
+commit?: string,
+/**
+ * Whether that went wrong.
+ */
+failed?: boolean,
+/**
+ * The command that leads back to before it, or to it, as long as there is one.
+ */
+wayBack?: string, };
+
+/**
  * Log files that can be shown. Absent ones do not exist yet.
  */
 export type LogFiles = {
@@ -581,6 +669,11 @@ folder: string,
  * Name of a branch.
  */
 branch?: string, };
+
+/**
+ * What happened to a branch.
+ */
+export type LogKind = "created" | "reset" | "restored" | "renamed" | "deleted" | "undone" | "snapshotTaken" | "snapshotRemoved" | "migrated" | "other";
 
 /**
  * Why a plan did not run to its end.

@@ -36,7 +36,7 @@ mod worktrees;
 
 pub use discover::{Repository, Worktree, discover, discover_with};
 pub use error::GitError;
-pub use head::{Head, head};
+pub use head::{Head, head, head_commit};
 pub use name::{branch_name_from_bytes, branch_name_to_bytes};
 pub use nearest::nearest_branch;
 pub use operation::{Operation, operation};

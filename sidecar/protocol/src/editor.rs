@@ -238,6 +238,22 @@ pub struct EditorCreateParams {
     /// Name of its parent; absent means the branch of the worktree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
+    /// The moment of its parent that it begins with, in microseconds since 1970; absent for now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_us: Option<u64>,
+}
+
+/// Asks what happened to a branch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
+#[serde(rename_all = "camelCase")]
+pub struct EditorLogParams {
+    /// URI of the folder.
+    pub folder: String,
+    /// Name of the branch.
+    pub name: String,
+    /// The newest so many.
+    pub limit: u32,
 }
 
 /// A branch is meant.

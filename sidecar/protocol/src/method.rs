@@ -195,6 +195,8 @@ methods! {
     EditorReset = "offshoot/branch/reset" (e::EditorBranchParams) -> t::Branch;
     /// Brings the newest deleted or reset branch back.
     EditorUndo = "offshoot/branch/undo" (e::EditorUndoParams) -> t::UndoResult;
+    /// What happened to a branch, and when.
+    EditorGetLog = "offshoot/branch/log" (e::EditorLogParams) -> p::Log;
     /// Protects a branch from being deleted, reset or renamed, or no longer.
     EditorProtect = "offshoot/branch/protect" (e::EditorProtectParams) -> t::Branch;
     /// Says when a branch goes to the trash by itself, or that it stays.

@@ -22,6 +22,30 @@ pub struct Snapshot {
     pub name: String,
     /// Seconds since 1970.
     pub created_at: u64,
+    /// What it is.
+    #[serde(default)]
+    pub kind: StateKind,
+    /// The git commit that it was taken at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// The command that leads back to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub way_back: Option<String>,
+}
+
+/// What is kept of a branch, and why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum StateKind {
+    /// A snapshot with a name.
+    #[default]
+    Named,
+    /// What the branch was when it was made.
+    Fork,
+    /// Taken by itself, so that a moment after it is near; its name is its time in microseconds.
+    Automatic,
+    /// A state in the trash: of before a reset, a restore, an undo or a deletion.
+    Former,
 }
 
 /// The snapshots of one branch, or of all.
@@ -39,4 +63,7 @@ pub struct SnapshotListParams {
     /// Its name; absent means all branches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
+    /// Also those without a name, and the states in the trash.
+    #[serde(default)]
+    pub all: bool,
 }

@@ -11,6 +11,7 @@ use crate::editor as e;
 use crate::explorer as x;
 use crate::method::{EDITOR_METHODS, EDITOR_NOTIFICATIONS, MethodRow};
 use crate::migrations as g;
+use crate::past as p;
 
 const HEADER: &str =
     "// Generated from `sidecar/protocol`: do not edit. `npm run generate` writes it anew.\n\n";
@@ -65,6 +66,8 @@ fn types() -> String {
         e::EditorUrlParams,
         e::EditorUrl,
         e::EditorUndoParams,
+        e::EditorLogParams,
+        p::Log,
         e::FolderParams,
         e::EditorOutput,
         e::LogFiles,

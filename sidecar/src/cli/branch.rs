@@ -16,9 +16,10 @@ use offshoot_protocol::types::{
 use serde_json::json;
 
 use super::args::BranchCommand;
+use super::commit::{self, Wanted};
 use super::connect::Session;
 use super::diff::long;
-use super::moment::{self, When};
+use super::moment::When;
 use super::output::Output;
 use super::plain::plain;
 use super::{du, snapshot};
@@ -61,14 +62,20 @@ fn create(
     output: Output,
 ) -> Result<u8> {
     names::check(name)?;
-    let when = at.map(|text| moment::parse(text, SystemTime::now())).transpose()?;
+    let wanted = at.map(commit::read).transpose()?;
     let mut session = Session::open(output)?;
     let path = Some(session.path());
     let (mut at_us, mut at_lsn, mut from) = (None, None, from);
-    match when {
-        Some(When::Time(us)) => at_us = Some(us),
-        Some(When::Lsn(lsn)) => at_lsn = Some(lsn.to_string()),
-        Some(When::Snapshot(snapshot)) => from = Some(of_snapshot(&mut session, from, &snapshot)?),
+    match wanted {
+        Some(Wanted::Moment(When::Time(us))) => at_us = Some(us),
+        Some(Wanted::Moment(When::Lsn(lsn))) => at_lsn = Some(lsn.to_string()),
+        Some(Wanted::Moment(When::Snapshot(snapshot))) => {
+            from = Some(of_snapshot(&mut session, from, &snapshot)?);
+        }
+        Some(Wanted::Commit(id)) => {
+            let taken = commit::taken_at(&mut session, from.as_deref(), &id, false)?;
+            from = Some(format!("{}@{}", taken.branch, taken.name));
+        }
         None => {}
     }
     let asked = from.clone();
@@ -86,7 +93,8 @@ fn create(
         let from = asked.as_deref().or(branch.parent.as_deref()).unwrap_or("nothing");
         let as_of = match (at_us, at) {
             (Some(us), _) => format!(" as of {}", timestamp::local(us)),
-            (None, Some(lsn)) if !lsn.starts_with('@') => format!(" as of {lsn}"),
+            _ if from.contains('@') => String::new(),
+            (None, Some(lsn)) => format!(" as of {lsn}"),
             _ => String::new(),
         };
         let made = format!("Created branch {} from {from}{as_of}.", branch.name);

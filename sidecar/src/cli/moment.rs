@@ -26,7 +26,7 @@ pub(super) fn parse(text: &str, now: SystemTime) -> Result<When> {
     let text = text.trim();
     let unknown = || {
         Failure::user(format!("`{text}` is no moment")).hint(
-            "Write `2026-11-20T14:03:07Z`, `2026-11-20 14:03`, `yesterday 14:00`, `10 minutes ago`, a position such as `0/16B3748`, or `@SNAPSHOT`.",
+            "Write `2026-11-20T14:03:07Z`, `2026-11-20 14:03`, `yesterday 14:00`, `10 minutes ago`, a position such as `0/16B3748`, `@SNAPSHOT`, or a git commit.",
         )
     };
     if let Some(name) = text.strip_prefix('@').filter(|name| !name.is_empty()) {

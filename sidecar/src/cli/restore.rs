@@ -1,13 +1,12 @@
 //! `offshoot restore`.
 
-use std::time::SystemTime;
-
 use offshoot_protocol::method::BranchRestore;
 use offshoot_protocol::past::{Moment, RestoreParams};
 
+use super::commit::{self, Wanted};
 use super::connect::Session;
 use super::diff::long;
-use super::moment::{self, When};
+use super::moment::When;
 use super::output::Output;
 use super::plain::plain;
 use super::snapshot;
@@ -15,13 +14,16 @@ use crate::failure::Result;
 use crate::timestamp;
 
 pub(super) fn run(branch: Option<String>, at: &str, output: Output) -> Result<u8> {
-    let when = moment::parse(at, SystemTime::now())?;
+    let wanted = commit::read(at)?;
     let mut session = Session::open(output)?;
     let name = match branch {
         Some(name) => name,
         None => snapshot::current(&mut session, "offshoot restore BRANCH --at WHEN")?,
     };
-    let to = on_the_wire(when);
+    let to = match wanted {
+        Wanted::Moment(when) => on_the_wire(when),
+        Wanted::Commit(id) => Moment::Snapshot(commit::taken_at(&mut session, Some(&name), &id, true)?.name),
+    };
     let restored = long::<BranchRestore>(&mut session, &RestoreParams { name, to: to.clone() }, output.json)?;
     if output.json {
         output.value(&restored)?;

@@ -1,7 +1,7 @@
 //! `offshoot snapshot …`.
 
 use offshoot_protocol::method::{SnapshotCreate, SnapshotDelete, SnapshotGetList, WorktreeGetStatus};
-use offshoot_protocol::snapshot::{SnapshotListParams, SnapshotParams};
+use offshoot_protocol::snapshot::{Snapshot, SnapshotListParams, SnapshotParams, StateKind};
 use offshoot_protocol::types::WorktreeParams;
 use serde_json::json;
 
@@ -27,8 +27,8 @@ pub(super) fn run(command: SnapshotCommand, output: Output) -> Result<u8> {
                 ));
             }
         }
-        SnapshotCommand::List { branch } => {
-            let list = session.call::<SnapshotGetList>(&SnapshotListParams { branch })?;
+        SnapshotCommand::List { branch, all } => {
+            let list = session.call::<SnapshotGetList>(&SnapshotListParams { branch, all })?;
             if output.json {
                 output.value(&list)?;
             } else if list.snapshots.is_empty() {
@@ -37,7 +37,7 @@ pub(super) fn run(command: SnapshotCommand, output: Output) -> Result<u8> {
             for snapshot in list.snapshots.iter().filter(|_| !output.json) {
                 let time = timestamp::utc(std::time::Duration::from_secs(snapshot.created_at));
                 let time = time.replace('T', " ").replace(".000Z", " UTC");
-                output.line(format!("{time}  {}@{}", plain(&snapshot.branch), plain(&snapshot.name)));
+                output.line(format!("{time}  {}", listed(snapshot, all)));
             }
         }
         SnapshotCommand::Delete { name } => {
@@ -52,6 +52,24 @@ pub(super) fn run(command: SnapshotCommand, output: Output) -> Result<u8> {
         }
     }
     Ok(super::OK)
+}
+
+/// A snapshot as it is listed. Among others than named ones, each says what it is and how it comes back.
+fn listed(snapshot: &Snapshot, all: bool) -> String {
+    let (branch, name) = (plain(&snapshot.branch), plain(&snapshot.name));
+    let mut text = match snapshot.kind {
+        StateKind::Named => format!("{branch}@{name}"),
+        StateKind::Fork => format!("{branch}@fork  what it was when it was made"),
+        StateKind::Automatic => format!("{branch}  automatic: moments from then on are near"),
+        StateKind::Former => format!("{name}  in the trash"),
+    };
+    if let Some(commit) = &snapshot.commit {
+        text.extend(["  commit ", &plain(commit)]);
+    }
+    if let Some(way) = snapshot.way_back.as_ref().filter(|_| all) {
+        text.extend(["  (", &plain(way), ")"]);
+    }
+    text
 }
 
 /// `BRANCH@NAME`, or `NAME` of the worktree's branch.

@@ -43,6 +43,7 @@ const KEYS: [&str; 10] = [
     "migrations",
     "storage",
     "restore",
+    "snapshots",
     "masking",
     "seed",
 ];
@@ -108,6 +109,16 @@ impl Source<'_> {
             "restore" => {
                 for entry in self.table("restore", value)? {
                     self.restore(entry, config)?;
+                }
+            }
+            "snapshots" => {
+                for (key, value) in self.table("snapshots", value)? {
+                    match key.get_ref().as_ref() {
+                        "on_commit" => {
+                            config.snapshots_on_commit = self.flag("snapshots.on_commit", value)?;
+                        }
+                        other => return Err(self.unknown(key.span(), "snapshots.", other, &["on_commit"])),
+                    }
                 }
             }
             "masking" => {
@@ -182,6 +193,13 @@ impl Source<'_> {
     ) -> Result<&'v str, ConfigError> {
         value.get_ref().as_str().ok_or_else(|| {
             self.error(value.span(), format!("`{key}` is {}, not {shape}", kind(value.get_ref())), None)
+        })
+    }
+
+    fn flag(&self, key: &str, value: &Spanned<DeValue<'_>>) -> Result<bool, ConfigError> {
+        value.get_ref().as_bool().ok_or_else(|| {
+            let message = format!("`{key}` is {}, not true or false", kind(value.get_ref()));
+            self.error(value.span(), message, None)
         })
     }
 

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use offshoot_protocol::past::{Log, LogEntry, LogKind, LogParams};
 use offshoot_storage::{BranchId, Event, EventKind};
@@ -118,7 +119,7 @@ impl Lines {
 struct Ways {
     /// Names of states in the trash that others took the place of.
     kept_as: HashMap<BranchId, String>,
-    trash: HashSet<BranchId>,
+    trash: HashMap<BranchId, (String, SystemTime)>,
     /// Named snapshots, each with its branch's present state and name.
     snapshots: HashSet<(String, String)>,
     live: HashMap<String, BranchId>,
@@ -143,11 +144,11 @@ impl Ways {
     fn of_event(&self, event: &Event) -> Option<String> {
         match event.kind {
             EventKind::Deleted => {
-                let there = self.trash.contains(&event.branch) && !self.live.contains_key(&event.name);
+                let there = self.trash.contains_key(&event.branch) && !self.live.contains_key(&event.name);
                 there.then(|| format!("offshoot undo {}", event.name))
             }
             EventKind::Reset | EventKind::Restored | EventKind::Refreshed | EventKind::Undone => {
-                let former = event.other.filter(|former| self.trash.contains(former))?;
+                let former = event.other.filter(|former| self.trash.contains_key(former))?;
                 self.kept_as.get(&former).map(|name| format!("offshoot undo {name}"))
             }
             EventKind::SnapshotTaken => {

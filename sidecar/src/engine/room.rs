@@ -94,6 +94,11 @@ pub(super) fn restore(engine: &Engine) -> Option<RestoreWindow> {
     with_config(engine, Config::restore)
 }
 
+/// Whether the main worktree's file asks for snapshots at commits.
+pub(super) fn snapshots_on_commit(engine: &Engine) -> bool {
+    with_config(engine, |config| config.snapshots_on_commit)
+}
+
 fn limits_with(engine: &Engine, disk_bytes: u64) -> Limits {
     with_config(engine, |config| Limits::of(config, disk_bytes))
 }

@@ -1,13 +1,14 @@
 //! Named snapshots: a branch as it was, to compare with and to branch from.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use offshoot_protocol::snapshot::{Snapshot, SnapshotList, SnapshotListParams, SnapshotParams};
+use offshoot_protocol::snapshot::{Snapshot, SnapshotList, SnapshotListParams, SnapshotParams, StateKind};
 use offshoot_protocol::types::{FactsFile, Nothing};
 use offshoot_storage::{BranchId, SnapshotKind};
 
 use super::server::Call;
-use super::{Engine, branches, fork, room};
+use super::{Engine, branches, commits, fork, room};
 use crate::failure::{Failure, Result};
 use crate::{names, timestamp};
 
@@ -42,22 +43,48 @@ pub(super) async fn create(engine: &Arc<Engine>, params: SnapshotParams) -> Resu
 
 /// `snapshot/list`.
 pub(super) async fn list(engine: &Arc<Engine>, params: SnapshotListParams) -> Result<SnapshotList> {
-    if let Some(name) = &params.branch {
+    // One that was deleted has a state in the trash.
+    if let Some(name) = params.branch.as_ref().filter(|_| !params.all) {
         branches::named(engine, name).await?;
     }
     engine
         .blocking(move |engine| {
+            let commits = commits::commits(engine)?;
+            let is_meant = |name: &str| params.branch.as_ref().is_none_or(|wanted| wanted == name);
             let mut snapshots = Vec::new();
-            for branch in engine.store.branches()? {
-                if params.branch.as_ref().is_none_or(|name| *name == branch.name) {
-                    let all = engine.store.snapshots(branch.id)?;
-                    let named = all.iter().filter(|snapshot| snapshot.kind == SnapshotKind::Named);
-                    snapshots.extend(named.map(|snapshot| on_the_wire(branch.name.clone(), snapshot)));
-                }
+            for branch in engine.store.branches()?.iter().filter(|branch| is_meant(&branch.name)) {
+                let mut all = engine.store.snapshots(branch.id)?;
+                all.retain(|snapshot| params.all || snapshot.kind == SnapshotKind::Named);
+                snapshots.extend(all.iter().map(|snapshot| Snapshot {
+                    commit: commits.get(&snapshot.id).cloned(),
+                    ..on_the_wire(branch.name.clone(), snapshot)
+                }));
+            }
+            if params.all {
+                snapshots.extend(former(engine)?.into_iter().filter(|state| is_meant(&state.branch)));
             }
             Ok(SnapshotList { snapshots })
         })
         .await
+}
+
+/// The states in the trash.
+fn former(engine: &Engine) -> Result<Vec<Snapshot>> {
+    let kept_as = engine.store.kept_as()?;
+    let mut trash: Vec<_> = engine.store.in_trash()?.into_iter().collect();
+    trash.sort_by_key(|(id, (_, at))| (*at, *id));
+    let state = |(id, (branch, at)): (BranchId, (String, SystemTime))| {
+        let name = kept_as.get(&id).cloned().unwrap_or_else(|| branch.clone());
+        Snapshot {
+            way_back: Some(format!("offshoot undo {name}")),
+            branch,
+            name,
+            created_at: timestamp::seconds(at),
+            kind: StateKind::Former,
+            commit: None,
+        }
+    };
+    Ok(trash.into_iter().map(state).collect())
 }
 
 /// `snapshot/delete`.
@@ -125,5 +152,17 @@ pub(super) async fn named(engine: &Arc<Engine>, id: BranchId, params: &SnapshotP
 }
 
 fn on_the_wire(branch: String, snapshot: &offshoot_storage::Snapshot) -> Snapshot {
-    Snapshot { branch, name: snapshot.name.clone(), created_at: timestamp::seconds(snapshot.created_at) }
+    let (kind, at) = match snapshot.kind {
+        SnapshotKind::Named => (StateKind::Named, Some(snapshot.name.as_str())),
+        SnapshotKind::Fork => (StateKind::Fork, Some(FORK)),
+        SnapshotKind::Auto => (StateKind::Automatic, None),
+    };
+    Snapshot {
+        way_back: at.map(|name| format!("offshoot restore {branch} --at @{name}")),
+        branch,
+        name: snapshot.name.clone(),
+        created_at: timestamp::seconds(snapshot.created_at),
+        kind,
+        commit: None,
+    }
 }

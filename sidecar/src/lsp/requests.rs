@@ -7,10 +7,12 @@ use std::sync::{Mutex, PoisonError};
 use offshoot_git::Environment;
 use offshoot_protocol::editor::{
     Diagnostics, EditorAnswerParams, EditorBranchParams, EditorCreateParams, EditorDefinitionParams,
-    EditorExpireParams, EditorInitParams, EditorInitResult, EditorProtectParams, EditorRenameParams,
-    EditorUndoParams, EditorUrl, EditorUrlParams, FolderParams, InitSource, LogFiles, LogFilesParams,
+    EditorExpireParams, EditorInitParams, EditorInitResult, EditorLogParams, EditorProtectParams,
+    EditorRenameParams, EditorUndoParams, EditorUrl, EditorUrlParams, FolderParams, InitSource, LogFiles,
+    LogFilesParams,
 };
 use offshoot_protocol::method as m;
+use offshoot_protocol::past::{Log, LogParams};
 use offshoot_protocol::types::{
     AnswerParams, Branch, BranchParams, CreateParams, Definition, DefinitionParams, ExpireParams, Nothing,
     ProtectParams, RenameParams, UndoParams, UndoResult, WorktreeUrlParams,
@@ -70,6 +72,7 @@ impl Backend {
                 name: params.name,
                 from: params.from,
                 path,
+                at_us: params.at_us,
                 ..CreateParams::default()
             })
         })
@@ -101,6 +104,12 @@ impl Backend {
         let EditorUndoParams { folder, id } = params;
         let undo = UndoParams { name: None, id };
         job::run(&self.shared, short(&folder), move |work| work.call::<m::BranchUndo>(&undo)).await
+    }
+
+    pub(super) async fn log(&self, params: EditorLogParams) -> Answer<Log> {
+        let EditorLogParams { folder, name, limit } = params;
+        let wanted = LogParams { branch: Some(name), limit: Some(limit) };
+        job::run(&self.shared, short(&folder), move |work| work.call::<m::BranchGetLog>(&wanted)).await
     }
 
     pub(super) async fn protect(&self, params: EditorProtectParams) -> Answer<Branch> {

@@ -44,6 +44,7 @@ pub(super) fn service(shared: &Arc<Shared>) -> (LspService<Backend>, ClientSocke
         .custom_method(m::EditorRename::NAME, Backend::rename)
         .custom_method(m::EditorReset::NAME, Backend::reset)
         .custom_method(m::EditorUndo::NAME, Backend::undo)
+        .custom_method(m::EditorGetLog::NAME, Backend::log)
         .custom_method(m::EditorProtect::NAME, Backend::protect)
         .custom_method(m::EditorExpire::NAME, Backend::expire)
         .custom_method(m::EditorWake::NAME, Backend::wake)

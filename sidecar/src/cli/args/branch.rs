@@ -31,7 +31,8 @@ EXAMPLES:
         /// The moment of PARENT that it begins with.
         ///
         /// A time (`2026-11-20T14:03:07Z`, `2026-11-20 14:03`, `yesterday 14:00`, `10 minutes ago`): all that was committed by then,
-        /// to the microsecond. A position in the WAL (`0/16B3748`): all whose commit begins before it. `@NAME`: a snapshot. Times
+        /// to the microsecond. A position in the WAL (`0/16B3748`): all whose commit begins before it. `@NAME`: a snapshot. A git commit: the
+        /// snapshot that was taken at it, with `on_commit` in offshoot.toml. Times
         /// without a zone are of this machine's.
         #[arg(long, value_name = "WHEN")]
         at: Option<String>,

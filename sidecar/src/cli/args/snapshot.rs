@@ -19,10 +19,14 @@ EXAMPLES:
     #[command(after_help = "\
 EXAMPLES:
     offshoot snapshot list
-    offshoot snapshot list main")]
+    offshoot snapshot list main
+    offshoot snapshot list --all    also what was before resets, restores and deletions, and how to have it back")]
     List {
         /// Only those of this branch.
         branch: Option<String>,
+        /// Also those that are taken without being asked for, and all states in the trash.
+        #[arg(long)]
+        all: bool,
     },
     /// Remove a snapshot for good. Branches made of it stay.
     #[command(after_help = "\

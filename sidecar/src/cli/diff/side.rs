@@ -266,7 +266,7 @@ impl Sides {
         }
         let when = when?;
         let branch = if branch.is_empty() { self.current()?.name } else { branch.to_owned() };
-        let of = SnapshotListParams { branch: Some(branch.clone()) };
+        let of = SnapshotListParams { branch: Some(branch.clone()), all: false };
         let taken = self.engine()?.call::<SnapshotGetList>(&of)?.snapshots;
         let at = if taken.iter().any(|snapshot| snapshot.name == text) {
             Moment::Snapshot(text.to_owned())

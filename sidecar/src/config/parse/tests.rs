@@ -166,6 +166,9 @@ fn the_past_has_a_window_and_a_cap() {
     let text = fault("[restore]\nwindow = 'never'");
     assert!(text.starts_with("line 2: `restore.window` is \"never\", not a time such as \"7d\""), "{text}");
     assert!(fault("restore.windows = '7d'").contains("Did you mean `restore.window`?"));
+    assert!(parse("snapshots.on_commit = true").unwrap().snapshots_on_commit);
+    assert!(fault("snapshots.on_commit = 'yes'").contains("not true or false"));
+    assert!(fault("snapshots.on_comit = true").contains("Did you mean `snapshots.on_commit`?"));
 }
 
 #[test]

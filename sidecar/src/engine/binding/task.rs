@@ -244,6 +244,7 @@ impl Task {
     }
 
     async fn on_git_change(&mut self) {
+        self.engine.committed.notify_one();
         self.note_git_branches().await;
         match self.worktrees().await {
             Ok(worktrees) => {

@@ -1,0 +1,195 @@
+//! Snapshots at git commits, where `snapshots.on_commit` asks for them.
+//!
+//! A commit on a git branch that has a database branch of its own is a reason to keep that one as it is, under the first letters of
+//! the commit. They go when they are older than the restore window, or too many; those that people take by themselves stay.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use offshoot_git::Head;
+use offshoot_storage::{BranchId, RestoreWindow, Snapshot};
+
+use super::{Engine, room};
+use crate::failure::Result;
+
+/// The note about a snapshot: the commit that it was taken at.
+const NOTE: &str = "git-commit";
+/// Letters of a commit in a snapshot's name.
+const LETTERS: usize = 10;
+/// Signs of git may be lost; then this finds the commit.
+const INTERVAL: Duration = Duration::from_secs(30);
+const TRIM_INTERVAL: Duration = Duration::from_mins(10);
+/// How many a branch has at the most.
+const MOST: usize = 200;
+
+/// Takes snapshots as commits are made. Never returns while the engine runs.
+pub(super) async fn run(engine: Arc<Engine>) {
+    let mut keeper = Keeper::default();
+    loop {
+        let _ = tokio::time::timeout(INTERVAL, engine.committed.notified()).await;
+        if engine.is_stopping() {
+            return;
+        }
+        match keeper.look(&engine).await {
+            Ok(()) => keeper.failing = false,
+            Err(failure) => {
+                if !keeper.failing {
+                    tracing::warn!(error = %failure, "cannot take snapshots at commits; it is tried again quietly");
+                }
+                keeper.failing = true;
+            }
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Keeper {
+    /// The commit that was seen last on each branch.
+    seen: HashMap<BranchId, String>,
+    trimmed: Option<Instant>,
+    /// Whether the last attempt failed; it was told then.
+    failing: bool,
+}
+
+impl Keeper {
+    async fn look(&mut self, engine: &Arc<Engine>) -> Result<()> {
+        if self.trimmed.is_none_or(|at| at.elapsed() >= TRIM_INTERVAL) {
+            self.trimmed = Some(Instant::now());
+            trim(engine, SystemTime::now()).await?;
+        }
+        if !engine.blocking(|engine| Ok(room::snapshots_on_commit(engine))).await? {
+            self.seen.clear();
+            return Ok(());
+        }
+        for (id, commit) in heads(engine).await? {
+            let before = self.seen.insert(id, commit.clone());
+            if before.as_ref() != Some(&commit) {
+                keep(engine, id, commit, before.is_none()).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Database branches that stand where the git branch of their name is checked out, with its commit.
+async fn heads(engine: &Arc<Engine>) -> Result<Vec<(BranchId, String)>> {
+    let views = engine.binding.fresh_views().await?;
+    engine
+        .blocking(move |engine| {
+            let worktrees = engine.repository.worktrees().unwrap_or_default();
+            let mut heads = Vec::new();
+            for view in views {
+                let (Some(Head::Branch(head)), Ok(id)) = (&view.head, &view.branch) else { continue };
+                let is_its_own = engine.store.branch(*id).is_ok_and(|branch| branch.name == *head);
+                let worktree = worktrees.iter().find(|worktree| worktree.path == view.path);
+                // A branch without a commit has none.
+                let commit = worktree.and_then(|worktree| offshoot_git::head_commit(worktree).ok());
+                heads.extend(commit.filter(|_| is_its_own).map(|commit| (*id, commit)));
+            }
+            Ok(heads)
+        })
+        .await
+}
+
+/// Keeps `id` as it is now for `commit`, unless there is a snapshot of that already. A branch that is seen for the first time and has
+/// nothing of its own needs none.
+async fn keep(engine: &Arc<Engine>, id: BranchId, commit: String, is_first: bool) -> Result<()> {
+    let turn = engine.computes.turn(id).await;
+    engine
+        .blocking(move |engine| {
+            let _turn = turn;
+            let name = commit.get(..LETTERS).unwrap_or(&commit).to_owned();
+            let there = engine.store.snapshots(id)?.iter().any(|snapshot| snapshot.name == name);
+            if there || (is_first && engine.store.is_as_forked(id)?) {
+                return Ok(());
+            }
+            room::admit(engine)?;
+            let taken = engine.store.create_snapshot(id, &name)?;
+            room::made(engine, taken.id);
+            engine.store.set_note(taken.id, NOTE, &commit)?;
+            tracing::info!(id = id.0, commit, "took a snapshot at a commit");
+            Ok(())
+        })
+        .await
+}
+
+/// The commits that snapshots were taken at. Blocks.
+pub(super) fn commits(engine: &Engine) -> Result<HashMap<BranchId, String>> {
+    Ok(engine.store.notes(NOTE)?.into_iter().collect())
+}
+
+/// Removes what is too old or too much.
+async fn trim(engine: &Arc<Engine>, now: SystemTime) -> Result<()> {
+    let old = engine
+        .blocking(move |engine| {
+            let commits = commits(engine)?;
+            if commits.is_empty() {
+                return Ok(Vec::new());
+            }
+            let window = room::restore(engine).unwrap_or_default();
+            let mut old = Vec::new();
+            for branch in engine.store.branches()? {
+                let mut taken = engine.store.snapshots(branch.id)?;
+                taken.retain(|snapshot| commits.contains_key(&snapshot.id));
+                old.extend(due(&taken, window, now));
+            }
+            Ok(old)
+        })
+        .await?;
+    for id in old {
+        let turn = engine.forks.turn(id).await;
+        let remove = move |engine: &Arc<Engine>| {
+            let _turn = turn;
+            engine.store.delete_snapshot(id)?;
+            engine.forks.forget(id);
+            Ok(())
+        };
+        engine.blocking(remove).await?;
+    }
+    Ok(())
+}
+
+/// Those of a branch's snapshots at commits, oldest first, that are to go.
+fn due(taken: &[Snapshot], window: RestoreWindow, now: SystemTime) -> impl Iterator<Item = BranchId> {
+    let too_many = taken.len().saturating_sub(MOST);
+    let is_old = move |snapshot: &Snapshot| {
+        now.duration_since(snapshot.created_at).is_ok_and(|age| age > window.window)
+    };
+    let gone = taken.iter().enumerate().filter(move |(at, snapshot)| *at < too_many || is_old(snapshot));
+    gone.map(|(_, snapshot)| snapshot.id).collect::<Vec<_>>().into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use offshoot_storage::SnapshotKind;
+
+    use super::*;
+
+    #[test]
+    fn snapshots_at_commits_go_with_the_window_and_beyond_their_number() {
+        let day = |day: u64| UNIX_EPOCH + Duration::from_hours(24 * day);
+        let taken = |days: std::ops::Range<u64>| -> Vec<Snapshot> {
+            let snapshot = |at| Snapshot {
+                id: BranchId(at),
+                of: BranchId(1),
+                kind: SnapshotKind::Named,
+                name: at.to_string(),
+                created_at: day(at),
+            };
+            days.map(snapshot).collect()
+        };
+        let gone = |snapshots: &[Snapshot], now| -> Vec<u64> {
+            due(snapshots, RestoreWindow::default(), day(now)).map(|id| id.0).collect()
+        };
+        assert_eq!(gone(&taken(10..20), 19), [10, 11]);
+        assert_eq!(gone(&taken(10..20), 5), [0; 0], "a clock that was ahead removes nothing");
+        let mut crowd = taken(0..202);
+        for snapshot in &mut crowd {
+            snapshot.created_at = day(300);
+        }
+        assert_eq!(gone(&crowd, 300), [0, 1]);
+    }
+}
