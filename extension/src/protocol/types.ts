@@ -673,7 +673,7 @@ branch?: string, };
 /**
  * What happened to a branch.
  */
-export type LogKind = "created" | "reset" | "restored" | "renamed" | "deleted" | "undone" | "snapshotTaken" | "snapshotRemoved" | "migrated" | "other";
+export type LogKind = "created" | "reset" | "restored" | "refreshed" | "renamed" | "deleted" | "undone" | "snapshotTaken" | "snapshotRemoved" | "migrated" | "other";
 
 /**
  * Why a plan did not run to its end.

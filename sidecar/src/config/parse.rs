@@ -34,7 +34,7 @@ pub(crate) struct ConfigError {
 
 type Entry<'a, 'i> = (&'a Spanned<std::borrow::Cow<'i, str>>, &'a Spanned<DeValue<'i>>);
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "on_checkout",
     "idle_timeout",
     "switch_grace",
