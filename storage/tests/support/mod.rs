@@ -81,7 +81,7 @@ fn quick_disk() -> PathBuf {
 /// took longer than most of their tests.
 fn template(major: u32) -> Option<PathBuf> {
     let library = fs::metadata(interposer()).unwrap();
-    let key = format!("{major}-{}-{}", engine_built(), library.mtime());
+    let key = format!("{}-{major}-{}-{}", driver().as_str(), engine_built(), library.mtime());
     let near = templates();
     let folder = near.join(format!("template-{key}"));
     fs::create_dir_all(&near).unwrap();
