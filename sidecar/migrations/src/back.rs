@@ -7,6 +7,19 @@ use crate::status::{BranchStatus, State, Subject};
 use crate::tool::Tool;
 
 impl Project {
+    /// The command that takes the newest of `applied` migrations back; empty if the tool cannot.
+    ///
+    /// Sqitch has no name for what was before the first change: without a target it takes all back, which is that one.
+    pub fn down_command(&self, applied: usize) -> Vec<String> {
+        let words = self.commands.down.iter();
+        match (self.tool, applied) {
+            (Tool::Sqitch, 1) => {
+                words.filter(|word| !["--to", "@HEAD^"].contains(&word.as_str())).cloned().collect()
+            }
+            _ => words.cloned().collect(),
+        }
+    }
+
     /// The place of the file that the tool's command for the way back takes next, where that can be told.
     ///
     /// That is the highest version of those that ran, or the one that ran last. Sources: `rollback` of dbmate, `revert` of
@@ -51,6 +64,18 @@ mod tests {
         let history = History::Rows(Rows::parse(rows.iter().copied()).unwrap());
         let place = project.taken_back(&project.status(&history, &Observed::default()))?;
         Some(project.migrations[place].path.clone())
+    }
+
+    #[test]
+    fn the_only_change_of_sqitch_is_taken_back_without_a_target() {
+        let files = [
+            ("sqitch.conf", "[core]\nengine = pg\n"),
+            ("sqitch.plan", "%syntax-version=1.0.0\n%project=shop\n\n"),
+        ];
+        let project = Scanner::default().scan(&MemorySource::new(files)).unwrap().projects.remove(0);
+        assert!(project.down_command(2).join(" ").contains("revert --to @HEAD^ -y"));
+        let only = project.down_command(1).join(" ");
+        assert!(only.contains("revert -y") && !only.contains("@HEAD^"), "{only}");
     }
 
     #[test]

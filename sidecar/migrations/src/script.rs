@@ -33,6 +33,8 @@ pub enum NotSql {
     Code,
     /// The tool replaces parts of the text first; this is one of them.
     Placeholder(String),
+    /// The tool refuses it: some of its statements cannot run in a transaction, such as this one, and others do.
+    Mixed(String),
     /// There is no such half.
     Nothing,
 }
@@ -60,6 +62,10 @@ impl NotSql {
         match self {
             Self::Code => format!("{path} is a program, which only the tool can run"),
             Self::Placeholder(what) => format!("{path} holds `{what}`, which only the tool can replace"),
+            Self::Mixed(statement) => format!(
+                "{path} has `{statement}`, which cannot run in a transaction, beside statements that do: Flyway refuses such a \
+                 file unless `mixed` is set"
+            ),
             Self::Nothing => format!("{path} does not say how it is taken back"),
         }
     }
@@ -126,6 +132,12 @@ impl Project {
             let end = part[at..].find('}').map_or(part.len(), |end| at + end + 1);
             return Err(NotSql::Placeholder(part[at..end].chars().take(40).collect()));
         }
+        if self.tool == Tool::Flyway
+            && !self.options.contains_key("mixed")
+            && let Some(statement) = mixed(part)
+        {
+            return Err(NotSql::Mixed(statement));
+        }
         let transactional = self.holds_in_transaction(direction, text, part, beside);
         Ok(Script { range, transactional })
     }
@@ -179,11 +191,7 @@ impl Project {
             Tool::Flyway if says("executeintransaction=false") => false,
             Tool::Flyway | Tool::PlainSql => {
                 !begins(part)
-                    && !split(part).iter().any(|one| {
-                        one.piece == Piece::Sql
-                            && (classify(one.text(part)) == StatementKind::IndexConcurrently
-                                || is_barred(one.text(part)))
-                    })
+                    && !split(part).iter().any(|one| one.piece == Piece::Sql && is_loose(one.text(part)))
             }
             _ => true,
         }
@@ -219,6 +227,20 @@ fn begins(part: &str) -> bool {
         let head = squeezed(one.text(part).split_whitespace().next().unwrap_or_default());
         one.piece == Piece::Sql && matches!(head.as_str(), "begin" | "start")
     })
+}
+
+/// Whether a statement cannot run in a transaction.
+fn is_loose(sql: &str) -> bool {
+    classify(sql) == StatementKind::IndexConcurrently || is_barred(sql)
+}
+
+/// The beginning of a statement that cannot run in a transaction, if others of the script can.
+fn mixed(part: &str) -> Option<String> {
+    let pieces = split(part);
+    let statements = || pieces.iter().filter(|one| one.piece == Piece::Sql).map(|one| one.text(part));
+    let loose = statements().find(|sql| is_loose(sql))?;
+    let words: Vec<&str> = loose.split_whitespace().take(4).collect();
+    statements().any(|sql| !is_loose(sql)).then(|| words.join(" "))
 }
 
 fn is_barred(sql: &str) -> bool {
@@ -332,6 +354,22 @@ mod tests {
             assert_eq!(part(path, &without, Direction::Up).0, "select 1;");
         }
         assert_eq!(project("migrations/V1__a.sql", "select 1;").without_transaction("select 1;"), None);
+    }
+
+    #[test]
+    fn flyway_refuses_statements_of_both_kinds_in_one_file_unless_it_is_told_not_to() {
+        let text = "create table t (a int);\ncreate index concurrently i on t (a);\n";
+        let of = |config: &str, text: &str| {
+            let source = MemorySource::new([("flyway.toml", config), ("sql/V1__a.sql", text)]);
+            let project = Scanner::default().scan(&source).unwrap().projects.remove(0);
+            project.script(&project.migrations[0], Direction::Up, text, None)
+        };
+        let config = "[flyway]\nlocations = [\"filesystem:sql\"]\n";
+        let refused = of(config, text).unwrap_err();
+        assert_eq!(refused, NotSql::Mixed("create index concurrently i".into()));
+        assert!(!of(&format!("{config}mixed = true\n"), text).unwrap().transactional);
+        assert!(!of(config, "vacuum;\nvacuum;\n").unwrap().transactional);
+        assert!(of(config, "select 1;\n").unwrap().transactional);
     }
 
     #[test]

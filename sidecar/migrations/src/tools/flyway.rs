@@ -26,6 +26,7 @@ struct Settings {
     table: Option<String>,
     schema: Option<String>,
     out_of_order: bool,
+    mixed: bool,
     versioned: String,
     repeatable: String,
     separator: String,
@@ -44,6 +45,7 @@ impl Settings {
             table: get("table"),
             schema: get("defaultSchema").or_else(|| list("schemas")?.into_iter().next()),
             out_of_order: get("outOfOrder").is_some_and(|value| value == "true"),
+            mixed: get("mixed").is_some_and(|value| value == "true"),
             versioned: get("sqlMigrationPrefix").unwrap_or_else(|| "V".to_owned()),
             repeatable: get("repeatableSqlMigrationPrefix").unwrap_or_else(|| "R".to_owned()),
             separator: get("sqlMigrationSeparator").unwrap_or_else(|| "__".to_owned()),
@@ -241,6 +243,9 @@ fn finish(context: &mut Context<'_>, mut project: Project, settings: &Settings, 
         (repeatable, migration.version.as_deref().map(numbers), migration.name.clone())
     });
     project.options.insert("placeholders".to_owned(), placeholders.join("\n"));
+    if settings.mixed {
+        project.options.insert("mixed".to_owned(), "true".to_owned());
+    }
     // Beside options of the command line: https://documentation.red-gate.com/fd/environment-variables-224003081.html.
     project.commands.env = vec![("FLYWAY_PASSWORD".to_owned(), "{password}".to_owned())];
     let with = |verb: &str| words_of(&["flyway", "-url={jdbc_url}", "-user={user}", verb]);

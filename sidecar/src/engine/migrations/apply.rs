@@ -78,16 +78,16 @@ async fn on_branch(
     let all = to_run(engine, scan, id, &name, params).await?;
     let address = Address::of_branch(engine, id).await?;
     let mut prepared = Vec::new();
-    for Meant { at, must, back } in all {
+    for Meant { at, must, back, ran } in all {
         let project = &scan.projects[at];
         let words = match params.direction {
-            MigrationsDirection::Up => &project.commands.apply,
-            MigrationsDirection::Down => &project.commands.down,
+            MigrationsDirection::Up => project.commands.apply.clone(),
+            MigrationsDirection::Down => project.down_command(ran),
         };
         if words.is_empty() {
             return Err(no_command(project, params.direction));
         }
-        let command = tool::prepare(&place.root, project, words, &address.url, &params.environment)?;
+        let command = tool::prepare(&place.root, project, &words, &address.url, &params.environment)?;
         prepared.push(Ready { at, must, command, title: title(project, params.direction, back) });
     }
     if prepared.is_empty() {

@@ -21,7 +21,8 @@ use crate::timestamp;
 /// How long transactions may go on when a branch is taken back.
 const UNDO_GRACE: Duration = Duration::from_secs(1);
 
-/// Those that clients have opened: pid, program, role, and whether a transaction is open.
+/// Those that clients have opened: pid, program, role, and whether a transaction is open. One that is still being let in loses nothing, and
+/// may be our own, whose name is not known yet.
 const CONNECTIONS: &str =
     "SELECT pid, coalesce(application_name, ''), coalesce(usename::pg_catalog.text, ''),
         xact_start IS NOT NULL
@@ -29,6 +30,7 @@ const CONNECTIONS: &str =
     WHERE backend_type OPERATOR(pg_catalog.=) 'client backend'
         AND pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()
         AND application_name OPERATOR(pg_catalog.<>) ALL ('{offshoot engine,offshoot schema}')
+        AND usename IS NOT NULL AND coalesce(state, '') OPERATOR(pg_catalog.<>) 'starting'
     ORDER BY backend_start";
 
 /// `migrations/undo`.

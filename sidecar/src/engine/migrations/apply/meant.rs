@@ -19,6 +19,8 @@ pub(super) struct Meant {
     pub(super) must: bool,
     /// The file that the way back takes, where that can be told.
     pub(super) back: Option<usize>,
+    /// How many of its migrations are applied.
+    pub(super) ran: usize,
 }
 
 /// The projects that may have something to run.
@@ -57,7 +59,8 @@ pub(super) async fn to_run(
         };
         let must = params.direction == MigrationsDirection::Down || status.entries.iter().any(waits);
         if wanted {
-            meant.push(Meant { at, must, back: project.taken_back(&status) });
+            let ran = status.count(State::Applied) + status.count(State::Changed);
+            meant.push(Meant { at, must, back: project.taken_back(&status), ran });
         }
     }
     if params.direction == MigrationsDirection::Down && meant.len() > 1 {

@@ -74,7 +74,7 @@ impl Job<'_> {
                 whole = Some(together(whole, skipped(kind, project, title.clone(), why)));
                 break;
             }
-            let words = &project.commands.down;
+            let words = &project.down_command(stage::ran(&before).count());
             let ready = tool::prepare(self.root(), project, words, &address.url, &self.params.environment)?;
             let done = Box::pin(tool::run(ready, &title, self.call)).await?;
             let mut step = step_of(kind, project, title.clone(), &done);
