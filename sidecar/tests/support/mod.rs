@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, missing_docs, reason = "only tests call it")]
 
+mod template;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -76,9 +78,12 @@ impl TestRepo {
     }
 
     /// The same with an empty database, on any Postgres of this machine.
+    ///
+    /// It is a copy of what `offshoot init` made for the first test that asked: that takes seconds, and is what `init.rs` is about.
     pub(crate) fn with_database() -> Self {
         let test = Self::new();
-        test.init().ok();
+        template::copy_into(&test);
+        test.run(&["status"]).ok();
         test
     }
 
