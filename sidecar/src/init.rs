@@ -1,11 +1,11 @@
 //! Making a repository's database: the work of `offshoot init`, for the terminal and for the editor.
 
+mod guard;
+
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use offshoot_git::{Head, Worktree};
 use offshoot_postgres::load::LoadError;
@@ -16,6 +16,8 @@ use offshoot_storage::{
     CreateReport, CreateStore, DriverChoice, DriverKind, Source, StorageError, choose_driver, create_store,
 };
 
+pub(crate) use guard::Guard;
+
 use crate::address::hide_password;
 use crate::config::{Config, ConfigFile, FILE_NAME, TEMPLATE, broken};
 use crate::engine::binding::git_failure;
@@ -24,15 +26,11 @@ use crate::names;
 use crate::paths::{Paths, interposer};
 use crate::project::{self, Project};
 use crate::session::{Host, connect};
-use crate::{size, sys};
 
 /// Name of the database where nothing suggests another one.
 const DEFAULT_DATABASE: &str = "app";
 /// Postgres cuts longer names.
 const MAX_DATABASE_BYTES: usize = 63;
-
-/// How often it is looked whether the disk has room, while data are loaded.
-const LOOK: Duration = Duration::from_millis(500);
 
 /// What is asked for. Everything absent is chosen.
 #[derive(Clone, Debug, Default)]
@@ -172,72 +170,6 @@ fn again(error: StorageError) -> Failure {
             .hint("Nothing was left behind. Correct the script at that line and run `offshoot init` again.")
     } else {
         failure
-    }
-}
-
-/// Ends the work before the disk is full.
-pub(crate) struct Guard<'a> {
-    progress: &'a dyn Progress,
-    /// A folder on the disk.
-    folder: PathBuf,
-    min_free_bytes: Option<u64>,
-    looked: Mutex<Option<Instant>>,
-    refusal: Mutex<Option<Failure>>,
-}
-
-impl<'a> Guard<'a> {
-    pub(crate) fn new(progress: &'a dyn Progress, worktree: &Path, store: &Path) -> Self {
-        let min_free_bytes = ConfigFile::open(worktree).config().min_free_bytes;
-        let folder = store.parent().unwrap_or(store).to_owned();
-        Self { progress, folder, min_free_bytes, looked: Mutex::default(), refusal: Mutex::default() }
-    }
-
-    fn check(&self) -> Result<()> {
-        // A disk that tells nothing about itself is no reason to refuse.
-        let Ok(disk) = sys::disk(&self.folder) else { return Ok(()) };
-        let min = self.min_free_bytes.unwrap_or_else(|| sys::reserve(disk.total_bytes));
-        if disk.free_bytes >= min {
-            return Ok(());
-        }
-        Err(Failure::configuration(format!(
-            "only {} are free on the disk of {}, of which {} are kept free",
-            size::show(disk.free_bytes),
-            self.folder.display(),
-            size::show(min)
-        ))
-        .hint("Make room there, put stores elsewhere with OFFSHOOT_HOME, or set `storage.min_free_bytes` in offshoot.toml."))
-    }
-
-    /// The failure, or why the work was ended that failed so.
-    pub(crate) fn explain(&self, failure: Failure) -> Failure {
-        if let Some(full) = self.refusal() {
-            full.hint("Nothing was left behind. Make room there, or put stores elsewhere with OFFSHOOT_HOME.")
-        } else if self.progress.is_cancelled() {
-            Failure::cancelled().hint("Nothing was left behind.")
-        } else {
-            failure
-        }
-    }
-
-    fn refusal(&self) -> Option<Failure> {
-        self.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl Progress for Guard<'_> {
-    fn step(&self, what: &str, done: u64, total: Option<u64>) {
-        self.progress.step(what, done, total);
-    }
-
-    fn is_cancelled(&self) -> bool {
-        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
-        if looked.is_none_or(|at| at.elapsed() >= LOOK) {
-            *looked = Some(Instant::now());
-            if let Err(full) = self.check() {
-                self.refusal.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(full);
-            }
-        }
-        self.progress.is_cancelled() || self.refusal().is_some()
     }
 }
 
