@@ -314,6 +314,8 @@ fn each_commit_has_a_snapshot_of_its_branch_where_that_is_asked_for() {
     test.run(&["branch", "create", "d", "--from", "a", "--at", &first]).ok();
     let said = test.run(&["restore", "a", "--at", &first]).fails(128);
     assert!(said.contains(&format!("there is no snapshot of a at commit {}", &first[..10])), "{said}");
+    let said = test.run(&["restore", "nobody", "--at", "HEAD"]).fails(128);
+    assert!(said.contains("there is no database branch `nobody`"), "{said}");
     test.run(&["restore", "main", "--at", &first]).ok();
     assert_eq!(test.value("select sum(n) from item"), "1");
     let all = test.run(&["snapshot", "list", "main", "--all"]).ok();

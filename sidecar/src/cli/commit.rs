@@ -59,6 +59,10 @@ pub(super) fn taken_at(
     };
     let all = session.call::<SnapshotGetList>(&SnapshotListParams { branch: None, all: false })?.snapshots;
     let branches = session.call::<BranchGetList>(&Nothing {})?.branches;
+    if !branches.iter().any(|it| it.name == branch) {
+        return Err(Failure::user(format!("there is no database branch `{}`", plain(&branch)))
+            .hint("`offshoot branch list` shows those that there are."));
+    }
     let mut next = Some(branch.clone());
     // Bounded: a damaged list could go round in circles.
     for _ in 0..=branches.len() {
