@@ -58,11 +58,17 @@ fn help_tells_every_verb() {
       branch       List, make and change database branches
       snapshot     Keep a branch as it is now, to compare with and to branch from
       answer       Answer the question of a checkout with `on_checkout = "ask"`
-      undo         Bring back the branch that was deleted or reset last
+      restore      Take a branch back in its place to what it was at a moment. `offshoot undo` undoes it
+      log          Show what happened to a branch, and when; the newest first
+      undo         Bring back the branch that was deleted, reset or restored last
       sql          Run SQL, from the command line, a file or a prompt
       diff         Show what the schema of branch B has that the one of A has not
+      dump         Write a branch to a file that `pg_restore`, psql and `offshoot init` read
       schema       Write schemas to files
       migrations   Show what migrations have done to which branch, apply them, try them out
+      push         Bring a branch's schema, never its data, to another server
+      refresh      Give the root branch new data. Other branches keep theirs until they are reset
+      masking      Look after the rules by which personal data are replaced while they are imported
       exec         Run a program with DATABASE_URL and the PG* variables set
       engine       Look at the engine, the process behind the databases
       du           Show what the databases take on the disk, and what of it deleting would free

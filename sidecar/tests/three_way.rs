@@ -140,7 +140,7 @@ fn what_would_undo_the_parents_changes_is_said() {
             &["the name of a branch is wanted here", "Write `feature`."],
         ),
         (&["diff", "faeture", "main"], &["Did you mean `feature`?"]),
-        (&["diff", "--rows", "git:main"], &["rows can be compared only between two branches"]),
+        (&["diff", "--rows", "git:main"], &["rows can be compared only between a branch and another one"]),
         (&["diff", "--rows", "3"], &["`--rows=3`"]),
     ] {
         let said = test.run(args).fails(128);

@@ -110,7 +110,7 @@ EXAMPLES:
         /// What to do.
         answer: Word,
     },
-    /// Take a branch back in its place to what it was at a moment. `offshoot undo` brings back what it had.
+    /// Take a branch back in its place to what it was at a moment. `offshoot undo` undoes it.
     ///
     /// Its connections end; its addresses, its parent, its children and its snapshots stay. What it had is kept in the trash, as
     /// `BRANCH~before-restore-TIME`. To look at a moment beside the present: `offshoot branch create NAME --at WHEN`.
@@ -177,7 +177,7 @@ EXAMPLES:
     offshoot diff --measure --script split.sql    what a migration of your own costs, on the parent's data
     offshoot diff --rows                    which rows this branch changed")]
     Diff(DiffArgs),
-    /// Write a branch's schema and data to a file that `pg_restore`, psql and `offshoot init` read.
+    /// Write a branch to a file that `pg_restore`, psql and `offshoot init` read.
     #[command(after_help = "\
 EXAMPLES:
     offshoot dump > shop.sql
@@ -202,7 +202,7 @@ EXAMPLES:
         #[command(subcommand)]
         command: MigrationsCommand,
     },
-    /// Bring a branch's schema to another server: shows the plan, asks, and runs it. Never data.
+    /// Bring a branch's schema, never its data, to another server.
     #[command(after_help = "\
 EXAMPLES:
     offshoot push --to postgres://me@staging.example.com/shop
