@@ -192,7 +192,7 @@ mod tests {
         shared by
            1.0 MB  main, größe, old (trash)
 
-        1.2 MB in all, 50 KB of it libraries, logs and metadata. 70 GB are free on this disk.
+        1.3 MB in all, 50 KB of it libraries, logs and metadata. 70 GB are free on this disk.
         42 KB of it are the past of branches: 40 KB WAL and 2.0 KB snapshots. `restore.window` and `restore.max_bytes` bound it.
         `storage.max_bytes` allows 1.3 MB; 96 % are used.
         80 GB are to be kept free there: nothing more is made.
