@@ -74,9 +74,15 @@ async function status({ offshoot, memory, signal, say }) {
   say.block(withoutPasswords(stdout));
   const { rows } = await offshoot.query(CHECKSUM, 'main');
   memory.checksum = String(rows[0][0]);
+  await settle(offshoot);
   memory.url = (await offshoot.url()).url;
   memory.application = await connect(memory.url, signal);
   return { ms, facts: { checksum: memory.checksum, url: memory.url } };
+}
+
+/** A branch copies the WAL since its parent's last checkpoint: what autovacuum writes meanwhile would be told as the branch's own. */
+async function settle(offshoot) {
+  await offshoot.query('checkpoint', 'main');
 }
 
 async function checkout({ offshoot, sample, memory, signal, say }) {
@@ -136,6 +142,7 @@ async function list({ offshoot, say }) {
 }
 
 async function reset({ offshoot, memory, say }) {
+  await settle(offshoot);
   const { ms } = await say.command(`offshoot branch reset ${BRANCH}`, () => offshoot.reset(BRANCH));
   const ownBytes = await offshoot.ownBytes(BRANCH);
   const { rows } = await offshoot.query(CHECKSUM, BRANCH);

@@ -22,6 +22,7 @@ mod past;
 mod ports;
 mod presence;
 mod refresh;
+mod reporter;
 mod restore;
 mod room;
 mod rows;

@@ -25,7 +25,7 @@ use crate::events::{self, EventKind};
 use crate::files::{
     disk_usage, make_private, remove_tree, set_mode, sync_file_system, sync_folder, write_private,
 };
-use crate::metadata::{self, BranchRow, Metadata};
+use crate::metadata::{self, Metadata};
 use crate::paths::Paths;
 use crate::{BranchId, DriverKind, LayerId, choose_driver};
 
@@ -213,32 +213,9 @@ fn write_metadata(
     fs::set_permissions(paths.metadata(), owner_only).context("protect", &paths.metadata())?;
     let boot = crate::boot::id(paths.store())?;
     metadata.transaction(|transaction| {
-        if let Some((layer, top)) = stack {
-            let base = offshoot_pages::control::StackLayer { id: layer.0, durable: true };
-            transaction
-                .execute("INSERT INTO layers (id, volatile_boot) VALUES (?1, NULL)", [layer.0 as i64])?;
-            metadata::write_stack(transaction, ROOT, top, &[base], &boot)?;
-        }
         let root = (ROOT, request.root_branch.as_str());
         events::record(transaction, EventKind::Created, root, (None, None), None)?;
-        metadata::insert_branch(
-            transaction,
-            &BranchRow {
-                id: ROOT,
-                name: request.root_branch.clone(),
-                parent: None,
-                fork_lsn: None,
-                created_ms: now_ms(),
-                unsettled_boot: None,
-                trashed_ms: None,
-                trashed_hours: None,
-                trash_order: None,
-                replaced_by: None,
-                snapshot: None,
-                fork_control: None,
-                past: metadata::Past::default(),
-            },
-        )
+        metadata::insert_root(transaction, root, stack, &boot)
     })?;
     let bin_dir = request.installation.bin_dir.to_string_lossy();
     for (key, value) in [

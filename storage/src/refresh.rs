@@ -20,7 +20,7 @@ use crate::create::{Fill, Filled, Source};
 use crate::error::{Context as _, StorageError};
 use crate::events::{self, EventKind};
 use crate::files::{disk_usage, make_private, remove_tree, set_mode, sync_file_system, sync_folder};
-use crate::metadata::{self, BranchRow, Past};
+use crate::metadata;
 use crate::paths::Paths;
 use crate::store::{Branch, Shared, Store, locked};
 use crate::{BranchId, DriverKind, LayerId, compute, trash};
@@ -128,17 +128,9 @@ impl Store {
         let new = shared.metadata.reserve_branch(&shared.next_branch)?;
         let moved = move_in(shared, &made, new, stack).and_then(|()| {
             shared.metadata.transaction(|transaction| {
-                if let Some((layer, top)) = stack {
-                    let base = offshoot_pages::control::StackLayer { id: layer.0, durable: true };
-                    transaction.execute(
-                        "INSERT INTO layers (id, volatile_boot) VALUES (?1, NULL)",
-                        [layer.0 as i64],
-                    )?;
-                    metadata::write_stack(transaction, new, top, &[base], &shared.boot)?;
-                }
                 trash::replace(transaction, &row, new, "refresh")?;
                 metadata::adopt_snapshots(transaction, row.id, new)?;
-                metadata::insert_branch(transaction, &fresh_row(new, &row.name))
+                metadata::insert_root(transaction, (new, &row.name), stack, &shared.boot)
                     .map_err(|error| name_taken(error, &row.name))?;
                 transaction.execute(
                     "INSERT INTO notes VALUES (?1, ?2, ?3)",
@@ -164,24 +156,6 @@ impl Store {
         drop((compute, building));
         tracing::info!(branch = row.name, "got new data");
         self.branch(new)
-    }
-}
-
-fn fresh_row(id: BranchId, name: &str) -> BranchRow {
-    BranchRow {
-        id,
-        name: name.to_owned(),
-        parent: None,
-        fork_lsn: None,
-        created_ms: now_ms(),
-        unsettled_boot: None,
-        trashed_ms: None,
-        trashed_hours: None,
-        trash_order: None,
-        replaced_by: None,
-        snapshot: None,
-        fork_control: None,
-        past: Past::default(),
     }
 }
 

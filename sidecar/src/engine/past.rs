@@ -1,15 +1,14 @@
 //! The past of branches: making one as of a moment, and keeping and cutting off what that takes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use offshoot_postgres::Progress;
 use offshoot_protocol::past::{Moment as Wanted, MomentParams};
 use offshoot_protocol::snapshot::SnapshotParams;
 use offshoot_protocol::types::{CreateParams, FactsFile};
 use offshoot_storage::{Branch, BranchId, Moment, Store};
 
+use super::reporter::unless_cancelled;
 use super::server::Call;
 use super::throwaway::Throwaway;
 use super::{Engine, branches, fork, restore, room, snapshots};
@@ -46,29 +45,6 @@ pub(super) async fn create(
     made.await
 }
 
-/// Does something of which nothing is left when it is cancelled; it is when the client cancels or goes. Returns what comes of it all
-/// the same if it was done by then.
-pub(super) async fn unless_cancelled<T: Send + 'static>(
-    engine: &Arc<Engine>,
-    call: &Call,
-    work: impl FnOnce(&Arc<Engine>, &dyn Progress) -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let reporter = Reporter { engine: Arc::clone(engine), call: call.clone(), over: Arc::default() };
-    let over = Arc::clone(&reporter.over);
-    let work = engine.blocking(move |engine| work(engine, &reporter));
-    tokio::pin!(work);
-    let wanted = call.while_wanted(async {
-        let made = (&mut work).await;
-        Ok(made)
-    });
-    if let Ok(made) = wanted.await {
-        return made;
-    }
-    over.store(true, Ordering::Release);
-    // Nothing is left of it, unless it was done already.
-    work.await
-}
-
 /// `past/schema`: read in a throwaway, which goes again.
 pub(super) async fn schema(engine: &Arc<Engine>, params: MomentParams, call: &Call) -> Result<FactsFile> {
     let MomentParams { branch, at } = params;
@@ -88,22 +64,6 @@ pub(super) async fn schema(engine: &Arc<Engine>, params: MomentParams, call: &Ca
     let path = call.while_wanted(fork::file_of_throwaway(engine, then.id())).await;
     then.remove().await?;
     Ok(FactsFile { path: path?.to_string_lossy().into_owned() })
-}
-
-struct Reporter {
-    engine: Arc<Engine>,
-    call: Call,
-    over: Arc<AtomicBool>,
-}
-
-impl Progress for Reporter {
-    fn step(&self, what: &str, done: u64, total: Option<u64>) {
-        self.call.progress(what, done, total);
-    }
-
-    fn is_cancelled(&self) -> bool {
-        self.over.load(Ordering::Acquire) || self.engine.is_stopping()
-    }
 }
 
 /// Keeps the past, and cuts it off where it is too long.

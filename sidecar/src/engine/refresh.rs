@@ -3,13 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, UNIX_EPOCH};
 
 use offshoot_postgres::{Locator, Progress};
 use offshoot_protocol::data::{MaskedColumn, RefreshParams, RefreshResult};
 use offshoot_storage::{Branch, BranchId, NewRoot, REFRESHED, Refresh, StorageError, Store};
 
+use super::reporter::unless_cancelled;
 use super::server::Call;
 use super::{Engine, branches, room};
 use crate::config::{ConfigFile, broken};
@@ -29,25 +30,13 @@ pub(super) async fn refresh(
     let root = engine.store.root_branch();
     let name = engine.blocking(move |engine| Ok(engine.store.branch(root)?.name)).await?;
     branches::unguarded(engine, root, &name).await?;
-    let reporter = Reporter { engine: Arc::clone(engine), call: call.clone(), over: Arc::default() };
-    let over = Arc::clone(&reporter.over);
-    let work = engine.blocking(move |engine| prepare(engine, &params, &reporter));
-    tokio::pin!(work);
-    let wanted = call.while_wanted(async { Ok((&mut work).await) });
-    let made = match wanted.await {
-        Ok(made) => made?,
-        Err(given_up) => {
-            over.store(true, Ordering::Release);
-            // Nothing is left of it when this is over.
-            let _ = work.await;
-            return Err(given_up);
-        }
-    };
+    let made =
+        unless_cancelled(engine, call, move |engine, progress| prepare(engine, &params, progress)).await?;
     take_place(engine, made, call).await
 }
 
 /// Loads the new data. Blocks.
-fn prepare(engine: &Arc<Engine>, params: &RefreshParams, reporter: &Reporter) -> Result<NewRoot> {
+fn prepare(engine: &Arc<Engine>, params: &RefreshParams, progress: &dyn Progress) -> Result<NewRoot> {
     room::admit(engine)?;
     let worktree = Path::new(&params.path);
     let file = ConfigFile::open(worktree);
@@ -56,7 +45,7 @@ fn prepare(engine: &Arc<Engine>, params: &RefreshParams, reporter: &Reporter) ->
         return Err(broken(error));
     }
     let source = init::source(params.from.as_deref())?;
-    let guard = Guard::new(reporter, worktree, &engine.store.info().path);
+    let guard = Guard::new(progress, worktree, &engine.store.info().path);
     let locator = Locator { cache: Paths::from_env()?.make_cache()? };
     let tools = init::tools(&locator, &source, engine.store.info().postgres.version.major, &guard)?;
     let config = file.config();
@@ -145,20 +134,4 @@ pub(super) fn keep_mark(store: &Store, from: BranchId, to: BranchId) -> Result<(
         store.set_note(to, REFRESHED, &note)?;
     }
     Ok(())
-}
-
-struct Reporter {
-    engine: Arc<Engine>,
-    call: Call,
-    over: Arc<AtomicBool>,
-}
-
-impl Progress for Reporter {
-    fn step(&self, what: &str, done: u64, total: Option<u64>) {
-        self.call.progress(what, done, total);
-    }
-
-    fn is_cancelled(&self) -> bool {
-        self.over.load(Ordering::Acquire) || self.engine.is_stopping()
-    }
 }

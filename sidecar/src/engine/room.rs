@@ -123,7 +123,8 @@ fn unknown(engine: &Engine, error: &std::io::Error) -> Failure {
     Failure::io(format!("see how much room there is at {}", engine.store.info().path.display()), error)
 }
 
-/// Refuses to make more where there is no room for it. Blocks, seldom for long.
+/// Refuses to make more where there is no room for it, and has the store keep the past that the project asks for by now. Blocks,
+/// seldom for long.
 pub(super) fn admit(engine: &Engine) -> Result<()> {
     // What is made now keeps the past that is asked for now.
     engine.store.set_restore_window(restore(engine));

@@ -12,7 +12,7 @@ use postgres::{Client, Config, NoTls};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::server::Call;
-use super::{Engine, past, room, stopping};
+use super::{Engine, reporter, room, stopping};
 use crate::failure::{Failure, Result, chain};
 
 /// How many there are at a time; each has a Postgres. Who comes later waits.
@@ -79,7 +79,7 @@ impl Throwaway {
         call: &Call,
     ) -> Result<Self> {
         let place = call.while_wanted(async { ROOM.acquire().await.map_err(|_| stopping()) }).await?;
-        let made = past::unless_cancelled(engine, call, move |engine, progress| {
+        let made = reporter::unless_cancelled(engine, call, move |engine, progress| {
             room::admit(engine)?;
             let id = replay(&engine.store, of, moment, progress)?;
             Ok(Self { engine: Arc::clone(engine), id, is_gone: false, _place: place })

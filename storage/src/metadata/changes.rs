@@ -3,7 +3,8 @@
 use offshoot_pages::control::StackLayer;
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
-use super::{BranchRow, read_stacks};
+use super::{BranchRow, Past, read_stacks};
+use crate::branches::now_ms;
 use crate::error::StorageError;
 use crate::snapshots::SnapshotKind;
 use crate::{BranchId, LayerId};
@@ -149,6 +150,36 @@ pub(crate) fn lose_branch(transaction: &Transaction<'_>, branch: BranchId) -> Re
     Ok(())
 }
 
+/// Writes down a root branch that was just made, with its base layer and its top if it has layers.
+pub(crate) fn insert_root(
+    transaction: &Transaction<'_>,
+    (id, name): (BranchId, &str),
+    stack: Option<(LayerId, LayerId)>,
+    boot: &str,
+) -> Result<(), StorageError> {
+    if let Some((base, top)) = stack {
+        transaction.execute("INSERT INTO layers (id, volatile_boot) VALUES (?1, NULL)", [base.0 as i64])?;
+        let base = StackLayer { id: base.0, durable: true };
+        write_stack(transaction, id, top, &[base], boot)?;
+    }
+    let row = BranchRow {
+        id,
+        name: name.to_owned(),
+        parent: None,
+        fork_lsn: None,
+        created_ms: now_ms(),
+        unsettled_boot: None,
+        trashed_ms: None,
+        trashed_hours: None,
+        trash_order: None,
+        replaced_by: None,
+        snapshot: None,
+        fork_control: None,
+        past: Past::default(),
+    };
+    insert_branch(transaction, &row)
+}
+
 /// As [`forget_branch`], if the branch is in the trash; false if it is not.
 pub(crate) fn forget_trashed(transaction: &Transaction<'_>, branch: BranchId) -> Result<bool, StorageError> {
     let trashed: bool = transaction.query_row(
@@ -168,11 +199,7 @@ pub(crate) fn adopt_snapshots(
     from: BranchId,
     to: BranchId,
 ) -> Result<(), StorageError> {
-    transaction.execute(
-        "UPDATE branches SET snapshot_of = ?2 WHERE snapshot_of = ?1 AND snapshot_kind = ?3",
-        params![from.0 as i64, to.0 as i64, SnapshotKind::Named.as_str()],
-    )?;
-    Ok(())
+    give_snapshots(transaction, SnapshotKind::Named, from, to)
 }
 
 /// Makes the fork point of `from`, a state of a branch, the one of `to`, which is that state again.
@@ -181,9 +208,18 @@ pub(crate) fn move_fork_point(
     from: BranchId,
     to: BranchId,
 ) -> Result<(), StorageError> {
+    give_snapshots(transaction, SnapshotKind::Fork, from, to)
+}
+
+fn give_snapshots(
+    transaction: &Transaction<'_>,
+    kind: SnapshotKind,
+    from: BranchId,
+    to: BranchId,
+) -> Result<(), StorageError> {
     transaction.execute(
         "UPDATE branches SET snapshot_of = ?2 WHERE snapshot_of = ?1 AND snapshot_kind = ?3",
-        params![from.0 as i64, to.0 as i64, SnapshotKind::Fork.as_str()],
+        params![from.0 as i64, to.0 as i64, kind.as_str()],
     )?;
     Ok(())
 }

@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use offshoot_postgres::Progress;
 use offshoot_postgres::load::{self, LoadError, Refusal, Rows, Target};
@@ -12,6 +11,7 @@ use offshoot_protocol::types::Nothing;
 
 use super::{Throwaway, connect, options};
 use crate::engine::Engine;
+use crate::engine::reporter::Reporter;
 use crate::engine::server::Call;
 use crate::failure::{Failure, Result, chain};
 
@@ -29,30 +29,14 @@ pub(in crate::engine) async fn load(
     // Any branch will do: nothing of it is read but what it knows of roles.
     let root = engine.store.root_branch();
     let (throwaway, socket) = call.while_wanted(Throwaway::awake(engine, root, WHAT, call)).await?;
-    let reporter = Reporter { call: call.clone(), over: Arc::default() };
-    let over = Arc::clone(&reporter.over);
+    let (reporter, stopper) = Reporter::new(engine, call);
     let work = engine.blocking(move |engine| run(engine, &socket, &params, &reporter));
     let outcome = call.while_wanted(work).await;
-    over.store(true, Ordering::Release);
+    stopper.stop();
     let removed = throwaway.remove().await;
     outcome?;
     removed?;
     Ok(Nothing {})
-}
-
-struct Reporter {
-    call: Call,
-    over: Arc<AtomicBool>,
-}
-
-impl Progress for Reporter {
-    fn step(&self, what: &str, done: u64, total: Option<u64>) {
-        self.call.progress(what, done, total);
-    }
-
-    fn is_cancelled(&self) -> bool {
-        self.over.load(Ordering::Acquire)
-    }
 }
 
 /// Runs the files and writes the facts down. Blocks.
