@@ -125,3 +125,12 @@ test('a_name_cannot_write_markdown', () => {
   const tooltip = branchTooltip(branch('[x](command:evil)|<b>'), NOW);
   assert.ok(tooltip.startsWith('**\\[x\\]\\(command:evil\\)\\|\\<b\\>**'), tooltip);
 });
+
+test('a_branch_with_data_from_before_a_refresh_says_so_and_what_takes_the_new_ones', () => {
+  const old = branch('search', { parent: 'main', staleSince: NOW - 2 * 3600 });
+  const window = status(folder('shop', project([main, old], 'main')));
+  assert.equal(branchDescription(only(window, 'search'), NOW), 'asleep · 200 kB · older data');
+  assert.match(branchTooltip(old, NOW), /data from before the refresh 2 h ago; a reset takes the new ones/);
+  assert.match(branchSpoken(only(window, 'search'), NOW), /data from before the refresh 2 h ago$/);
+  assert.doesNotMatch(branchDescription(only(window, 'main'), NOW), /older/);
+});

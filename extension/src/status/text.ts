@@ -109,6 +109,9 @@ function tooltip({ folder, project }: ReadyFolder, migrations: MigrationNotes): 
     lines.push(`$(database) **${escapeMarkdown(branch.name)}**${from}`);
     lines.push(escapeMarkdown(`${l10n.t('Postgres {0}', project.postgres)}, ${computeWord(branch.state)}${branch.failure === undefined ? '' : `: ${branch.failure}`}`));
     lines.push(escapeMarkdown(l10n.t('{0} of its own, {1} shared', formatBytes(branch.ownBytes), formatBytes(branch.sharedBytes))));
+    if (branch.staleSince !== undefined) {
+      lines.push(`$(history) ${escapeMarkdown(l10n.t('Its data are older than those of the root branch: a reset takes the new ones.'))}`);
+    }
   }
   lines.push(`$(git-branch) ${escapeMarkdown(gitHeadName(project))}`);
   if (schema.kind === 'ready' && schema.changes.length > 0) {

@@ -67,6 +67,11 @@ export function expiryWords(branch: Branch, now: number): string | undefined {
   return branch.expiresAt <= now ? l10n.t('expires now') : l10n.t('expires in {0}', formatRemaining(branch.expiresAt - now));
 }
 
+/** That its data are older than the root branch's, and since when. */
+export function staleWords(branch: Branch, now: number): string | undefined {
+  return branch.staleSince === undefined ? undefined : l10n.t('data from before the refresh {0} ago', formatDuration(now - branch.staleSince));
+}
+
 /** Text that Markdown shows as it is. */
 export function escapeMarkdown(text: string): string {
   return text.replace(/[\\`*_{}[\]()#+\-.!|<>~&$]/g, '\\$&');
