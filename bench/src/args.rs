@@ -111,6 +111,8 @@ pub(crate) enum Measure {
     Memory,
     /// Comparing two schemas, against two runs of `pg_dump`.
     Schema,
+    /// The state of two thousand migrations on twenty branches.
+    Migrations,
     /// A thousand branches, fifty of them awake.
     Scale,
     /// A database of a hundred thousand relation files.

@@ -27,6 +27,8 @@ folder on the file system above. Parents are awake, with connections, and have a
 - **Memory**: `Rss` and `Pss` of the engine's process while every branch sleeps.
 - **Two schemas**: `offshoot diff --stat` as a whole command, of two awake branches with a thousand tables each; in turn with two runs of
   `pg_dump --schema-only` at once, whose lines are compared.
+- **Migrations**: files as dbmate has them, all of them in its table on `main`; each further branch has one more of them pending. `migrations status
+  --all --json` as a whole command: with an engine that has just started, again without a change, and with another text of one file before each run.
 - **Many branches**: a project gets its branches from a running parent that changes a little before each twenty-fifth of them. Fifty are
   awake, with their Postgres running. A second project beside it has ten branches, none of them awake but the parent. Each command runs on the one
   and on the other in turn; the figure is the median of the ratios. Processes are those below the engine that listen for a branch.

@@ -6,6 +6,7 @@ mod create;
 mod disk;
 mod first_query;
 mod memory;
+mod migrations;
 mod pages;
 mod peers;
 mod relations;
@@ -59,6 +60,7 @@ impl<'w> Bench<'w> {
             Measure::Cpu => cpu::measure(self),
             Measure::Memory => memory::measure(self),
             Measure::Schema => schema::measure(self),
+            Measure::Migrations => migrations::measure(self),
             Measure::Scale => scale::measure(self),
             Measure::Relations => relations::measure(self),
             Measure::Pages => pages::measure(self),

@@ -157,6 +157,11 @@ impl<'w> Project<'w> {
             .with_context(|| format!("no branch {name}"))
     }
 
+    /// The work tree.
+    pub(crate) fn repository(&self) -> &Path {
+        &self.home.repository
+    }
+
     /// Folder of the store.
     pub(crate) fn store(&self) -> Result<PathBuf> {
         Ok(PathBuf::from(self.status()?.store))

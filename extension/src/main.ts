@@ -2,6 +2,7 @@ import * as vscode from 'vscode';
 import { registerCheckout } from './checkout/checkout.js';
 import { registerCommands } from './commands/commands.js';
 import { registerDocuments } from './documents/documents.js';
+import { Reports } from './documents/reports.js';
 import { MigrationsBook } from './migrations/book.js';
 import { registerMigrations } from './migrations/migrations.js';
 import { registerScm } from './scm/scm.js';
@@ -27,12 +28,14 @@ export function activate(context: vscode.ExtensionContext): void {
   const server = new Server(context, log);
   running = server;
   const migrations = new MigrationsBook(server);
-  const around: Surroundings = { context, server, log, migrations };
+  const reports = new Reports();
+  const around: Surroundings = { context, server, log, migrations, reports };
   const branches = registerBranchesView(around);
   context.subscriptions.push(
     log,
     server,
     migrations,
+    reports,
     registerContextKeys(around),
     registerCommands(around),
     branches.parts,

@@ -1,4 +1,5 @@
 import type * as vscode from 'vscode';
+import type { Reports } from './documents/reports.js';
 import type { MigrationsBook } from './migrations/book.js';
 import type { Server } from './server/server.js';
 
@@ -9,4 +10,5 @@ export interface Surroundings {
   readonly log: vscode.LogOutputChannel;
   /** What is known of migrations. */
   readonly migrations: MigrationsBook;
+  readonly reports: Reports;
 }

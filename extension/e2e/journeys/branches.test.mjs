@@ -112,6 +112,25 @@ for (const name of workbenchNames) {
       await window.until(() => window.rowTexts(), /seen-by-both/, 'the row is back');
     });
 
+    journey('the_history_of_a_branch_leads_to_what_it_was', async () => {
+      await project.offshoot('snapshot', 'create', 'counted');
+      await project.sql('ALTER TABLE items ADD COLUMN counted_by text');
+      const choose = async (what) => {
+        await window.rowMenu('feature/lots', 'Show History');
+        await window.quickPick('snapshot @counted');
+        await window.quickPick(what);
+      };
+      await choose('Compare with now');
+      await window.until(() => window.editorText(), /counted_by/, 'the difference', 60_000);
+      await window.shot(`history ${name}`);
+      await window.command('View: Close All Editors');
+      await choose('Branch from here');
+      await window.inputBox('recount');
+      await window.until(() => window.rowTexts(), /recount/, 'the new row', 60_000);
+      await project.offshoot('branch', 'delete', 'recount');
+      await project.sql('ALTER TABLE items DROP COLUMN counted_by');
+    });
+
     journey('an_engine_that_is_killed_comes_back', async () => {
       const { pid } = JSON.parse(await project.offshoot('engine', 'status', '--json'));
       process.kill(pid, 'SIGKILL');

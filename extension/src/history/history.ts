@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import { askName } from '../commands/names.js';
 import { command } from '../commands/register.js';
 import { type BranchTarget, chooseBranch, chooseFolder, targetArgument } from '../commands/target.js';
+import type { Reports } from '../documents/reports.js';
 import type { LogEntry } from '../protocol/types.js';
 import { ServerUnavailable } from '../server/errors.js';
 import type { Server } from '../server/server.js';
@@ -25,7 +26,7 @@ interface Then {
 }
 
 /** *Show History*: what happened to a branch; from each entry on it can be branched, and compared with what it is now. */
-export function registerHistory({ server }: Surroundings): vscode.Disposable {
+export function registerHistory({ server, reports }: Surroundings): vscode.Disposable {
   return command('offshoot.showHistory', async (argument) => {
     const title = vscode.l10n.t('History of Database Branch');
     const target = await chooseBranch(server, await here(server, argument, title), title);
@@ -42,7 +43,7 @@ export function registerHistory({ server }: Surroundings): vscode.Disposable {
     }));
     const picked = await vscode.window.showQuickPick(items, { title: `${title}: ${branch.name}`, placeHolder: vscode.l10n.t('Choose a moment'), matchOnDescription: true });
     if (picked !== undefined) {
-      await act(server, target, picked.entry, log.oldestMoment);
+      await act(server, reports, target, picked.entry, log.oldestMoment);
     }
   });
 }
@@ -57,7 +58,7 @@ async function here(server: Server, argument: unknown, title: string): Promise<u
   return ready === undefined || branch === undefined ? argument : { folder: ready.folder.uri, branch };
 }
 
-async function act(server: Server, target: BranchTarget, entry: LogEntry, oldest: number | undefined): Promise<void> {
+async function act(server: Server, reports: Reports, target: BranchTarget, entry: LogEntry, oldest: number | undefined): Promise<void> {
   const then = stateAt(target, entry, oldest);
   if (then === undefined) {
     const text = vscode.l10n.t('What {0} was then is not kept any more.', target.branch.name);
@@ -70,7 +71,7 @@ async function act(server: Server, target: BranchTarget, entry: LogEntry, oldest
   if (choice === branching) {
     await branchFrom(server, target, then);
   } else if (choice === comparing) {
-    await compare(server, target, then);
+    await compare(server, reports, target, then);
   }
 }
 
@@ -107,7 +108,7 @@ async function branchFrom(server: Server, { ready }: BranchTarget, then: Then): 
   }
 }
 
-async function compare(server: Server, { ready, branch }: BranchTarget, then: Then): Promise<void> {
+async function compare(server: Server, reports: Reports, { ready, branch }: BranchTarget, then: Then): Promise<void> {
   const { state } = server;
   if (state.kind !== 'running') {
     const { message, hint } = whyUnavailable(state);
@@ -119,8 +120,7 @@ async function compare(server: Server, { ready, branch }: BranchTarget, then: Th
     async (_progress, cancel) => run(state.path, ['diff', then.side, branch.name], cwd, cancel),
   );
   if (content !== undefined) {
-    const document = await vscode.workspace.openTextDocument({ language: 'offshoot-diff', content });
-    await vscode.window.showTextDocument(document, { preview: true });
+    await reports.open(`${then.side} to now.offshoot-diff`, content);
   }
 }
 

@@ -5,17 +5,14 @@ import { MigrationDecorations } from './decorations.js';
 import { registerLanguage } from './language.js';
 import { ToolOutput } from './output.js';
 import { registerQuestion } from './question.js';
-import { Reports } from './reports.js';
 import { registerSync } from './sync.js';
 
 /** Everything about migrations but the tree and the source control group. */
 export function registerMigrations(around: Surroundings): vscode.Disposable {
   const output = new ToolOutput();
-  const reports = new Reports();
-  const tools = { around, output, reports };
+  const tools = { around, output, reports: around.reports };
   return vscode.Disposable.from(
     output,
-    reports,
     new MigrationDecorations(around.migrations),
     registerActions(tools),
     registerMigrationKeys(around),

@@ -8,7 +8,7 @@ import { mayEnd } from './ending.js';
 import type { ToolOutput } from './output.js';
 import { fileUri } from './paths.js';
 import { appliedText } from './render.js';
-import type { Reports } from './reports.js';
+import type { Reports } from '../documents/reports.js';
 import { saveMigrations } from './save.js';
 
 /** What the actions need. */

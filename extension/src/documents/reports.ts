@@ -17,6 +17,12 @@ export class Reports implements vscode.TextDocumentContentProvider, vscode.Dispo
     return this.texts.get(uri.path) ?? vscode.l10n.t('This report is gone. Make it again.');
   }
 
+  /** Shows a text in an editor. */
+  async open(name: string, text: string): Promise<void> {
+    const document = await vscode.workspace.openTextDocument(this.put(name, text));
+    await vscode.window.showTextDocument(document, { preview: true });
+  }
+
   /** Shows Markdown as it is meant to be read. */
   async show(name: string, markdown: string): Promise<void> {
     await vscode.commands.executeCommand('markdown.showPreview', this.put(`${name}.md`, markdown));
