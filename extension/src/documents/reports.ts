@@ -45,7 +45,7 @@ export class Reports implements vscode.TextDocumentContentProvider, vscode.Dispo
   }
 
   private put(name: string, text: string): vscode.Uri {
-    const uri = vscode.Uri.from({ scheme: SCHEME, path: `/${name.replace(/[^\p{L}\p{N}._ /-]/gu, '-')}` });
+    const uri = vscode.Uri.from({ scheme: SCHEME, path: `/${name.replace(/[^\p{L}\p{N}._@ /-]/gu, '-')}` });
     this.texts.set(uri.path, text);
     this.changed.fire(uri);
     return uri;

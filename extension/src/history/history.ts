@@ -120,7 +120,7 @@ async function compare(server: Server, reports: Reports, { ready, branch }: Bran
     async (_progress, cancel) => run(state.path, ['diff', then.side, branch.name], cwd, cancel),
   );
   if (content !== undefined) {
-    await reports.open(`${then.side} to now.offshoot-diff`, content);
+    await reports.open(`${then.side.replaceAll('/', '-')} to now.offshoot-diff`, content);
   }
 }
 
