@@ -13,7 +13,7 @@ use crate::metadata::{self, BranchRow, Past};
 use crate::snapshots::SnapshotKind;
 use crate::store::{Branch, Store, locked};
 use crate::throwaway::is_throwaway;
-use crate::{BranchId, past, trash};
+use crate::{BranchId, past, refresh, trash};
 
 /// WAL that a new branch gets a copy of and has to replay before it answers, in bytes. Beyond it the parent writes a
 /// checkpoint first.
@@ -122,6 +122,7 @@ impl Store {
         };
         // In this order everywhere: what removes things waits for all who make something.
         let making = self.making();
+        let state = self.shared.live_row(snapshot)?.past.origin.or(Some(id));
         let cell = self.shared.cell(id);
         let mut compute = locked(&cell.compute);
         compute::stop(&self.shared, id, &cell, &mut compute)?;
@@ -133,6 +134,7 @@ impl Store {
             let (from, to) = (id.0 as i64, new.0 as i64);
             transaction
                 .execute("UPDATE branches SET snapshot_of = ?2 WHERE snapshot_of = ?1", params![from, to])?;
+            refresh::keep_mark(transaction, state, new)?;
             let as_of = format!("@{}", taken.name);
             events::record(
                 transaction,

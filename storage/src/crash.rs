@@ -98,6 +98,13 @@ mod armed {
             RewindTrashed: "The old state is in the trash, and nothing is committed.",
             RewindCommitted: "The branch is what it was at the moment; the throwaway is there.",
         }
+        // New data for the root branch.
+        Refresh {
+            RefreshLoading: "The Postgres of the new root takes its data, beside the store's branches.",
+            RefreshLayersMoved: "The layers of the new root are in their place, its folder is not.",
+            RefreshWritten: "The files of the new root are in their place, the old root is in the trash, and nothing is committed.",
+            RefreshCommitted: "The new root is the root; the folder that it was made in is there.",
+        }
         Rename {
             RenameWritten: "The new name is written, and not committed.",
             RenameCommitted: "The branch has its new name.",

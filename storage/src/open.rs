@@ -210,8 +210,10 @@ fn stop_orphans(paths: &Paths, account: Option<&Account>) -> Result<(), StorageE
 fn prepare_runtime(runtime: &Path, account: Option<&Account>) -> Result<(), StorageError> {
     for entry in fs::read_dir(runtime).context("list", runtime)? {
         let entry = entry.context("list", runtime)?;
-        let of_a_branch = entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit);
-        if of_a_branch {
+        let name = entry.file_name();
+        let of_a_branch = name.as_encoded_bytes().iter().all(u8::is_ascii_digit);
+        // What data were loaded through; a store is not open while it is made.
+        if of_a_branch || name.as_encoded_bytes().starts_with(b"load-") {
             remove_tree(&entry.path())?;
         }
     }

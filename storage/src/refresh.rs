@@ -13,7 +13,7 @@ use offshoot_postgres::client::ClientTools;
 use offshoot_postgres::load::LoadReport;
 use offshoot_postgres::mask::Rule;
 use offshoot_postgres::{Progress, server};
-use rusqlite::params;
+use rusqlite::{Transaction, params};
 
 use crate::branches::{name_taken, now_ms};
 use crate::create::{Fill, Filled, Source};
@@ -23,7 +23,7 @@ use crate::files::{disk_usage, make_private, remove_tree, set_mode, sync_file_sy
 use crate::metadata;
 use crate::paths::Paths;
 use crate::store::{Branch, Shared, Store, locked};
-use crate::{BranchId, DriverKind, LayerId, compute, trash};
+use crate::{BranchId, DriverKind, LayerId, compute, past, trash};
 
 /// The branch's number while it is made.
 const MADE_AS: BranchId = BranchId(1);
@@ -132,6 +132,11 @@ impl Store {
                 metadata::adopt_snapshots(transaction, row.id, new)?;
                 metadata::insert_root(transaction, (new, &row.name), stack, &shared.boot)
                     .map_err(|error| name_taken(error, &row.name))?;
+                // What was before that is looked for in the old root.
+                transaction.execute(
+                    "UPDATE branches SET moment_us = ?2 WHERE id = ?1",
+                    params![new.0 as i64, past::now_us() as i64],
+                )?;
                 transaction.execute(
                     "INSERT INTO notes VALUES (?1, ?2, ?3)",
                     params![new.0 as i64, REFRESHED, now_ms().to_string()],
@@ -142,7 +147,9 @@ impl Store {
                     (new, &row.name),
                     (Some(row.id), None),
                     None,
-                )
+                )?;
+                crash_point!(RefreshWritten);
+                Ok(())
             })
         });
         if let Err(error) = moved {
@@ -152,6 +159,7 @@ impl Store {
             }
             return Err(error);
         }
+        crash_point!(RefreshCommitted);
         self.root_replaced(row.id, new);
         drop((compute, building));
         tracing::info!(branch = row.name, "got new data");
@@ -169,6 +177,7 @@ fn move_in(
     for layer in stack.into_iter().flat_map(|(base, top)| [base, top]) {
         rename(&made.layer(layer), &shared.paths.layer(layer))?;
     }
+    crash_point!(RefreshLayersMoved);
     rename(made.branch(MADE_AS).folder(), shared.paths.branch(new).folder())?;
     if shared.info.driver == DriverKind::Layers {
         sync_folder(&shared.paths.layers()).context("sync", &shared.paths.layers())?;
@@ -189,6 +198,20 @@ fn begin(shared: &Shared) -> Result<Building, StorageError> {
             Ok(building)
         }
     }
+}
+
+/// Gives `to`, which is a state of the root branch of old, the mark of when `state`, the one that it was taken of, got its data.
+pub(crate) fn keep_mark(
+    transaction: &Transaction<'_>,
+    state: Option<BranchId>,
+    to: BranchId,
+) -> Result<(), StorageError> {
+    let Some(state) = state else { return Ok(()) };
+    transaction.execute(
+        "INSERT OR REPLACE INTO notes SELECT ?2, key, value FROM notes WHERE branch = ?1 AND key = ?3",
+        params![state.0 as i64, to.0 as i64, REFRESHED],
+    )?;
+    Ok(())
 }
 
 /// Removes what a refresh left that ended with its engine.

@@ -254,13 +254,17 @@ impl Store {
                     metadata::adopt_fork_point(transaction, present.id, row.id)?;
                 }
             }
-            transaction
+            let back = transaction
                 .execute(
                     "UPDATE branches SET trashed_ms = NULL, trashed_hours = NULL, trash_order = NULL, replaced_by = NULL,
                         name = ?2, parent = ?3 WHERE id = ?1",
                     params![row.id.0 as i64, name, parent.map(|id| id.0 as i64)],
                 )
                 .map_err(|error| name_taken(error.into(), name))?;
+            if back == 0 {
+                // The trash was emptied while the present state was stopped: that one stays.
+                return Err(StorageError::NothingToUndo);
+            }
             take_orphans_back(transaction, row.id, parent)?;
             transaction
                 .execute("DELETE FROM notes WHERE branch = ?1 AND key = ?2", params![row.id.0 as i64, KEPT_AS])?;

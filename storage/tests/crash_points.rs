@@ -16,7 +16,8 @@ use std::time::{Duration, SystemTime};
 
 use offshoot_postgres::Silent;
 use offshoot_storage::{
-    CrashPoint, DriverKind, Former, Moment, OpenStore, Operation, RestoreWindow, StorageError, Store, die_at,
+    CrashPoint, DriverKind, Former, Moment, OpenStore, Operation, Refresh, RestoreWindow, Source,
+    StorageError, Store, die_at,
 };
 use support::layers::assert_tidy;
 use support::{TestStore, first, processes};
@@ -47,6 +48,13 @@ const MAIN_BETWEEN: [&str; 5] = [
 const FEW: &str =
     "SELECT count(*) || ':' || count(*) FILTER (WHERE v LIKE 'y%') || ':' || count(DISTINCT id) FROM few";
 
+/// What the root branch gets when it gets new data.
+const NEW_DATA: [&str; 3] = [
+    "CREATE TABLE t AS SELECT g AS id FROM generate_series(1, 100) g; INSERT INTO t VALUES (999);",
+    "CREATE TABLE few AS SELECT g AS id, repeat(CASE WHEN g % 300 = 0 THEN 'y' ELSE 'x' END, 500) AS v FROM generate_series(1, 2000) g;",
+    "CREATE TABLE scratch AS SELECT g AS id FROM generate_series(1, 1000) g;",
+];
+
 /// Branches that keep layers of the root branch from being merged in pairs.
 const PINS: [&str; 3] = ["pin-1", "pin-2", "pin-3"];
 
@@ -73,6 +81,7 @@ each_operation! {
     an_engine_killed_in_reset: Reset,
     an_engine_killed_in_restore: Restore,
     an_engine_killed_in_rewind: Rewind,
+    an_engine_killed_in_refresh: Refresh,
     an_engine_killed_in_rename: Rename,
     an_engine_killed_in_delete: Delete,
     an_engine_killed_in_undo: Undo,
@@ -200,6 +209,15 @@ fn assert_healed(test: &mut TestStore, operation: Operation, point: CrashPoint, 
         test.store().undo(&Former::Last).unwrap();
         assert_eq!(test.text("feature", CONTENT), content("201", acknowledged), "{point:?}");
     }
+    if operation == Operation::Refresh {
+        let left = fs::read_dir(test.folder.path().join("run")).unwrap().flatten();
+        let left: Vec<_> = left.filter(|it| it.file_name().to_string_lossy().starts_with("load-")).collect();
+        assert!(left.is_empty() && !test.dir().join("refresh.partial").exists(), "{point:?}: {left:?}");
+        if found == new {
+            test.store().undo(&Former::Last).unwrap();
+            assert_eq!(test.text("main", CONTENT), content("", acknowledged), "{point:?}");
+        }
+    }
     if operation == Operation::Snapshot {
         assert_fork_point(test, point, &content("201", acknowledged));
     }
@@ -299,6 +317,19 @@ fn engine_process() {
             let then = store.prepare_restore(id("feature"), before, &Silent).unwrap();
             arm(point);
             end(store.restore_branch_to(id("feature"), then, before));
+        }
+        Operation::Refresh => {
+            acknowledge(&store, "main", &[]);
+            let script = folder.join("new.sql");
+            fs::write(&script, NEW_DATA.join("\n")).unwrap();
+            let request = Refresh {
+                source: Source::Script(script),
+                tools: None,
+                masking: Vec::new(),
+                seed: Vec::new(),
+            };
+            arm(point);
+            end(store.prepare_refresh(&request, &Silent).and_then(|made| store.replace_root(made)));
         }
         Operation::Rename => {
             acknowledge(&store, "feature", &[]);
@@ -437,6 +468,13 @@ fn expected(operation: Operation, acknowledged: &str) -> (State, State) {
             new = old.clone();
             set(&mut old, "feature", "main", Some(of_feature));
             set(&mut new, "feature", "main", Some(content("201", "")));
+        }
+        Operation::Refresh => {
+            set(&mut old, "feature", "main", Some(content("201", "")));
+            set(&mut old, "leaf", "feature", Some(of_leaf));
+            new = old.clone();
+            set(&mut old, "main", "", Some(content("", acknowledged)));
+            set(&mut new, "main", "", Some(content("999", "")));
         }
         Operation::Rename => {
             set(&mut old, "feature", "main", Some(of_feature.clone()));

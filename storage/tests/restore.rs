@@ -6,7 +6,9 @@ mod support;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use offshoot_postgres::Silent;
-use offshoot_storage::{Event, EventKind, Former, Moment, RestoreWindow, StorageError};
+use offshoot_storage::{
+    Event, EventKind, Former, Moment, REFRESHED, Refresh, RestoreWindow, Source, StorageError,
+};
 use support::layers::assert_tidy;
 use support::{TestStore, first};
 
@@ -91,6 +93,7 @@ fn the_root_goes_back_and_stays_the_root() {
     insert(&test, "main", 2);
     restore(&test, "main", one).unwrap();
     assert_eq!(test.text("main", ROWS), "1");
+    let between = insert(&test, "main", 5);
     test.close();
     test.open();
     let root = test.store().branch(test.id("main")).unwrap();
@@ -103,6 +106,40 @@ fn the_root_goes_back_and_stays_the_root() {
     assert_eq!(test.text("main", ROWS), "1,2");
     assert_eq!(test.store().branch(first_root).unwrap().parent, None);
     assert_eq!(test.store().branch_named("feature").unwrap().unwrap().parent, Some(first_root));
+    // It was another one then, which the undo has put away.
+    test.store().set_restore_window(Some(RestoreWindow::default()));
+    restore(&test, "main", between).unwrap();
+    assert_eq!(test.text("main", ROWS), "1,5");
+    test.store().undo(&Former::Last).unwrap();
+    test.store().purge_trash_now(None).unwrap();
+    match restore(&test, "main", between) {
+        Err(StorageError::NoSuchMoment { why, .. }) => assert!(why.contains("gone for good"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    restore(&test, "main", one).unwrap();
+    assert_eq!(test.text("main", ROWS), "1");
+}
+
+#[test]
+fn the_root_goes_back_to_before_it_got_new_data_and_loses_the_mark_of_it() {
+    let Some(test) = keeping() else { return };
+    let one = insert(&test, "main", 1);
+    insert(&test, "main", 2);
+    let new = Refresh { source: Source::Empty, tools: None, masking: Vec::new(), seed: Vec::new() };
+    let made = test.store().prepare_refresh(&new, &Silent).unwrap();
+    let fresh = test.store().replace_root(made).unwrap().id;
+    let mark = |id| test.store().note(id, REFRESHED).unwrap();
+    assert!(mark(fresh).is_some());
+    test.store().create_branch_at("then", fresh, one, &Silent).unwrap();
+    assert_eq!(test.text("then", ROWS), "1");
+    let snapshot = test.store().create_snapshot(fresh, "empty").unwrap();
+    restore(&test, "main", one).unwrap();
+    assert_eq!(test.text("main", ROWS), "1");
+    assert_eq!(mark(test.id("main")), None);
+    // A snapshot of the new data brings them back with the mark.
+    let again = test.store().restore_branch(test.id("main"), snapshot.id).unwrap();
+    assert_eq!(mark(again.id), mark(fresh));
+    assert_eq!(test.store().root_branch(), again.id);
 }
 
 #[test]

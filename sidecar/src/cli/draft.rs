@@ -44,7 +44,9 @@ impl Draft {
         };
         let name = format!(".{}.{}.partial", name.to_string_lossy(), std::process::id());
         let path = target.with_file_name(name);
-        let made = OpenOptions::new().write(true).create(true).truncate(true).open(&path);
+        // What an earlier process of this number left goes. No link is followed that somebody put there.
+        let _ = fs::remove_file(&path);
+        let made = OpenOptions::new().write(true).create_new(true).open(&path);
         made.map_err(|e| Failure::user(format!("cannot write {}: {e}", target.display())))?;
         Ok(Self { path, target, replaces, done: false })
     }

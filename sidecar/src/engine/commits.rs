@@ -63,10 +63,17 @@ impl Keeper {
             return Ok(());
         }
         for (id, commit) in heads(engine).await? {
-            let before = self.seen.insert(id, commit.clone());
-            if before.as_ref() != Some(&commit) {
-                keep(engine, id, commit, before.is_none()).await?;
+            let before = self.seen.get(&id);
+            if before == Some(&commit) {
+                continue;
             }
+            let is_first = before.is_none();
+            if keep(engine, id, commit.clone(), is_first).await? > MOST + MOST / 10 {
+                // Many commits in a short time, such as those of a script, do not wait for the next look.
+                self.trimmed = None;
+            }
+            // Only now: what fails is tried again.
+            self.seen.insert(id, commit);
         }
         Ok(())
     }
@@ -93,23 +100,24 @@ async fn heads(engine: &Arc<Engine>) -> Result<Vec<(BranchId, String)>> {
 }
 
 /// Keeps `id` as it is now for `commit`, unless there is a snapshot of that already. A branch that is seen for the first time and has
-/// nothing of its own needs none.
-async fn keep(engine: &Arc<Engine>, id: BranchId, commit: String, is_first: bool) -> Result<()> {
+/// nothing of its own needs none. Returns how many snapshots the branch has.
+async fn keep(engine: &Arc<Engine>, id: BranchId, commit: String, is_first: bool) -> Result<usize> {
     let turn = engine.computes.turn(id).await;
     engine
         .blocking(move |engine| {
             let _turn = turn;
             let name = commit.get(..LETTERS).unwrap_or(&commit).to_owned();
-            let there = engine.store.snapshots(id)?.iter().any(|snapshot| snapshot.name == name);
+            let snapshots = engine.store.snapshots(id)?;
+            let there = snapshots.iter().any(|snapshot| snapshot.name == name);
             if there || (is_first && engine.store.is_as_forked(id)?) {
-                return Ok(());
+                return Ok(snapshots.len());
             }
             room::admit(engine)?;
             let taken = engine.store.create_snapshot(id, &name)?;
             room::made(engine, taken.id);
             engine.store.set_note(taken.id, NOTE, &commit)?;
             tracing::info!(id = id.0, commit, "took a snapshot at a commit");
-            Ok(())
+            Ok(snapshots.len() + 1)
         })
         .await
 }

@@ -39,7 +39,7 @@ pub(super) use cut_short::notice;
 pub(super) use drift::drift;
 pub(super) use ran::ran;
 pub(super) use rehearse::rehearse;
-pub(super) use status::status;
+pub(super) use status::{carry_over, status};
 pub(super) use undo::undo;
 
 use std::sync::Arc;

@@ -69,6 +69,9 @@ fn again(error: StorageError) -> Failure {
 async fn take_place(engine: &Arc<Engine>, made: NewRoot, call: &Call) -> Result<RefreshResult> {
     let _structure = engine.structure.lock().await;
     let old = engine.store.root_branch();
+    // Loading took a while: by now somebody may protect it, or apply migrations to it.
+    let name = engine.blocking(move |engine| Ok(engine.store.branch(old)?.name)).await?;
+    branches::unguarded(engine, old, &name).await?;
     let turn = engine.computes.turn(old).await;
     call.progress("closing connections", 0, Some(2));
     call.or_cancelled(engine.binding.drain(old, GRACE)).await?;
@@ -126,12 +129,4 @@ pub(super) fn stale(store: &Store, branches: &[Branch]) -> Result<HashMap<Branch
         false
     };
     Ok(branches.iter().filter(|one| is_stale(one)).map(|one| (one.id, refreshed_ms / 1000)).collect())
-}
-
-/// Keeps the mark of a root branch that another state takes the place of.
-pub(super) fn keep_mark(store: &Store, from: BranchId, to: BranchId) -> Result<()> {
-    if let Some(note) = store.note(from, REFRESHED)? {
-        store.set_note(to, REFRESHED, &note)?;
-    }
-    Ok(())
 }

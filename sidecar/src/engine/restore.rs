@@ -11,7 +11,7 @@ use offshoot_storage::{BranchId, Moment, Store};
 use super::book::Book;
 use super::server::Call;
 use super::throwaway::Throwaway;
-use super::{Engine, branches, refresh, snapshots};
+use super::{Engine, branches, migrations, snapshots};
 use crate::failure::{Failure, Result};
 
 /// How long transactions may go on in a branch that is taken back.
@@ -58,7 +58,7 @@ pub(super) async fn restore(
                 Former::Snapshot(snapshot) => engine.store.restore_branch(id, snapshot)?,
             };
             Book(&engine.store).set_expiry(branch.id, Book(&engine.store).expiry(id)?)?;
-            refresh::keep_mark(&engine.store, id, branch.id)?;
+            migrations::carry_over(engine, id, branch.id)?;
             engine.forget(id);
             tracing::info!(branch = %branch.name, old = id.0, id = branch.id.0, "restored a branch");
             Ok((branch.id, engine.store.kept_as()?.remove(&id).unwrap_or_default()))

@@ -34,7 +34,7 @@ pub(crate) fn stop_engine(store: &Path, force: bool) -> Result<bool> {
     }
 }
 
-/// Stops an engine that cannot be reached but holds the store's lock.
+/// Stops an engine that cannot be reached but holds the store's lock, or did until a moment ago.
 fn stop_process(store: &Path) -> Result<bool> {
     let path = store.join("engine.lock");
     let fault = |e: &std::io::Error| Failure::io(format!("read {}", path.display()), e);
@@ -43,18 +43,25 @@ fn stop_process(store: &Path) -> Result<bool> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
         Err(e) => return Err(fault(&e)),
     };
-    if !sys::is_locked(&lock).map_err(|e| fault(&e))? {
-        return Ok(false);
-    }
     let text = fs::read_to_string(&path).map_err(|e| fault(&e))?;
     let pid = text.trim().parse().ok().filter(|&pid| is_engine_of(pid, store));
-    let Some(pid) = pid else {
-        let text = format!("another program holds the store's lock, {}", path.display());
-        return Err(Failure::engine(text).hint("Wait for it, or find it with `fuser` and end it."));
+    let is_locked = sys::is_locked(&lock).map_err(|e| fault(&e))?;
+    let pid = match pid {
+        Some(pid) if is_locked => {
+            sys::terminate(pid).map_err(|e| Failure::io(format!("stop process {pid}"), &e))?;
+            pid
+        }
+        // It has given the store back and ends by itself.
+        Some(pid) => pid,
+        None if is_locked => {
+            let text = format!("another program holds the store's lock, {}", path.display());
+            return Err(Failure::engine(text).hint("Wait for it, or find it with `fuser` and end it."));
+        }
+        None => return Ok(false),
     };
-    sys::terminate(pid).map_err(|e| Failure::io(format!("stop process {pid}"), &e))?;
     let deadline = Instant::now() + STOP_PATIENCE;
-    while sys::is_locked(&lock).map_err(|e| fault(&e))? {
+    // The lock goes a moment before the process does.
+    while is_engine_of(pid, store) {
         if Instant::now() >= deadline {
             return Err(not_stopped());
         }

@@ -6,7 +6,8 @@ mod support;
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use offshoot_postgres::load::{self, LoadError, LoadReport, load_script};
+use offshoot_postgres::load::{self, LoadError, LoadReport, Masking, load_script};
+use offshoot_postgres::mask::{ColumnName, Key, Plan, Rule, Transformer};
 use offshoot_postgres::{ClientTools, Locator, Progress, Silent};
 use postgres::Client;
 use support::Running;
@@ -143,6 +144,7 @@ fn what_is_no_plain_dump_is_refused_by_name() {
     assert!(matches!(refuse("\\connect other\n"), LoadError::OtherDatabase { .. }));
     assert!(matches!(refuse("SELECT 'a\0b';\n"), LoadError::NotText { line: 1, .. }));
     assert!(matches!(refuse("SET client_encoding = 'LATIN1';\n"), LoadError::Encoding { line: 1, .. }));
+    assert!(matches!(refuse("SELECT 1;\nSET NAMES 'sjis';\n"), LoadError::Encoding { line: 2, .. }));
     assert!(matches!(refuse("SELECT 1;\nSELECT 'a\n"), LoadError::Unfinished { line: 2, .. }));
     assert!(matches!(
         refuse("CREATE TABLE a (a int);\nCOPY a FROM stdin;\n1\n"),
@@ -253,4 +255,74 @@ fn archive_is_restored_and_a_cut_one_refused() {
     let mut other = running.database("other");
     let error = load::restore_archive(&tools, &cut, &mut other, None, &Silent).unwrap_err();
     assert!(matches!(error, LoadError::Archive { .. }), "{error}");
+}
+
+/// The schema of what is masked below.
+const PEOPLE: &str = "SELECT pg_catalog.set_config('search_path', '', false);
+CREATE TABLE public.users (id int, email text);
+CREATE TABLE public.plain (id int, word text);
+CREATE TABLE public.log (at int, who text) PARTITION BY RANGE (at);
+CREATE TABLE public.log_1 PARTITION OF public.log FOR VALUES FROM (0) TO (9);
+CREATE VIEW public.people AS SELECT id, email FROM public.users;
+";
+
+/// Loads `script` into a database that has the schema of its first lines, `PEOPLE`, with rules made of that schema.
+fn load_people(client: &mut Client, script: &str) -> Result<LoadReport, LoadError> {
+    let rule = |column: &str| Rule { column: ColumnName::parse(column).unwrap(), with: Transformer::Hash };
+    let rules = [rule("public.users.email"), rule("public.log_1.who")];
+    let mut plan = Plan::new(&rules, Key::from_bytes([3; 32]), client).unwrap();
+    load::load_masked(&mut script.as_bytes(), client, None, Masking::Rows(&mut plan), &Silent)
+}
+
+#[test]
+fn rows_of_which_no_rule_is_known_to_hold_are_refused_while_data_are_masked() {
+    let Some(running) = Running::new() else { return };
+    load(&mut running.database("people"), PEOPLE).unwrap();
+    let client = || support::connect(&running.cluster.dir.path().join("s"), "people");
+    let mut one = client();
+    let mut refuse = |script: &str, said: &str| {
+        let error = load_people(&mut one, script).unwrap_err();
+        assert!(matches!(error, LoadError::Unmaskable { .. }), "{script}: {error}");
+        assert!(error.to_string().contains(said), "{script}: {error}");
+    };
+    // The source was changed between the two readings: a column or a table has another name by now.
+    refuse("COPY public.users (id, mail) FROM stdin;\n1\tzq@x\n\\.\n", "users had no column mail");
+    refuse("COPY public.accounts (id, email) FROM stdin;\n1\tzq@x\n\\.\n", "public.accounts is no table");
+    // A script gives what it has loaded another name.
+    refuse(
+        "CREATE TABLE public.t (id int, email text);\nCOPY public.t FROM stdin;\n\\.\n",
+        "public.t is no table",
+    );
+    refuse("ALTER TABLE ONLY public.plain RENAME COLUMN word TO email;\n", "renamed");
+    refuse("ALTER TABLE public.plain RENAME TO users;\n", "renamed");
+    refuse("ALTER TABLE public.plain SET SCHEMA other;\n", "renamed");
+    // By way of something else.
+    refuse(
+        "COPY public.log (at, who) FROM stdin;\n1\tzq\n\\.\n",
+        "public.log_1.who has a rule that public.log has not",
+    );
+    refuse("INSERT INTO public.log VALUES (1, 'zq');\n", "public.log_1.who has a rule");
+    refuse("INSERT INTO public.people VALUES (1, 'zq');\n", "public.people is no table");
+    refuse("INSERT INTO public.users VALUES (1, 'zq');\n", "by INSERT");
+    refuse("SET search_path = public;\nINSERT INTO users VALUES (1, 'zq');\n", "names no schema");
+    let words =
+        "CREATE UNLOGGED TABLE IF NOT EXISTS public.made USING heap WITH (fillfactor = 9) AS SELECT 'zq';\n";
+    refuse(words, "made with its rows");
+    // A word that the lexer takes for the begin of a body hides what follows from it, but not from the server.
+    let hidden = "CREATE FUNCTION public.begin() RETURNS int LANGUAGE sql AS 'SELECT 1';\n\
+        INSERT INTO public.users VALUES (1, 'zq');\nCREATE FUNCTION public.end() RETURNS int LANGUAGE sql AS 'SELECT 1';\n";
+    let error = load_people(&mut client(), hidden).unwrap_err();
+    assert!(error.to_string().contains("multiple commands"), "{error}");
+    let mut after = client();
+    for table in ["users", "log", "plain"] {
+        assert_eq!(count(&mut after, &format!("public.{table}")), 0, "{table}");
+    }
+
+    let fine = "COPY public.users (id, email) FROM stdin;\n1\tzq@x\n\\.\nCOPY public.log_1 FROM stdin;\n1\tzq\n\\.\n\
+        COPY public.plain (word, id) FROM stdin;\nw\t1\n\\.\nINSERT INTO public.plain VALUES (2, 'x');\n\
+        ALTER TABLE ONLY public.users ADD CONSTRAINT rename PRIMARY KEY (id);\nSELECT pg_catalog.set_config('a.b', '', false);\n";
+    assert_eq!(load_people(&mut client(), fine).unwrap().rows_copied, 3);
+    assert_eq!((count(&mut after, "public.users"), count(&mut after, "public.plain")), (1, 2));
+    assert_eq!(count(&mut after, "public.users WHERE email LIKE '%zq%'"), 0);
+    assert_eq!(count(&mut after, "public.log WHERE who LIKE '%zq%'"), 0);
 }

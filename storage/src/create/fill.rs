@@ -172,6 +172,7 @@ fn run_load(
     // Dropping the server on an error stops it at once: what it holds is thrown away.
     let mut server = Server::spawn(spec).map_err(failed)?;
     server.wait_ready(Instant::now() + START_PATIENCE, &|| progress.is_cancelled()).map_err(failed)?;
+    crash_point!(RefreshLoading);
     let report = load::load(fill, spec, progress)?;
     load::seed(fill, spec, progress)?;
     progress.step("Vacuum and analyze", 0, None);

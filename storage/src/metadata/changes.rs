@@ -279,8 +279,11 @@ pub(crate) fn forget_branch(transaction: &Transaction<'_>, branch: BranchId) -> 
         "DELETE FROM stacks WHERE branch = ?1 OR branch IN (SELECT id FROM branches WHERE snapshot_of = ?1)",
         id,
     )?;
+    transaction.execute(
+        "DELETE FROM notes WHERE branch = ?1 OR branch IN (SELECT id FROM branches WHERE snapshot_of = ?1)",
+        id,
+    )?;
     transaction.execute("DELETE FROM branches WHERE id = ?1 OR snapshot_of = ?1", id)?;
-    transaction.execute("DELETE FROM notes WHERE branch = ?1", id)?;
     transaction.execute("DELETE FROM layers WHERE id NOT IN (SELECT layer FROM stacks)", [])?;
     Ok(())
 }

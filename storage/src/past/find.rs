@@ -8,6 +8,7 @@ use super::wal::KeptWal;
 use super::{Moment, micros, now_us, time};
 use crate::BranchId;
 use crate::error::StorageError;
+use crate::events::EventKind;
 use crate::metadata::BranchRow;
 use crate::store::Store;
 
@@ -48,11 +49,13 @@ impl Target {
 
     /// Whether it lies in the time of this state of a branch, or in the time of its children.
     fn is_since(self, row: &BranchRow) -> bool {
-        row.past.origin.is_none()
-            || match self {
-                Self::Time(us) => row.past.moment_us.unwrap_or(row.created_ms * 1000) <= us,
-                Self::Lsn(lsn) => row.fork_lsn.is_none_or(|made| made <= lsn),
-            }
+        match (self, row.past.origin) {
+            // The first state of all, unless it got its data when there was another one.
+            (Self::Time(us), None) => row.past.moment_us.is_none_or(|made| made <= us),
+            (Self::Time(us), Some(_)) => row.past.moment_us.unwrap_or(row.created_ms * 1000) <= us,
+            (Self::Lsn(lsn), Some(_)) => row.fork_lsn.is_none_or(|made| made <= lsn),
+            (Self::Lsn(_), None) => true,
+        }
     }
 }
 
@@ -87,7 +90,7 @@ impl Store {
     pub(super) fn way(&self, from: &BranchRow, target: Target, within: Within) -> Result<Way, StorageError> {
         let rows = self.shared.metadata.branches()?;
         let mut oldest = None;
-        let mut next = Some(from);
+        let mut next = Some(self.state_before_undo(&rows, from, target)?.unwrap_or(from));
         for _ in 0..=rows.len() {
             let Some(state) = next else { break };
             if target.is_since(state) {
@@ -112,6 +115,37 @@ impl Store {
             None => "nothing of its past is kept yet".to_owned(),
         };
         Err(target.refused(from, why))
+    }
+
+    /// The state that `from` was in at `target`, if an undo has brought an older one back since: that one has nothing of the time in
+    /// which another was in its place.
+    fn state_before_undo<'r>(
+        &self,
+        rows: &'r [BranchRow],
+        from: &BranchRow,
+        target: Target,
+    ) -> Result<Option<&'r BranchRow>, StorageError> {
+        let Target::Time(us) = target else { return Ok(None) };
+        let (mut state, mut is_undone) = (from.id, false);
+        for event in self.events()? {
+            if micros(event.at) <= us {
+                break;
+            }
+            let replaced = matches!(
+                event.kind,
+                EventKind::Reset | EventKind::Restored | EventKind::Refreshed | EventKind::Undone
+            );
+            let Some(former) = event.other.filter(|_| replaced && event.branch == state) else { continue };
+            is_undone |= event.kind == EventKind::Undone;
+            state = former;
+        }
+        if !is_undone || state == from.id {
+            return Ok(None);
+        }
+        let found = rows.iter().find(|row| row.id == state);
+        let gone =
+            || target.refused(from, "what it was then was undone, and is gone for good since".to_owned());
+        found.map(Some).ok_or_else(gone)
     }
 
     fn way_within(

@@ -12,7 +12,7 @@ use crate::events::{self, EventKind};
 use crate::metadata;
 use crate::store::{Branch, Store, locked};
 use crate::throwaway::is_throwaway;
-use crate::{BranchId, compute, trash};
+use crate::{BranchId, compute, refresh, trash};
 
 impl Store {
     /// The first half of taking `id` back to `moment`, while it works on: a throwaway of what it was, asleep. [`Store::restore_branch_to`]
@@ -73,6 +73,7 @@ impl Store {
             if let Some(state) = replayed.past.origin {
                 metadata::move_fork_point(transaction, state, new)?;
             }
+            refresh::keep_mark(transaction, replayed.past.origin, new)?;
             events::record(
                 transaction,
                 EventKind::Restored,

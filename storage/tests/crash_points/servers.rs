@@ -46,6 +46,7 @@ fn has_victim(victim: Victim, operation: Operation, point: CrashPoint) -> bool {
         Operation::Reset
         | Operation::Restore
         | Operation::Rewind
+        | Operation::Refresh
         | Operation::Delete
         | Operation::Undo
         | Operation::Open => false,

@@ -353,7 +353,7 @@ fn undo_of(engine: &Engine, id: BranchId, name: &str) -> Result<Option<Migration
 }
 
 /// Gives a branch that takes another one's place what was seen there.
-pub(super) fn carry_over(engine: &Engine, from: BranchId, to: BranchId) -> Result<()> {
+pub(in crate::engine) fn carry_over(engine: &Engine, from: BranchId, to: BranchId) -> Result<()> {
     set_seen(engine, to, &seen(engine, from)?)
 }
 

@@ -36,19 +36,19 @@ pub(super) fn rows(
 
 /// How the rows of a `COPY` are masked; `None` if they are not.
 fn mask(plan: &Plan, sql: &str, line: u64) -> Result<Option<RowMask>, LoadError> {
-    let refuse = |what: String| Err(LoadError::Unmaskable { line, what });
-    let Some(copied) = gate::copied(sql) else {
-        return refuse("this COPY cannot be read, and so its rows cannot be masked".to_owned());
-    };
-    let Some(named) = gate::masked(plan, &copied.table) else { return Ok(None) };
-    let table = copied.table.schema.as_deref().and_then(|schema| plan.table(schema, &copied.table.name));
-    match table {
-        Some(_) if copied.has_options => {
-            refuse(format!("the rows of {named} come in a format of their own, which cannot be masked"))
-        }
-        Some(table) => Ok(Some(RowMask::new(plan, table, copied.columns.as_deref()))),
-        None => refuse(format!("this COPY names no schema, so that it is not sure whether it fills {named}")),
+    let refused = |what: String| LoadError::Unmaskable { line, what };
+    let copied = gate::copied(sql)
+        .ok_or_else(|| refused("this COPY cannot be read, and so its rows cannot be masked".to_owned()))?;
+    let table = gate::goal(plan, &copied.table).map_err(refused)?;
+    gate::check_columns(plan, &copied).map_err(refused)?;
+    let Some(table) = table else { return Ok(None) };
+    if copied.has_options {
+        let name = &copied.table.name;
+        return Err(refused(format!(
+            "the rows of {name} come in a format of their own, which cannot be masked"
+        )));
     }
+    Ok(Some(RowMask::new(plan, table, copied.columns.as_deref())))
 }
 
 /// The rows of one `COPY`.

@@ -3,7 +3,7 @@
 use super::LoadError;
 use super::lexer::Statement;
 use super::name::{self, Name};
-use crate::mask::Plan;
+use crate::mask::{Plan, Table};
 
 /// What is done with a statement.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,11 +37,16 @@ pub(super) fn judge(statement: &Statement, text: &str, plan: Option<&Plan>) -> R
         }
         ["COPY", ..] if statement.copies_in => Ok(Verdict::Run),
         ["COPY", ..] => refuse("a COPY from elsewhere cannot be masked"),
-        ["INSERT", ..] => match (plan, inserted(text)) {
-            (None, _) => Ok(Verdict::PassOver),
-            (Some(plan), Some(table)) if masked(plan, &table).is_none() => Ok(Verdict::Run),
-            (Some(_), _) => refuse("rows that come by INSERT cannot be masked"),
-        },
+        ["INSERT", ..] => {
+            let Some(plan) = plan else { return Ok(Verdict::PassOver) };
+            match inserted(text).map(|table| goal(plan, &table)) {
+                Some(Ok(None)) => Ok(Verdict::Run),
+                Some(Err(why)) => refuse(&why),
+                Some(Ok(Some(_))) | None => refuse("rows that come by INSERT cannot be masked"),
+            }
+        }
+        // What was loaded under one name would go by the rules of another.
+        ["ALTER", rest @ ..] if renames(rest) => refuse("while data are masked, nothing can be renamed"),
         ["SELECT", "PG_CATALOG", ..] => Ok(Verdict::Run),
         [
             "SELECT" | "UPDATE" | "MERGE" | "WITH" | "DO" | "CALL" | "EXECUTE" | "PREPARE" | "VALUES"
@@ -55,12 +60,65 @@ pub(super) fn judge(statement: &Statement, text: &str, plan: Option<&Plan>) -> R
     }
 }
 
-/// The masked table that is meant, if one is, as `schema.table`. A name without a schema may be that of any.
-pub(super) fn masked(plan: &Plan, table: &Name) -> Option<String> {
-    match &table.schema {
-        Some(schema) => plan.table(schema, &table.name).map(|_| format!("{schema}.{}", table.name)),
-        None => plan.any_table(&table.name),
+/// The masked table that rows go to; `None` for one that is not masked. All is as it was when the schema was read, or else it is not known
+/// what the rows are.
+///
+/// # Errors
+/// Why that is not sure, in a sentence without its full stop.
+pub(super) fn goal<'p>(plan: &'p Plan, name: &Name) -> Result<Option<&'p Table>, String> {
+    let unknown = |name: &str| {
+        format!(
+            "{name} is no table of the schema as it was read at first: it has another name by now, or is a view, and no rule is known \
+             to hold for its rows"
+        )
+    };
+    let Some(schema) = &name.schema else {
+        let is_settled = |table: &Table| !table.is_masked() && table.misses().is_none();
+        let mut named = plan.tables_named(&name.name).peekable();
+        if named.peek().is_none() {
+            return Err(unknown(&name.name));
+        }
+        return match named.find(|(_, table)| !is_settled(table)) {
+            None => Ok(None),
+            Some((full, _)) => {
+                Err(format!("this statement names no schema, so that it is not sure whether it fills {full}"))
+            }
+        };
+    };
+    let full = format!("{schema}.{}", name.name);
+    let table = plan.table(schema, &name.name).ok_or_else(|| unknown(&full))?;
+    if let Some(column) = table.misses() {
+        return Err(format!(
+            "rows of {full} go to its partitions, and {column} has a rule that {full} has not"
+        ));
     }
+    Ok(table.is_masked().then_some(table))
+}
+
+/// Refuses columns that were not there when the schema was read.
+///
+/// # Errors
+/// As [`goal`].
+pub(super) fn check_columns(plan: &Plan, copied: &Copied) -> Result<(), String> {
+    let Name { schema, name } = &copied.table;
+    let Some(table) = schema.as_deref().and_then(|schema| plan.table(schema, name)) else { return Ok(()) };
+    match copied.columns.iter().flatten().find(|column| !table.has(column)) {
+        Some(column) => Err(format!(
+            "{name} had no column {column} when the schema was read at first, so that no rule is known to hold for its values"
+        )),
+        None => Ok(()),
+    }
+}
+
+/// `ALTER TABLE a RENAME TO b`, `RENAME COLUMN a TO b`, `SET SCHEMA c`; but not `ALTER TABLE rename OWNER TO x`.
+fn renames(rest: &[&str]) -> bool {
+    let at = rest.iter().position(|word| *word == "RENAME");
+    let renamed = at.is_some_and(|at| match &rest[at + 1..] {
+        ["OWNER", "TO", ..] => false,
+        ["TO" | "COLUMN", ..] | [_, "TO", ..] => true,
+        _ => false,
+    });
+    renamed || rest.windows(2).any(|pair| pair == ["SET", "SCHEMA"])
 }
 
 /// `CREATE TABLE t AS …`, but no view and no column that is generated.

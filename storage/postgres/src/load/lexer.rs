@@ -33,7 +33,8 @@ pub(super) struct Statement {
     pub(super) copies_in: bool,
 }
 
-const KEPT_WORDS: usize = 8;
+/// As many as may stand before the `AS` of a `CREATE TABLE`.
+const KEPT_WORDS: usize = 24;
 
 /// Finds the ends of statements in lines that are fed one after another.
 #[derive(Debug)]

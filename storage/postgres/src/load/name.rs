@@ -66,7 +66,7 @@ pub(super) fn list(text: &str) -> Option<(Vec<String>, &str)> {
 fn identifier(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).unwrap_or(text.len());
-        return (end > 0).then(|| (text[..end].to_lowercase(), &text[end..]));
+        return (end > 0).then(|| (text[..end].to_ascii_lowercase(), &text[end..]));
     };
     let (mut name, mut rest) = (String::new(), quoted);
     loop {

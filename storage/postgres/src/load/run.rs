@@ -200,7 +200,13 @@ impl<'a> Loader<'a> {
 
     fn run_statement(&mut self, statement: &Statement, text: &str) -> Result<(), LoadError> {
         for _ in 0..MAX_ROLES {
-            let Err(refusal) = self.target.run(text) else { return Ok(()) };
+            let ran = if self.masking.is_some() {
+                // Nobody's rows may hide behind a statement that was judged.
+                self.target.run_alone(text)
+            } else {
+                self.target.run(text)
+            };
+            let Err(refusal) = ran else { return Ok(()) };
             // Within a transaction the server takes nothing more, so nothing can be mended.
             let said = refusal.said().filter(|_| !self.in_transaction && !self.progress.is_cancelled());
             let Some(said) = said else { return Err(self.refused(&refusal, statement.line, text)) };
@@ -329,16 +335,23 @@ fn is_settled_without_running(statement: &Statement, text: &str) -> Result<bool,
     let words: Vec<&str> = statement.words.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["CREATE" | "DROP", "DATABASE", ..] => Err(LoadError::OtherDatabase { line, what: excerpt(text) }),
-        ["SET", "CLIENT_ENCODING", ..] => {
-            let value = set_value(text).to_ascii_uppercase();
-            // The connection speaks UTF-8 as it is; plain ASCII is a part of that.
-            if matches!(value.as_str(), "UTF8" | "UTF-8" | "UNICODE" | "SQL_ASCII" | "DEFAULT") {
-                return Ok(true);
-            }
-            Err(LoadError::Encoding { line, what: format!("the script says that it is in {value}") })
+        ["SET", "NAMES", ..] => {
+            let value = text.split_whitespace().nth(2).unwrap_or_default().trim_matches(['\'', '"', ';']);
+            settled_encoding(if value.is_empty() { "DEFAULT" } else { value }, line)
         }
+        ["SET", "CLIENT_ENCODING", ..] => settled_encoding(&set_value(text), line),
         _ => Ok(false),
     }
+}
+
+/// Whether a script in this encoding can be sent as it is.
+fn settled_encoding(value: &str, line: u64) -> Result<bool, LoadError> {
+    let value = value.to_ascii_uppercase();
+    // The connection speaks UTF-8 as it is; plain ASCII is a part of that.
+    if matches!(value.as_str(), "UTF8" | "UTF-8" | "UNICODE" | "SQL_ASCII" | "DEFAULT") {
+        return Ok(true);
+    }
+    Err(LoadError::Encoding { line, what: format!("the script says that it is in {value}") })
 }
 
 fn makes_role(statement: &Statement) -> bool {

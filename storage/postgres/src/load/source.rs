@@ -19,6 +19,10 @@ use crate::progress::Progress;
 use crate::{sys, watch};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a server may take to let in and to say what it is.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long the source's tables may be held by others; all that was locked before them is held up meanwhile.
+const LOCK_TIMEOUT: Duration = Duration::from_mins(1);
 const BUFFER_BYTES: usize = 256 * 1024;
 
 /// What is left out: it belongs to the other cluster, and here it would fail or reach out to other servers.
@@ -60,7 +64,8 @@ pub fn dump_server(
         .args(LEFT_OUT)
         .args(only(masking.as_ref()))
         .args(["--encoding=UTF8", "--no-password"])
-        .arg(format!("--dbname={}", source.address));
+        .arg(format!("--lock-wait-timeout={}", LOCK_TIMEOUT.as_millis()))
+        .arg(format!("--dbname={}", source.for_dump()));
     command.env("PGCONNECT_TIMEOUT", CONNECT_TIMEOUT.as_secs().to_string());
     if let Some(password) = &source.password {
         command.env("PGPASSWORD", password);
@@ -145,6 +150,21 @@ fn dump_failure(stderr: String) -> LoadError {
 /// [`LoadError::SourceUnreachable`], [`LoadError::SourcePassword`] or [`LoadError::Source`].
 /// [`LoadError::SourceTls`] if it demands TLS, which only `pg_dump` may have: take the newest tools then.
 pub fn server_major(url: &str) -> Result<u32, LoadError> {
+    answered_within(url, ANSWER_TIMEOUT)
+}
+
+/// The client has no limit for a server that takes the connection and says nothing. The thread goes with that connection.
+fn answered_within(url: &str, patience: Duration) -> Result<u32, LoadError> {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let url = url.to_owned();
+    std::thread::Builder::new().name("source".into()).spawn(move || sender.send(ask_major(&url)))?;
+    receiver.recv_timeout(patience).unwrap_or_else(|_| {
+        let message = format!("it has not answered within {} s", patience.as_secs());
+        Err(LoadError::SourceUnreachable { message })
+    })
+}
+
+fn ask_major(url: &str) -> Result<u32, LoadError> {
     let source = Source::parse(url);
     let parsed = source.for_client().parse::<postgres::Config>();
     let mut config = parsed.map_err(|error| LoadError::SourceUnreachable { message: causes(&error) })?;
@@ -199,6 +219,14 @@ mod tests {
             LoadError::SourceTls { .. }
         ));
         assert!(matches!(kind("FATAL:  database \"x\" does not exist"), LoadError::Source { .. }));
+    }
+
+    #[test]
+    fn a_server_that_takes_the_connection_and_says_nothing_is_unreachable() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("postgres://me:x@127.0.0.1:{}/app", listener.local_addr().unwrap().port());
+        let error = answered_within(&url, Duration::from_millis(50)).unwrap_err();
+        assert!(error.to_string().contains("has not answered"), "{error}");
     }
 
     #[test]

@@ -16,6 +16,14 @@ pub trait Target {
     /// [`Refusal`]; after [`Refusal::Lost`] nothing more is run.
     fn run(&mut self, sql: &str) -> Result<(), Refusal>;
 
+    /// As [`Target::run`], where the server itself should see to it that it is one statement and no more.
+    ///
+    /// # Errors
+    /// As [`Target::run`].
+    fn run_alone(&mut self, sql: &str) -> Result<(), Refusal> {
+        self.run(sql)
+    }
+
     /// Runs a `COPY … FROM STDIN` and returns how many rows it loaded.
     ///
     /// # Errors
@@ -94,6 +102,11 @@ impl From<&postgres::Error> for Refusal {
 impl Target for Client {
     fn run(&mut self, sql: &str) -> Result<(), Refusal> {
         self.batch_execute(sql).map_err(|error| Refusal::from(&error))
+    }
+
+    fn run_alone(&mut self, sql: &str) -> Result<(), Refusal> {
+        // The extended protocol takes one statement only.
+        self.execute(sql, &[]).map(drop).map_err(|error| Refusal::from(&error))
     }
 
     fn copy_in(&mut self, sql: &str, rows: &mut dyn Rows) -> Result<Result<u64, Refusal>, LoadError> {

@@ -53,6 +53,20 @@ impl Source {
         }
     }
 
+    /// The address with signs of life asked for, so that a network that is cut ends the dump.
+    pub(super) fn for_dump(&self) -> String {
+        const ALIVE: [&str; 3] = ["keepalives_idle=30", "keepalives_interval=10", "keepalives_count=6"];
+        let address = &self.address;
+        // Somebody knows better.
+        if address.contains("keepalives") {
+            return address.clone();
+        }
+        if !address.contains("://") {
+            return format!("{address} {}", ALIVE.join(" "));
+        }
+        format!("{address}{}{}", if address.contains('?') { '&' } else { '?' }, ALIVE.join("&"))
+    }
+
     /// The address with only the parameters that the Rust client knows, and none of its errors over the others.
     pub(super) fn for_client(&self) -> String {
         if !self.address.contains("://") {
@@ -200,5 +214,18 @@ mod tests {
         assert_eq!(Source::parse("postgres://me:x@db:5433/app").for_client(), "postgres://me@db:5433/app");
         assert_eq!(Source::parse("host=db sslrootcert=x").for_client(), "host='db'");
         assert!(source.for_client().parse::<postgres::Config>().is_ok());
+    }
+
+    #[test]
+    fn a_dump_asks_for_signs_of_life() {
+        let dump = |text: &str| Source::parse(text).for_dump();
+        let alive = "keepalives_idle=30&keepalives_interval=10&keepalives_count=6";
+        assert_eq!(dump("postgres://me@db/app"), format!("postgres://me@db/app?{alive}"));
+        assert_eq!(
+            dump("postgres://me@db/app?sslmode=require"),
+            format!("postgres://me@db/app?sslmode=require&{alive}")
+        );
+        assert_eq!(dump("host=db"), format!("host='db' {}", alive.replace('&', " ")));
+        assert_eq!(dump("postgres://db/app?keepalives=0"), "postgres://db/app?keepalives=0");
     }
 }

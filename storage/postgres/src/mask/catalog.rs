@@ -33,6 +33,8 @@ pub(super) struct Catalog {
     pub(super) references: Vec<(Id, Id)>,
     /// A column of a partition or a child table and the parent's of the same name.
     pub(super) inherits: Vec<(Id, Id)>,
+    /// Those of them that are of partitions: rows may come to them by way of the parent.
+    pub(super) partitions: Vec<(Id, Id)>,
     /// Columns that take part in something unique.
     pub(super) unique: HashSet<Id>,
 }
@@ -57,7 +59,8 @@ const COLUMNS: &str = "
       AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'";
 const REFERENCES: &str = "
     SELECT conrelid, confrelid, conkey, confkey FROM pg_catalog.pg_constraint WHERE contype = 'f'";
-const INHERITS: &str = "SELECT inhrelid, inhparent FROM pg_catalog.pg_inherits";
+const INHERITS: &str = "
+    SELECT i.inhrelid, i.inhparent, p.relkind = 'p' FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class p ON p.oid = i.inhparent";
 /// The columns of keys, and those that expressions of indexes name.
 const UNIQUE: &str = "
     SELECT i.indrelid, k.attnum::int2 FROM pg_catalog.pg_index i, pg_catalog.unnest(i.indkey::int2[]) k(attnum)
@@ -99,15 +102,21 @@ impl Catalog {
         for (id, column) in &catalog.columns {
             numbers.insert((id.0, &column.name.column), *id);
         }
-        let mut inherits = Vec::new();
+        let (mut inherits, mut partitions) = (Vec::new(), Vec::new());
         for row in client.query(INHERITS, &[])? {
             let (child, parent): (u32, u32) = (row.get(0), row.get(1));
             let of_parent = catalog.columns.range((parent, 0)..=(parent, i16::MAX));
-            inherits.extend(of_parent.filter_map(|(id, column)| {
+            let pairs = of_parent.filter_map(|(id, column)| {
                 numbers.get(&(child, column.name.column.as_str())).map(|child| (*child, *id))
-            }));
+            });
+            let before = inherits.len();
+            inherits.extend(pairs);
+            if row.get(2) {
+                partitions.extend_from_slice(&inherits[before..]);
+            }
         }
         catalog.inherits = inherits;
+        catalog.partitions = partitions;
         catalog.unique = client.query(UNIQUE, &[])?.iter().map(|row| (row.get(0), row.get(1))).collect();
         Ok(catalog)
     }

@@ -58,9 +58,13 @@ impl Key {
     fn make(path: &Path) -> io::Result<Self> {
         let mut bytes = [0; KEY_BYTES];
         fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        // There as a whole or not at all: a key of which a part is missing would end every import.
+        let draft = path.with_extension("key.partial");
+        let _ = fs::remove_file(&draft);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
         file.write_all(&bytes)?;
         file.sync_all()?;
+        fs::rename(&draft, path)?;
         Ok(Self::from_bytes(bytes))
     }
 

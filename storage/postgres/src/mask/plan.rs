@@ -8,10 +8,11 @@ use super::catalog::{Catalog, Id};
 use super::transform::{Kind, Method};
 use super::{ColumnName, Key, MaskError, MaskedColumn, Rule, Transformer};
 
-/// What is done to the rows of every table that has masked columns.
+/// What is done to the rows of every table.
 #[derive(Debug)]
 pub struct Plan {
     key: Key,
+    /// All that there were when the schema was read.
     tables: HashMap<(String, String), Table>,
     /// In the order of the catalogs.
     done: Vec<MaskedColumn>,
@@ -26,6 +27,8 @@ pub struct Table {
     columns: Vec<String>,
     /// The masked ones, with their place in the report.
     methods: HashMap<String, (Method, usize)>,
+    /// A column of a partition that has a rule of its own: rows that come by way of this table would miss it.
+    misses: Option<ColumnName>,
 }
 
 /// Why a column is masked, and how.
@@ -65,18 +68,45 @@ impl Plan {
                 values: 0,
             });
         }
-        plan.tables.retain(|_, table| !table.methods.is_empty());
+        plan.note_partitions(&methods, &catalog);
         Ok(plan)
     }
 
-    /// What is done to a table's rows; `None` for nothing.
-    pub fn table(&self, schema: &str, table: &str) -> Option<&Table> {
+    /// Notes for partitioned tables which rules of their partitions they do not have.
+    fn note_partitions(&mut self, methods: &BTreeMap<Id, Method>, catalog: &Catalog) {
+        let mut missed: BTreeMap<u32, ColumnName> = BTreeMap::new();
+        for (child, parent) in &catalog.partitions {
+            let with = |id| methods.get(id).map(|method: &Method| &method.with);
+            if with(child).is_some_and(|ours| with(parent) != Some(ours)) {
+                missed.entry(parent.0).or_insert_with(|| catalog.columns[child].name.clone());
+            }
+        }
+        // Partitions have partitions.
+        loop {
+            let upwards = catalog.partitions.iter().find_map(|((child, _), (parent, _))| {
+                let column = missed.get(child).filter(|_| !missed.contains_key(parent))?;
+                Some((*parent, column.clone()))
+            });
+            let Some((parent, column)) = upwards else { break };
+            missed.insert(parent, column);
+        }
+        for (id, column) in &catalog.columns {
+            let table = self.tables.get_mut(&(column.name.schema.clone(), column.name.table.clone()));
+            if let (Some(table), Some(misses)) = (table, missed.get(&id.0)) {
+                table.misses = Some(misses.clone());
+            }
+        }
+    }
+
+    /// A table by its name, if it was there when the schema was read.
+    pub(crate) fn table(&self, schema: &str, table: &str) -> Option<&Table> {
         self.tables.get(&(schema.to_owned(), table.to_owned()))
     }
 
-    /// A masked table of this name in any schema.
-    pub fn any_table(&self, table: &str) -> Option<String> {
-        self.tables.keys().find(|(_, name)| name == table).map(|(schema, table)| format!("{schema}.{table}"))
+    /// The tables of this name, in whatever schema, with their full names.
+    pub(crate) fn tables_named<'p>(&'p self, table: &'p str) -> impl Iterator<Item = (String, &'p Table)> {
+        let named = self.tables.iter().filter(move |((_, name), _)| name == table);
+        named.map(|((schema, table), of)| (format!("{schema}.{table}"), of))
     }
 
     /// The secret.
@@ -101,6 +131,21 @@ impl Plan {
 }
 
 impl Table {
+    /// Whether any of its columns is masked.
+    pub(crate) fn is_masked(&self) -> bool {
+        !self.methods.is_empty()
+    }
+
+    /// A column of a partition whose rule rows would miss that come by way of this table.
+    pub(crate) fn misses(&self) -> Option<&ColumnName> {
+        self.misses.as_ref()
+    }
+
+    /// Whether rows can have this column.
+    pub(crate) fn has(&self, column: &str) -> bool {
+        self.columns.iter().any(|one| one == column)
+    }
+
     /// The methods for rows with these columns, or with all, and the place of each in the report.
     pub(crate) fn for_columns(
         &self,
