@@ -127,6 +127,25 @@ fn a_refresh_that_fails_or_is_ended_changes_nothing() {
     assert!(test.run(&["refresh", "--empty"]).fails(128).contains("protected"));
     test.run(&["branch", "unprotect", "main"]).ok();
 
+    // Somebody protects the branch while its new data are loaded.
+    let gate = test.root().join("gate");
+    let waiting = format!(
+        "do $$ begin while pg_stat_file('{}', true) is null loop perform pg_sleep(0.01); end loop; end $$;\n",
+        gate.display()
+    );
+    fs::write(test.repo.join("seed.sql"), waiting).unwrap();
+    let mut refresh = test.command(support::PROGRAM);
+    refresh.args(["refresh", "--empty"]).stdout(Stdio::null()).stderr(Stdio::piped());
+    let refresh = refresh.spawn().unwrap();
+    support::wait_until("the new root is loaded", || server_of(&partial.join("branches/1/pgdata")).is_some());
+    test.run(&["branch", "protect", "main"]).ok();
+    fs::write(&gate, "").unwrap();
+    let said = String::from_utf8(refresh.wait_with_output().unwrap().stderr).unwrap();
+    assert!(said.contains("protected"), "{said}");
+    support::wait_until("what was loaded is gone", || !partial.exists());
+    is_as_before();
+    test.run(&["branch", "unprotect", "main"]).ok();
+
     fs::write(test.repo.join("seed.sql"), "create table public.slow ();\nselect pg_sleep(600);\n").unwrap();
     let start = || {
         let mut refresh = test.command(support::PROGRAM);

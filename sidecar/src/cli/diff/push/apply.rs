@@ -18,6 +18,7 @@ use crate::cli::progress::Shown;
 use crate::failure::{Failure, Result, chain};
 use crate::sys;
 
+const COMMIT: &str = "COMMIT";
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Runs the plan and returns how many objects differ afterwards. Ctrl-C ends it after what is committed.
@@ -83,7 +84,10 @@ fn steps(args: &PushArgs, comparison: &Comparison, client: &mut Client, shown: &
             } else {
                 committed = done.saturating_sub(1);
             }
-            return Err(stopped(place, &statement, error.as_ref(), committed, total));
+            // What a transaction did is taken back with the connection, unless that breaks in the commit.
+            let is_lost = error.as_ref().is_some_and(|error| error.as_db_error().is_none());
+            let is_unsure = is_lost && (statement == COMMIT || !part.transactional);
+            return Err(stopped(place, &statement, error.as_ref(), (committed, total), is_unsure));
         }
         committed = done;
     }
@@ -109,7 +113,7 @@ fn run_part(
         begun(statement);
         run(statement)?;
     }
-    if part.transactional { run("COMMIT") } else { Ok(()) }
+    if part.transactional { run(COMMIT) } else { Ok(()) }
 }
 
 /// What ended it, and what stands.
@@ -117,10 +121,16 @@ fn stopped(
     place: &str,
     statement: &str,
     error: Option<&postgres::Error>,
-    committed: usize,
-    total: usize,
+    (committed, total): (usize, usize),
+    is_unsure: bool,
 ) -> Failure {
-    let stands = if committed == 0 {
+    let stands = if is_unsure {
+        // The server may have done what it was asked last, and could not say so.
+        format!(
+            "The connection broke, so that it is not known whether that was still done on {place}. Push again: only what is \
+             missing is planned then."
+        )
+    } else if committed == 0 {
         format!("Nothing of the plan was kept on {place}.")
     } else {
         format!(
