@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { escapeMarkdown, formatAge, formatBytes, formatDuration, formatRemaining } from '../src/views/words.js';
+import { escapeMarkdown, formatAge, formatBytes, formatDuration, formatRemaining, sentences } from '../src/views/words.js';
 
 test('bytes_have_the_unit_that_keeps_them_short', () => {
   const cases: [number, string][] = [
@@ -44,4 +44,11 @@ test('times_are_told_in_their_largest_unit', () => {
 
 test('markdown_shows_a_text_as_it_is', () => {
   assert.equal(escapeMarkdown('a_b `c` $(zap) [d](e)'), 'a\\_b \\`c\\` \\$\\(zap\\) \\[d\\]\\(e\\)');
+});
+
+test('a_message_is_a_sentence_and_a_path_at_its_beginning_stays_as_it_is', () => {
+  assert.equal(sentences('there is no branch', undefined), 'There is no branch.');
+  assert.equal(sentences('port 5432 is taken', 'Choose another.'), 'Port 5432 is taken. Choose another.');
+  assert.equal(sentences('versions/a1.py is a program', undefined), 'versions/a1.py is a program.');
+  assert.equal(sentences('psycopg2.errors.UndefinedTable', undefined), 'psycopg2.errors.UndefinedTable.');
 });

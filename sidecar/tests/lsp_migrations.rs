@@ -104,6 +104,32 @@ fn a_migration_has_its_state_and_what_can_be_done_above_it_once_somebody_wants_t
 }
 
 #[test]
+fn a_file_that_is_a_program_is_tried_with_all_that_its_tool_would_run() {
+    let test = TestRepo::with_database();
+    fs::create_dir_all(test.repo.join("alembic/versions")).unwrap();
+    fs::write(test.repo.join("alembic.ini"), "[alembic]\nscript_location = alembic\n").unwrap();
+    fs::write(test.repo.join("alembic/env.py"), "").unwrap();
+    for (name, before) in [("a1", "None"), ("b2", "'a1'")] {
+        let text = format!("revision = '{name}'\ndown_revision = {before}\n\ndef upgrade():\n    pass\n");
+        fs::write(test.repo.join(format!("alembic/versions/{name}.py")), text).unwrap();
+    }
+    let mut editor = Editor::open(&test, &[&test.repo]);
+    read(&mut editor);
+    let revision = editor.ready_on("main")["migrations"].as_u64();
+    editor.ask("offshoot/migrations/status", json!({ "folder": uri(&test.repo) }));
+    editor.state(0, "it is read", |state| state["migrations"].as_u64() > revision);
+    let file = json!({ "textDocument": { "uri": uri(&test.repo.join("alembic/versions/a1.py")) } });
+    let lenses = editor.ask("textDocument/codeLens", file);
+    let wanted = [
+        "$(circle-outline) Pending on main",
+        "Apply Here, with 1 Other",
+        "Apply on a Throwaway, with 1 Other",
+        "Preview Diff, with 1 Other",
+    ];
+    assert_eq!(titles(&lenses), wanted);
+}
+
+#[test]
 fn files_are_known_by_whatever_link_the_editor_came_and_those_that_are_no_migrations_are_left_alone() {
     let test = with_migrations("select 2;");
     let link = test.repo.with_file_name("link");

@@ -27,9 +27,9 @@ export function registerActions(tools: Tools): vscode.Disposable {
     on('offshoot.applyMigrations', vscode.l10n.t('Apply Pending Migrations'), async ({ ready, project }) => apply(tools, ready, only(project))),
     on('offshoot.rollBackMigration', vscode.l10n.t('Roll Back Newest Migration'), async ({ ready, project }) => apply(tools, ready, { ...only(project), direction: 'down' })),
     on('offshoot.undoMigrations', vscode.l10n.t('Undo Migrations'), async ({ ready }) => undo(tools, ready)),
-    on('offshoot.tryMigration', vscode.l10n.t('Apply on a Throwaway'), async (target) => tryOut(tools, target.ready, upTo(target), false), chooseMigration),
-    on('offshoot.previewMigration', vscode.l10n.t('Preview Diff'), async (target) => tryOut(tools, target.ready, upTo(target), true), chooseMigration),
-    on('offshoot.measureMigration', vscode.l10n.t('Measure Locks'), async (target) => tryOut(tools, target.ready, { ...upTo(target), measure: true }, true), chooseMigration),
+    on('offshoot.tryMigration', vscode.l10n.t('Apply on a Throwaway'), async (target) => tryOut(tools, target.ready, upTo(around, target), false), chooseMigration),
+    on('offshoot.previewMigration', vscode.l10n.t('Preview Diff'), async (target) => tryOut(tools, target.ready, upTo(around, target), true), chooseMigration),
+    on('offshoot.measureMigration', vscode.l10n.t('Measure Locks'), async (target) => tryOut(tools, target.ready, { ...upTo(around, target), measure: true }, true), chooseMigration),
     on('offshoot.checkMigrations', vscode.l10n.t('Check Migrations'), async ({ ready, project }) => {
       await saveMigrations(around, ready);
       const report = await long(tools, vscode.l10n.t('Checking migrations'), async (token, cancel) =>
@@ -57,8 +57,10 @@ function only(project: string | undefined): { tool?: string } {
   return project === undefined ? {} : { tool: project };
 }
 
-function upTo({ project, path }: MigrationTarget): { tool?: string; to?: string } {
-  return { ...only(project), ...(path === undefined ? {} : { to: path }) };
+/** A file that is a program runs only with all that is pending: its tool does it. */
+function upTo({ migrations }: Surroundings, { ready, project, path }: MigrationTarget): { tool?: string; to?: string } {
+  const found = migrations.of(ready)?.status?.projects.find(({ id }) => id === project);
+  return { ...only(project), ...(path === undefined || found?.canReplay === false ? {} : { to: path }) };
 }
 
 /** What the branch has and its migration files do not make, side by side. */

@@ -79,7 +79,8 @@ export function escapeMarkdown(text: string): string {
 
 /** A message as the wire has it, lower case and without a full stop, as a sentence with its hint. */
 export function sentences(message: string, hint: string | undefined): string {
-  const first = message.charAt(0).toLocaleUpperCase() + message.slice(1);
+  // A path or another name at the beginning stays as it is written.
+  const first = /^\p{Ll}[\p{L}-]*(?=[\s,:;]|$)/u.test(message) ? message.charAt(0).toLocaleUpperCase() + message.slice(1) : message;
   const ended = /[.!?…]$/.test(first) ? first : `${first}.`;
   return hint === undefined || hint === '' ? ended : `${ended} ${hint}`;
 }

@@ -47,16 +47,14 @@ fn of_migration(root: &Path, found: &Found<'_>, unfinished: &BTreeSet<&str>) -> 
     let mut all = vec![lens(format!("$({icon}) {words} {name}"), shows)];
     if entry.next == MigrationNext::Runs && !unfinished.contains(file.path.as_str()) {
         if project.commands.apply.is_some() && !waits_on(project, branch, unfinished) {
-            let others = branch.pending.saturating_sub(1);
-            let here = match others {
-                0 => "Apply Here".to_owned(),
-                1 => "Apply Here, with 1 Other".to_owned(),
-                _ => format!("Apply Here, with {others} Others"),
-            };
-            all.push(lens(here, "offshoot.applyMigrations"));
+            all.push(lens(with_others("Apply Here", branch), "offshoot.applyMigrations"));
         }
-        all.push(lens("Apply on a Throwaway".to_owned(), "offshoot.tryMigration"));
-        all.push(lens("Preview Diff".to_owned(), "offshoot.previewMigration"));
+        let of_tool = |title: &str| {
+            // What is a program runs only with all that is pending.
+            if project.can_replay { title.to_owned() } else { with_others(title, branch) }
+        };
+        all.push(lens(of_tool("Apply on a Throwaway"), "offshoot.tryMigration"));
+        all.push(lens(of_tool("Preview Diff"), "offshoot.previewMigration"));
         if project.can_replay {
             all.push(lens("Measure Locks".to_owned(), "offshoot.measureMigration"));
         }
@@ -65,6 +63,15 @@ fn of_migration(root: &Path, found: &Found<'_>, unfinished: &BTreeSet<&str>) -> 
         all.push(lens("Undo".to_owned(), "offshoot.undoMigrations"));
     }
     all
+}
+
+/// The title of what runs all that is pending.
+fn with_others(title: &str, branch: &MigrationBranch) -> String {
+    match branch.pending.saturating_sub(1) {
+        0 => title.to_owned(),
+        1 => format!("{title}, with 1 Other"),
+        others => format!("{title}, with {others} Others"),
+    }
 }
 
 /// Whether the tool would run one of these files, too.
