@@ -38,6 +38,9 @@ pub(crate) struct Args {
     /// Size of a database beside which others are measured, in MB; may be given several times.
     #[arg(long, value_name = "N", default_values_t = [150, 1500], value_parser = clap::value_parser!(u64).range(10..=1_000_000))]
     pub(crate) peer_mb: Vec<u64>,
+    /// Size of the server that is copied, in MB.
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(10..=1_000_000))]
+    pub(crate) import_mb: u64,
     /// Branches of the project that has many.
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(60..=100_000))]
     pub(crate) branches: u32,
@@ -123,6 +126,8 @@ pub(crate) enum Measure {
     Scan,
     /// Other ways to copy a database, in turn with ours.
     Peers,
+    /// Copying a running server, against `pg_basebackup`.
+    Import,
 }
 
 impl Measure {

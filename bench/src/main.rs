@@ -119,6 +119,9 @@ fn command_line(args: &Args) -> String {
     if has(Measure::Stall) || has(Measure::Cpu) || has(Measure::Peers) {
         let _ = write!(text, " --seconds {seconds}");
     }
+    if has(Measure::Import) {
+        let _ = write!(text, " --import-mb {}", args.import_mb);
+    }
     if has(Measure::Scale) {
         let _ = write!(text, " --branches {}", args.branches);
     }

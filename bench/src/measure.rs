@@ -5,6 +5,7 @@ mod cpu;
 mod create;
 mod disk;
 mod first_query;
+mod import;
 mod memory;
 mod migrations;
 mod pages;
@@ -66,6 +67,7 @@ impl<'w> Bench<'w> {
             Measure::Pages => pages::measure(self),
             Measure::Scan => scan::measure(self),
             Measure::Peers => peers::measure(self),
+            Measure::Import => import::measure(self),
         }
     }
 

@@ -44,11 +44,7 @@ impl<'w> Project<'w> {
         script: Option<&str>,
         settings: &[(&str, &str)],
     ) -> Result<Self> {
-        let home = workshop.home(parent, name)?;
-        let project = Self { workshop, home };
-        project.git(&["init", "--quiet", "--initial-branch=main"])?;
-        project.git(&["commit", "--quiet", "--allow-empty", "--message=first"])?;
-        fs::write(project.home.repository.join("offshoot.toml"), configuration(settings))?;
+        let project = Self::repository(workshop, parent, name, settings)?;
         let mut words: Vec<String> =
             ["init", "--postgres", &workshop.postgres.to_string()].map(String::from).to_vec();
         match script {
@@ -65,6 +61,39 @@ impl<'w> Project<'w> {
         run(&mut project.home.offshoot(&workshop.offshoot, &words))?;
         let version = project.status()?.postgres;
         workshop.found_version.get_or_init(|| version);
+        Ok(project)
+    }
+
+    /// Makes a repository on the file system of `parent`, and its database of the server at `url`; returns how long the latter took.
+    pub(crate) fn import(
+        workshop: &'w Workshop,
+        parent: &Path,
+        name: &str,
+        url: &str,
+        how: &[&str],
+    ) -> Result<(Self, Duration)> {
+        let project = Self::repository(workshop, parent, name, &[])?;
+        let major = workshop.postgres.to_string();
+        let dir = workshop.bin_dir.as_ref().map(|dir| dir.to_string_lossy().into_owned());
+        let mut words = vec!["init", "--postgres", &major, "--from", url];
+        words.extend(how);
+        words.extend(dir.iter().flat_map(|dir| ["--bin-dir", dir.as_str()]));
+        let (_, time) = project.offshoot(&words)?;
+        Ok((project, time))
+    }
+
+    /// A repository without a database.
+    fn repository(
+        workshop: &'w Workshop,
+        parent: &Path,
+        name: &str,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
+        let home = workshop.home(parent, name)?;
+        let project = Self { workshop, home };
+        project.git(&["init", "--quiet", "--initial-branch=main"])?;
+        project.git(&["commit", "--quiet", "--allow-empty", "--message=first"])?;
+        fs::write(project.home.repository.join("offshoot.toml"), configuration(settings))?;
         Ok(project)
     }
 

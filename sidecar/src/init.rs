@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use offshoot_git::{Head, Worktree};
 use offshoot_postgres::load::LoadError;
 use offshoot_postgres::mask::Rule;
+use offshoot_postgres::physical::{self, PhysicalError};
 use offshoot_postgres::{Account, ClientTools, Installation, Locator, Progress, Request as Wanted, load};
 use offshoot_protocol::error::Reason;
 use offshoot_storage::{
@@ -47,6 +48,15 @@ pub(crate) struct Request {
     pub(crate) root_branch: Option<String>,
     /// How branches are kept apart.
     pub(crate) driver: Option<DriverKind>,
+    /// Whether the source's files are copied, rather than its rows.
+    pub(crate) physical: Option<Physical>,
+}
+
+/// How files are copied.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Physical {
+    /// The most kilobytes a second.
+    pub(crate) max_rate_kb: Option<u32>,
 }
 
 /// Everything checked that can be checked before the work.
@@ -89,7 +99,7 @@ pub(crate) struct Made {
 pub(crate) fn prepare(worktree: Worktree, request: &Request, host: &dyn Host) -> Result<Prepared> {
     let paths = Paths::from_env()?;
     let root_branch = root_branch(request, &worktree)?;
-    let source = source(request.from.as_deref())?;
+    let source = source(request.from.as_deref(), request.physical)?;
     let database = database(request, &source)?;
     let interposer = interposer()?;
     let file = ConfigFile::open(&worktree.path);
@@ -190,10 +200,24 @@ fn programs(
         })
     };
     let bin_dir = request.bin_dir.as_deref().map(real).transpose()?;
-    let found = locator.find(&Wanted { major: request.postgres, bin_dir }, progress).map_err(install)?;
+    let major = major(request, source)?;
+    let found = locator.find(&Wanted { major, bin_dir }, progress).map_err(install)?;
     let installation = found.reachable_for(account, &cache).map_err(install)?;
     let tools = tools(&locator, source, installation.version.major, progress)?;
     Ok((installation, tools))
+}
+
+/// Which major is wanted. Files of a cluster can be run by their own only.
+fn major(request: &Request, source: &Source) -> Result<Option<u32>> {
+    let Source::Cluster { url, .. } = source else { return Ok(request.postgres) };
+    let failed = |error| Failure::from(StorageError::from(error));
+    let source_major = physical::source_major(url).map_err(failed)?;
+    match request.postgres {
+        Some(local) if local != source_major => {
+            Err(failed(PhysicalError::OtherMajor { source_major, local }))
+        }
+        _ => Ok((request.bin_dir.is_none() || request.postgres.is_some()).then_some(source_major)),
+    }
 }
 
 /// `pg_dump` and `pg_restore` for a source, where it needs them, for a Postgres of `major`.
@@ -208,7 +232,7 @@ pub(crate) fn tools(
         Source::Server { url } => {
             load::server_major(url).map_err(|e| Failure::from(StorageError::from(e)))?
         }
-        Source::Empty | Source::Script(_) => return Ok(None),
+        Source::Empty | Source::Script(_) | Source::Cluster { .. } => return Ok(None),
     };
     let tools = locator.client_tools(at_least, progress);
     Ok(Some(tools.map_err(|e| Failure::from(StorageError::from(e)))?))
@@ -269,8 +293,11 @@ fn root_branch(request: &Request, worktree: &Worktree) -> Result<String> {
     Ok(name)
 }
 
-pub(crate) fn source(from: Option<&str>) -> Result<Source> {
+pub(crate) fn source(from: Option<&str>, physical: Option<Physical>) -> Result<Source> {
     let Some(from) = from else { return Ok(Source::Empty) };
+    if let Some(Physical { max_rate_kb }) = physical {
+        return cluster(from, max_rate_kb);
+    }
     if from.starts_with("postgres://") || from.starts_with("postgresql://") {
         return Ok(Source::Server { url: from.to_owned() });
     }
@@ -286,15 +313,31 @@ pub(crate) fn source(from: Option<&str>) -> Result<Source> {
     Ok(if is_archive { Source::Archive(path) } else { Source::Script(path) })
 }
 
+/// A source whose files are copied.
+fn cluster(url: &str, max_rate_kb: Option<u32>) -> Result<Source> {
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        return Err(Failure::user("--physical copies the files of a running server")
+            .hint("Name it: `--from postgres://USER:PASSWORD@HOST/DATABASE --physical`."));
+    }
+    let database = database_of(url).ok_or_else(|| {
+        Failure::user("the URL names no database")
+            .hint("The whole cluster is copied, and one database of it is the branch's: put its name at the end of the URL.")
+    })?;
+    Ok(Source::Cluster { url: url.to_owned(), database, max_rate_kb })
+}
+
+/// The database that a URL names.
+fn database_of(url: &str) -> Option<String> {
+    let path = url.split_once("://")?.1.split_once('/')?.1;
+    let name = path.split(['?', '#']).next().unwrap_or_default();
+    percent_decode(name).filter(|name| !name.is_empty())
+}
+
 fn database(request: &Request, source: &Source) -> Result<String> {
-    let of_url = |url: &str| {
-        let path = url.split_once("://")?.1.split_once('/')?.1;
-        let name = path.split(['?', '#']).next().unwrap_or_default();
-        percent_decode(name).filter(|name| !name.is_empty())
-    };
     let name = match (&request.database, source) {
         (Some(name), _) => name.clone(),
-        (None, Source::Server { url }) => of_url(url).unwrap_or_else(|| DEFAULT_DATABASE.to_owned()),
+        (None, Source::Server { url }) => database_of(url).unwrap_or_else(|| DEFAULT_DATABASE.to_owned()),
+        (None, Source::Cluster { database, .. }) => database.clone(),
         (None, _) => DEFAULT_DATABASE.to_owned(),
     };
     let fault = |why: &str| Err(Failure::user(format!("`{name}` cannot be the name of the database: {why}")));
@@ -372,7 +415,7 @@ mod tests {
 
     #[test]
     fn an_unknown_url_is_not_repeated_with_its_password() {
-        let error = source(Some("mysql://me:hunter2@h/d")).unwrap_err();
+        let error = source(Some("mysql://me:hunter2@h/d"), None).unwrap_err();
         assert!(!error.0.message.contains("hunter2"), "{error}");
     }
 }

@@ -2,6 +2,7 @@
 
 mod fill;
 mod load;
+mod physical;
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -46,6 +47,15 @@ pub enum Source {
         /// Its address, with the password.
         url: String,
     },
+    /// The whole cluster of a running server of the same major, as files.
+    Cluster {
+        /// Its address, with the password and the name of the database that is wanted.
+        url: String,
+        /// That name.
+        database: String,
+        /// The most kilobytes a second that it is to send.
+        max_rate_kb: Option<u32>,
+    },
 }
 
 impl std::fmt::Debug for Source {
@@ -56,6 +66,7 @@ impl std::fmt::Debug for Source {
             Self::Archive(path) => f.debug_tuple("Archive").field(path).finish(),
             // Its address has a password.
             Self::Server { .. } => f.debug_struct("Server").finish_non_exhaustive(),
+            Self::Cluster { .. } => f.debug_struct("Cluster").finish_non_exhaustive(),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use offshoot_postgres::cluster::ClusterError;
 use offshoot_postgres::load::LoadError;
+use offshoot_postgres::physical::PhysicalError;
 use offshoot_postgres::server::ServerError;
 use offshoot_postgres::{InstallError, control::ControlError};
 
@@ -156,6 +157,9 @@ pub enum StorageError {
     /// The data could not be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// Another server's cluster could not be copied.
+    #[error("{0}")]
+    Physical(#[source] PhysicalError),
     /// A script that belongs behind the data could not be run.
     #[error("seed {}: {source}", path.display())]
     Seed {
@@ -199,6 +203,20 @@ impl From<rusqlite::Error> for StorageError {
     }
 }
 
+impl From<PhysicalError> for StorageError {
+    fn from(error: PhysicalError) -> Self {
+        match error {
+            PhysicalError::Cancelled => Self::Cancelled,
+            PhysicalError::Io(source)
+                if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) =>
+            {
+                Self::DiskFull { context: "copy a cluster".into() }
+            }
+            error => Self::Physical(error),
+        }
+    }
+}
+
 impl StorageError {
     /// Whose move it is.
     pub fn kind(&self) -> ErrorKind {
@@ -213,6 +231,7 @@ impl StorageError {
             | Self::StoreExists { .. }
             | Self::Cancelled
             | Self::Load(_)
+            | Self::Physical(_)
             | Self::Seed { .. } => ErrorKind::User,
             Self::NotAStore { .. }
             | Self::FormatTooNew { .. }
@@ -253,6 +272,7 @@ impl StorageError {
             Self::TooDeep { .. } => "Delete branches that are done with, or start from a fresh root.".into(),
             Self::Install(error) => error.hint(),
             Self::Load(error) => error.hint(),
+            Self::Physical(error) => error.hint(),
             Self::Seed { .. } => "Correct the script and try again; nothing was left of this attempt.".into(),
             Self::Server(error) => error.hint(),
             _ => return None,

@@ -13,6 +13,12 @@ pub struct RefreshParams {
     /// A `postgres://` URL with its password, or the absolute path of a script or an archive; absent means empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
+    /// Copy the files of the server, of the same major, rather than its rows.
+    #[serde(default)]
+    pub physical: bool,
+    /// The most kilobytes a second that it is to send of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_rate_kb: Option<u32>,
 }
 
 /// What a refresh did.
@@ -27,6 +33,9 @@ pub struct RefreshResult {
     pub statements: u64,
     /// Rows loaded by `COPY`.
     pub rows: u64,
+    /// Files copied, if it was a cluster.
+    #[serde(default)]
+    pub files: u64,
     /// What was left out and why.
     pub notes: Vec<String>,
     /// What was masked.

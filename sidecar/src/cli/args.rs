@@ -52,6 +52,7 @@ pub(super) enum Command {
 EXAMPLES:
     offshoot init --empty
     offshoot init --from postgres://me:secret@db.example.com/shop
+    offshoot init --from postgres://backup:secret@db.example.com/shop --physical
     offshoot init --from dump.sql.gz --postgres 17
     offshoot init --from backup.dump --root-branch main")]
     Init(InitArgs),
@@ -213,6 +214,7 @@ EXAMPLES:
     #[command(after_help = "\
 EXAMPLES:
     offshoot refresh --from postgres://me:secret@db.example.com/shop
+    offshoot refresh --from postgres://backup:secret@db.example.com/shop --physical
     offshoot refresh --from dump.sql.gz
     offshoot refresh --empty        nothing but what [seed] names
     offshoot undo main              back to the data from before")]
@@ -309,7 +311,14 @@ pub(super) struct InitArgs {
     /// Start with the data of a running Postgres (a URL), an SQL script (.sql, .sql.gz) or a pg_dump archive.
     #[arg(long, value_name = "SOURCE")]
     pub(super) from: Option<String>,
-    /// Which major of Postgres: 14 to 18; the newest otherwise.
+    /// Copy the files of the whole server instead of the rows of one database: faster for large ones. Same major, a role with
+    /// REPLICATION, no masking.
+    #[arg(long, requires = "from")]
+    pub(super) physical: bool,
+    /// The most that the server is to send a second, such as 20MB, with --physical.
+    #[arg(long, value_name = "SIZE", requires = "physical", value_parser = data::max_rate)]
+    pub(super) max_rate: Option<u32>,
+    /// Which major of Postgres: 14 to 18; the newest otherwise, or that of the server with --physical.
     #[arg(long, value_name = "MAJOR", value_parser = clap::value_parser!(u32).range(14..=18))]
     pub(super) postgres: Option<u32>,
     /// Folder with the programs of an installed Postgres.

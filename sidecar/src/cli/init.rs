@@ -13,7 +13,7 @@ use super::status;
 use crate::address::hide_password;
 use crate::config::FILE_NAME;
 use crate::failure::{Failure, Result};
-use crate::init::{Request, prepare};
+use crate::init::{Physical, Request, prepare};
 use crate::sys;
 
 pub(super) fn run(args: &InitArgs, output: Output) -> Result<u8> {
@@ -25,6 +25,7 @@ pub(super) fn run(args: &InitArgs, output: Output) -> Result<u8> {
         database: args.database.clone(),
         root_branch: args.root_branch.clone(),
         driver: args.driver,
+        physical: args.physical.then_some(Physical { max_rate_kb: args.max_rate }),
     };
     // Even finding out what the file system can do makes a folder, which an interrupt must not leave there.
     sys::catch_interrupts();
@@ -67,7 +68,11 @@ fn tell(report: &CreateReport, args: &InitArgs, wrote_config: bool, output: Outp
     let from = args.from.as_deref().map(|from| format!(" from {}", hide_password(from))).unwrap_or_default();
     output.line(format!("Made a database{from}: {} on disk.", bytes(report.bytes)));
     if let Some(load) = &report.load {
-        output.line(format!("  {} statements, {} rows loaded", load.statements, load.rows_copied));
+        if load.files > 0 {
+            output.line(format!("  {} files of the cluster copied, {}", load.files, bytes(load.bytes)));
+        } else {
+            output.line(format!("  {} statements, {} rows loaded", load.statements, load.rows_copied));
+        }
         for note in &load.notes {
             output.line(format!("  note: {note}"));
         }

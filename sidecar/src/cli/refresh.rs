@@ -15,7 +15,8 @@ use crate::failure::{Failure, Result};
 pub(super) fn run(args: &RefreshArgs, output: Output) -> Result<u8> {
     let from = args.from.as_deref().map(absolute).transpose()?;
     let mut session = Session::open(output)?;
-    let params = RefreshParams { path: session.path(), from };
+    let params =
+        RefreshParams { path: session.path(), from, physical: args.physical, max_rate_kb: args.max_rate };
     let done = long::<BranchRefresh>(&mut session, &params, output.json)?;
     if output.json {
         output.value(&done)?;
@@ -23,7 +24,9 @@ pub(super) fn run(args: &RefreshArgs, output: Output) -> Result<u8> {
     }
     let name = plain(&done.branch.name);
     output.line(format!("Branch {name} has new data: {} on disk.", bytes(done.bytes)));
-    if args.from.is_some() {
+    if args.physical {
+        output.line(format!("  {} files of the cluster copied", done.files));
+    } else if args.from.is_some() {
         output.line(format!("  {} statements, {} rows loaded", done.statements, done.rows));
     }
     for note in &done.notes {

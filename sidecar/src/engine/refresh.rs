@@ -44,7 +44,8 @@ fn prepare(engine: &Arc<Engine>, params: &RefreshParams, progress: &dyn Progress
         // Rules for masking that cannot be read must not be taken for none.
         return Err(broken(error));
     }
-    let source = init::source(params.from.as_deref())?;
+    let physical = params.physical.then_some(init::Physical { max_rate_kb: params.max_rate_kb });
+    let source = init::source(params.from.as_deref(), physical)?;
     let guard = Guard::new(progress, worktree, &engine.store.info().path);
     let locator = Locator { cache: Paths::from_env()?.make_cache()? };
     let tools = init::tools(&locator, &source, engine.store.info().postgres.version.major, &guard)?;
@@ -104,6 +105,7 @@ async fn take_place(engine: &Arc<Engine>, made: NewRoot, call: &Call) -> Result<
         bytes,
         statements: load.statements,
         rows: load.rows_copied,
+        files: load.files,
         masked: masked.collect(),
         notes: load.notes,
         stale,

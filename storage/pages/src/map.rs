@@ -367,6 +367,23 @@ impl Map {
             .all(|index| self.working_word(index).load(Acquire) == self.durable_word(index).load(Acquire))
     }
 
+    /// Publishes what is owned in the durable copy without making anything durable, for a file that nobody uses yet: the caller makes
+    /// the whole file system durable, with the folder entries, before anything relies on it.
+    pub fn publish_unsynced(&self) {
+        let (working, durable) = (self.working(), self.durable());
+        for index in 0..words_in_use(self.length()) {
+            let word = self.working_word(index).load(Acquire);
+            if word != 0 {
+                self.durable_word(index).store(word, Release);
+            }
+        }
+        durable.base_limit.store(working.base_limit.load(Acquire), Release);
+        durable.length.store(working.length.load(Acquire), Release);
+        durable.flags.store(working.flags.load(Acquire) & LASTING, Release);
+        working.flags.fetch_or(ENTRY_SYNCED, AcqRel);
+        working.truncations_synced.store(working.truncations.load(Acquire), Release);
+    }
+
     /// Makes the data in `data_fd` durable, then publishes what was owned before that in the durable copy.
     ///
     /// `sync_entry` makes the folder entries of the map and its data durable; it is called once in a map's

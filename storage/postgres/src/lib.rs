@@ -13,6 +13,7 @@ pub mod elf;
 pub mod install;
 pub mod load;
 pub mod mask;
+pub mod physical;
 pub mod progress;
 pub mod server;
 mod sys;

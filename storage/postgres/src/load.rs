@@ -21,6 +21,7 @@ pub use input::{is_archive, open_script, script_bytes};
 pub(crate) use name::parts as name_parts;
 pub use source::{dump_server, restore_archive, server_major};
 pub use target::{Refusal, Rows, ServerError, Target};
+pub(crate) use url::Source as Address;
 
 use crate::mask::{MaskedColumn, Plan};
 use crate::progress::Progress;
@@ -33,7 +34,9 @@ pub struct LoadReport {
     pub statements: u64,
     /// Rows loaded by `COPY`.
     pub rows_copied: u64,
-    /// Bytes of script read, decompressed.
+    /// Files of a cluster that was copied as such.
+    pub files: u64,
+    /// Bytes of script read, decompressed, or of those files.
     pub bytes: u64,
     /// Roles that the script named and that were made, without login, in order.
     pub created_roles: Vec<String>,

@@ -138,6 +138,51 @@ pub(crate) fn clock_ticks_per_second() -> u64 {
     u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).unwrap_or(100).max(1)
 }
 
+/// Lets the system find out by itself, within two minutes, that the other end of a connection is gone.
+pub(crate) fn keep_alive(stream: &std::net::TcpStream) -> io::Result<()> {
+    set_option(stream, libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1)?;
+    #[cfg(target_os = "linux")]
+    for (option, value) in [(libc::TCP_KEEPIDLE, 30), (libc::TCP_KEEPINTVL, 10), (libc::TCP_KEEPCNT, 6)] {
+        set_option(stream, libc::IPPROTO_TCP, option, value)?;
+    }
+    Ok(())
+}
+
+fn set_option(stream: &std::net::TcpStream, level: i32, option: i32, value: libc::c_int) -> io::Result<()> {
+    let size = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: an open descriptor, and an integer of the size that is given.
+    let code =
+        unsafe { libc::setsockopt(stream.as_raw_fd(), level, option, (&raw const value).cast(), size) };
+    check(code.into()).map(drop)
+}
+
+/// Lets the disk begin to write a part of a file. It says nothing about when that is done, so that a failure is none.
+#[cfg(target_os = "linux")]
+pub(crate) fn begin_write_back(file: &std::fs::File, offset: u64, bytes: u64) {
+    // SAFETY: an open descriptor and three numbers; no memory of ours is touched.
+    unsafe {
+        libc::sync_file_range(file.as_raw_fd(), offset as i64, bytes as i64, libc::SYNC_FILE_RANGE_WRITE);
+    }
+}
+
+/// Elsewhere the system begins when it likes.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn begin_write_back(_file: &std::fs::File, _offset: u64, _bytes: u64) {}
+
+/// Whether the C library of this machine has a locale.
+pub(crate) fn has_locale(name: &str) -> bool {
+    let Ok(name) = CString::new(name) else { return false };
+    let mask = libc::LC_COLLATE_MASK | libc::LC_CTYPE_MASK;
+    // SAFETY: a terminated name; no locale is given to be changed.
+    let locale = unsafe { libc::newlocale(mask, name.as_ptr(), std::ptr::null_mut()) };
+    if locale.is_null() {
+        return false;
+    }
+    // SAFETY: it was just made, and nobody uses it.
+    unsafe { libc::freelocale(locale) };
+    true
+}
+
 fn check(code: libc::c_long) -> io::Result<libc::c_long> {
     if code == -1 { Err(io::Error::last_os_error()) } else { Ok(code) }
 }

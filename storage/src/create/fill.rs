@@ -12,7 +12,7 @@ use offshoot_postgres::mask::Rule;
 use offshoot_postgres::server::{Server, ServerSpec, StopMode};
 use offshoot_postgres::{Installation, Progress};
 
-use super::{Source, USER, load};
+use super::{Source, USER, load, physical};
 use crate::clones::make_data_folder;
 use crate::error::{Context as _, StorageError};
 use crate::files::{give, make_branch_folder, make_private, remove_tree};
@@ -80,6 +80,19 @@ impl Fill<'_> {
             DriverKind::Layers => make_private(&branch.data(), self.account)?,
             DriverKind::Clone => make_data_folder(&branch.data(), self.account)?,
         }
+        let load = if let Source::Cluster { url, database, max_rate_kb } = self.source {
+            Some(physical::copy(self, branch, (url, database, *max_rate_kb), progress)?)
+        } else {
+            self.init(branch, progress)?;
+            load_data(self, branch, progress)?
+        };
+        let has_layers = self.driver == DriverKind::Layers;
+        let stack = has_layers.then(|| make_layers(self, paths, branch, progress)).transpose()?;
+        Ok(Filled { load, stack })
+    }
+
+    /// Makes an empty cluster.
+    fn init(&self, branch: &BranchPaths, progress: &dyn Progress) -> Result<(), StorageError> {
         init_cluster(
             &InitCluster {
                 installation: self.installation,
@@ -95,10 +108,7 @@ impl Fill<'_> {
         for name in ["postgresql.conf", "pg_hba.conf", "pg_ident.conf"] {
             drop_comments(&branch.data().join(name))?;
         }
-        let load = load_data(self, branch, progress)?;
-        let has_layers = self.driver == DriverKind::Layers;
-        let stack = has_layers.then(|| make_layers(self, paths, branch, progress)).transpose()?;
-        Ok(Filled { load, stack })
+        Ok(())
     }
 }
 
@@ -142,6 +152,28 @@ fn load_data(
     branch: &BranchPaths,
     progress: &dyn Progress,
 ) -> Result<Option<LoadReport>, StorageError> {
+    serve(fill, branch, progress, |spec| {
+        crash_point!(RefreshLoading);
+        let report = load::load(fill, spec, progress)?;
+        load::seed(fill, spec, progress)?;
+        progress.step("Vacuum and analyze", 0, None);
+        for database in [fill.database, "postgres", "template1"] {
+            // With its hint bits set now, a page is not copied into a branch that only reads it.
+            load::connect(spec, database, fill.password)?
+                .batch_execute("VACUUM (FREEZE, ANALYZE)")
+                .map_err(|error| load::statement_error("vacuum the database", &error))?;
+        }
+        Ok(report)
+    })
+}
+
+/// Does `work` while a server runs on the new cluster as it is, without layers.
+pub(super) fn serve<T>(
+    fill: &Fill<'_>,
+    branch: &BranchPaths,
+    progress: &dyn Progress,
+    work: impl FnOnce(&ServerSpec) -> Result<T, StorageError>,
+) -> Result<T, StorageError> {
     let sockets = fill.runtime_dir.join(format!("load-{}", std::process::id()));
     make_private(&sockets, fill.account)?;
     let spec = ServerSpec {
@@ -153,18 +185,19 @@ fn load_data(
         settings: LOADING_SETTINGS.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(),
         env: Vec::new(),
     };
-    let loaded = run_load(fill, &spec, progress);
+    let done = run_while_serving(fill, &spec, progress, work);
     let removed = remove_tree(&sockets);
-    let report = loaded?;
+    let done = done?;
     removed?;
-    Ok(report)
+    Ok(done)
 }
 
-fn run_load(
+fn run_while_serving<T>(
     fill: &Fill<'_>,
     spec: &ServerSpec,
     progress: &dyn Progress,
-) -> Result<Option<LoadReport>, StorageError> {
+    work: impl FnOnce(&ServerSpec) -> Result<T, StorageError>,
+) -> Result<T, StorageError> {
     let failed = |source| match source {
         offshoot_postgres::server::ServerError::Cancelled => StorageError::Cancelled,
         source => StorageError::StartFailed { branch: fill.branch.to_owned(), source },
@@ -172,16 +205,7 @@ fn run_load(
     // Dropping the server on an error stops it at once: what it holds is thrown away.
     let mut server = Server::spawn(spec).map_err(failed)?;
     server.wait_ready(Instant::now() + START_PATIENCE, &|| progress.is_cancelled()).map_err(failed)?;
-    crash_point!(RefreshLoading);
-    let report = load::load(fill, spec, progress)?;
-    load::seed(fill, spec, progress)?;
-    progress.step("Vacuum and analyze", 0, None);
-    for database in [fill.database, "postgres", "template1"] {
-        // With its hint bits set now, a page is not copied into a branch that only reads it.
-        load::connect(spec, database, fill.password)?
-            .batch_execute("VACUUM (FREEZE, ANALYZE)")
-            .map_err(|error| load::statement_error("vacuum the database", &error))?;
-    }
+    let done = work(spec)?;
     if progress.is_cancelled() {
         return Err(StorageError::Cancelled);
     }
@@ -193,5 +217,5 @@ fn run_load(
             message: format!("{status}: {}", server.log_tail()),
         });
     }
-    Ok(report)
+    Ok(done)
 }

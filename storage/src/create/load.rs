@@ -94,7 +94,8 @@ fn pass(
     progress: &dyn Progress,
 ) -> Result<Option<LoadReport>, StorageError> {
     Ok(Some(match fill.source {
-        Source::Empty => return Ok(None),
+        // A cluster that was copied has its data.
+        Source::Empty | Source::Cluster { .. } => return Ok(None),
         Source::Script(path) => {
             let mut script = load::open_script(path)?;
             let bytes = load::script_bytes(path).context("look at", path)?;

@@ -161,6 +161,11 @@ pub fn open_folder() -> tempfile::TempDir {
     open_folder_in(&disk())
 }
 
+/// As [`open_folder`], in memory where that is possible.
+pub fn quick_folder() -> tempfile::TempDir {
+    open_folder_in(&quick_disk())
+}
+
 fn open_folder_in(parent: &Path) -> tempfile::TempDir {
     let folder = tempfile::Builder::new().prefix("os-").tempdir_in(parent).unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -251,7 +256,9 @@ impl TestStore {
         source: Source,
         progress: &dyn Progress,
     ) -> Option<Result<Self, offshoot_storage::StorageError>> {
-        let mut test = Self::unopened(major)?;
+        // Of a whole cluster there are many files, and the disk is not what is tested.
+        let folder = if matches!(source, Source::Cluster { .. }) { quick_folder() } else { open_folder() };
+        let mut test = Self::without_store(folder, major)?;
         if let Err(error) = test.make_with(source, progress) {
             let left: Vec<_> =
                 fs::read_dir(test.folder.path()).unwrap().flatten().map(|e| e.file_name()).collect();

@@ -49,6 +49,13 @@ pub(in crate::cli) struct RefreshArgs {
     /// A running Postgres (a URL), an SQL script (.sql, .sql.gz) or a `pg_dump` archive.
     #[arg(long, value_name = "SOURCE")]
     pub(in crate::cli) from: Option<String>,
+    /// Copy the files of the whole server instead of the rows of one database: faster for large ones. Same major, a role with
+    /// REPLICATION, no masking.
+    #[arg(long, requires = "from")]
+    pub(in crate::cli) physical: bool,
+    /// The most that the server is to send a second, such as 20MB, with --physical.
+    #[arg(long, value_name = "SIZE", requires = "physical", value_parser = max_rate)]
+    pub(in crate::cli) max_rate: Option<u32>,
 }
 
 #[derive(Debug, Group)]
@@ -78,6 +85,14 @@ pub(in crate::cli) struct PushArgs {
     /// How long a statement may take.
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = limit)]
     pub(in crate::cli) statement_timeout: Duration,
+}
+
+/// Kilobytes a second, within what Postgres takes.
+pub(in crate::cli) fn max_rate(text: &str) -> Result<u32, String> {
+    crate::size::parse(text)
+        .and_then(|bytes| u32::try_from(bytes / 1024).ok())
+        .filter(|rate| (32..=1_048_576).contains(rate))
+        .ok_or_else(|| "not a size such as 500kB or 20MB, from 32kB to 1GB".to_owned())
 }
 
 fn limit(text: &str) -> Result<Duration, String> {

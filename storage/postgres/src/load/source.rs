@@ -165,12 +165,8 @@ fn answered_within(url: &str, patience: Duration) -> Result<u32, LoadError> {
 }
 
 fn ask_major(url: &str) -> Result<u32, LoadError> {
-    let source = Source::parse(url);
-    let parsed = source.for_client().parse::<postgres::Config>();
-    let mut config = parsed.map_err(|error| LoadError::SourceUnreachable { message: causes(&error) })?;
-    if let Some(password) = &source.password {
-        config.password(password);
-    }
+    let mut config =
+        Source::parse(url).client_config().map_err(|message| LoadError::SourceUnreachable { message })?;
     config.connect_timeout(CONNECT_TIMEOUT);
     let mut client = config.connect(NoTls).map_err(|error| connect_failure(&error))?;
     let row = client.query_one("SELECT pg_catalog.current_setting('server_version_num')::int", &[]);

@@ -39,14 +39,14 @@ const CLIENT: &[&str] = &[
 
 /// A connection string without its password, and the password.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Source {
+pub(crate) struct Source {
     pub(super) address: String,
     pub(super) password: Option<String>,
 }
 
 impl Source {
     /// Reads a URL or a `keyword=value` string as libpq takes them.
-    pub(super) fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         match text.split_once("://") {
             Some((scheme @ ("postgres" | "postgresql"), rest)) => from_url(scheme, rest),
             _ => from_keywords(text),
@@ -65,6 +65,20 @@ impl Source {
             return format!("{address} {}", ALIVE.join(" "));
         }
         format!("{address}{}{}", if address.contains('?') { '&' } else { '?' }, ALIVE.join("&"))
+    }
+
+    /// How the Rust client connects to it, or what is wrong with the address.
+    pub(crate) fn client_config(&self) -> Result<postgres::Config, String> {
+        let parsed = self.for_client().parse::<postgres::Config>();
+        let mut config = parsed.map_err(|error| super::error::causes(&error))?;
+        if let Some(password) = &self.password {
+            config.password(password);
+        }
+        Ok(config)
+    }
+
+    pub(crate) fn password(&self) -> Option<&str> {
+        self.password.as_deref()
     }
 
     /// The address with only the parameters that the Rust client knows, and none of its errors over the others.

@@ -1,0 +1,371 @@
+//! A connection in the replication protocol: TCP or a unix socket, without TLS.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufReader, Read, Write};
+use std::net::{Shutdown, TcpStream, ToSocketAddrs as _};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::{BufMut as _, BytesMut};
+use fallible_iterator::FallibleIterator as _;
+use postgres::config::{Host, SslMode};
+use postgres_protocol::message::backend::{DataRowBody, ErrorFields, Message};
+use postgres_protocol::message::frontend;
+
+use super::PhysicalError;
+use crate::load::Address as Source;
+use crate::sys;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// For each message while logging in.
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(30);
+/// For a request to cancel, which nobody waits for.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
+const BUFFER_BYTES: usize = 256 * 1024;
+/// The most that a message other than of copied data can have.
+const MESSAGE_BYTES: usize = 16 << 20;
+const DEFAULT_PORT: u16 = 5432;
+
+/// Where the source is.
+#[derive(Debug, Clone)]
+enum Place {
+    Tcp(std::net::SocketAddr),
+    Unix(PathBuf),
+}
+
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Socket {
+    fn open(place: &Place, timeout: Duration) -> io::Result<Self> {
+        Ok(match place {
+            Place::Tcp(address) => {
+                let stream = TcpStream::connect_timeout(address, timeout)?;
+                stream.set_nodelay(true)?;
+                Self::Tcp(stream)
+            }
+            Place::Unix(path) => Self::Unix(UnixStream::connect(path)?),
+        })
+    }
+
+    fn try_clone(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Tcp(stream) => Self::Tcp(stream.try_clone()?),
+            Self::Unix(stream) => Self::Unix(stream.try_clone()?),
+        })
+    }
+
+    fn shut(&self) {
+        // It may be gone already.
+        let _ = match self {
+            Self::Tcp(stream) => stream.shutdown(Shutdown::Both),
+            Self::Unix(stream) => stream.shutdown(Shutdown::Both),
+        };
+    }
+
+    fn limit(&self, timeout: Option<Duration>) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.set_read_timeout(timeout),
+            Self::Unix(stream) => stream.set_read_timeout(timeout),
+        }
+    }
+}
+
+impl Read for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.read(buffer),
+            Self::Unix(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.write(bytes),
+            Self::Unix(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What the source sent.
+pub(super) enum Frame {
+    /// Copied data of so many bytes, which [`Connection::read_data`] has to read next.
+    Data(usize),
+    /// Anything else but notices, settings and errors.
+    Message(Message),
+}
+
+/// A connection that is logged in. If it is dropped before [`Connection::close`], what runs at the source is ended.
+pub(super) struct Connection {
+    reader: BufReader<Socket>,
+    place: Place,
+    parameters: BTreeMap<String, String>,
+    key: Option<(i32, i32)>,
+    user: String,
+    closed: bool,
+}
+
+/// Ends what a connection does, from another thread.
+pub(super) struct Stopper {
+    socket: Socket,
+    place: Place,
+    key: Option<(i32, i32)>,
+}
+
+impl Stopper {
+    /// Asks the source to end what it does, and cuts the connection, so that whoever reads from it returns.
+    pub(super) fn stop(&self) {
+        cancel(&self.place, self.key);
+        self.socket.shut();
+    }
+}
+
+fn cancel(place: &Place, key: Option<(i32, i32)>) {
+    let Some((process, secret)) = key else { return };
+    let mut request = BytesMut::new();
+    frontend::cancel_request(process, secret, &mut request);
+    // If it does not arrive, the source notices when it writes next.
+    if let Ok(mut socket) = Socket::open(place, CANCEL_TIMEOUT) {
+        let _ = socket.write_all(&request);
+        let _ = socket.limit(Some(CANCEL_TIMEOUT));
+        let _ = socket.read(&mut [0]);
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if !self.closed {
+            cancel(&self.place, self.key);
+            self.reader.get_ref().shut();
+        }
+    }
+}
+
+impl Connection {
+    /// Connects and logs in, as a client of physical replication.
+    pub(super) fn open(source: &Source) -> Result<Self, PhysicalError> {
+        let config = source.client_config().map_err(|message| PhysicalError::Unreachable { message })?;
+        if config.get_ssl_mode() == SslMode::Require {
+            return Err(PhysicalError::Tls { message: "the URL asks for it by `sslmode`".into() });
+        }
+        let user = match config.get_user() {
+            Some(user) => user.to_owned(),
+            None => std::env::var("USER").unwrap_or_else(|_| "postgres".into()),
+        };
+        let timeout = config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT);
+        let (place, socket) = reach(&config, timeout)?;
+        if let Socket::Tcp(stream) = &socket {
+            // Or a source that is gone without a word would be waited for without end.
+            sys::keep_alive(stream).map_err(|e| unreachable(&e))?;
+        }
+        let reader = BufReader::with_capacity(BUFFER_BYTES, socket);
+        let parameters = BTreeMap::new();
+        let mut connection = Self { reader, place, parameters, key: None, user, closed: false };
+        let mut startup = BytesMut::new();
+        let user = connection.user.clone();
+        let options = config.get_options().map(|options| ("options", options));
+        let all = [("user", user.as_str()), ("replication", "true"), ("application_name", "offshoot")];
+        frontend::startup_message(all.into_iter().chain(options), &mut startup)?;
+        connection.send(&startup)?;
+        let password = source.password().map(str::as_bytes);
+        // Whoever answers there may be no Postgres.
+        connection.reader.get_ref().limit(Some(LOGIN_TIMEOUT))?;
+        super::login::log_in(&mut connection, &user, password)?;
+        connection.reader.get_ref().limit(None)?;
+        Ok(connection)
+    }
+
+    /// What ends this connection from elsewhere.
+    pub(super) fn stopper(&self) -> io::Result<Stopper> {
+        let socket = self.reader.get_ref().try_clone()?;
+        Ok(Stopper { socket, place: self.place.clone(), key: self.key })
+    }
+
+    /// Ends the connection in good order.
+    pub(super) fn close(mut self) {
+        let mut message = BytesMut::new();
+        frontend::terminate(&mut message);
+        let _ = self.send(&message);
+        self.closed = true;
+    }
+
+    pub(super) fn set_key(&mut self, process: i32, secret: i32) {
+        self.key = Some((process, secret));
+    }
+
+    /// A setting that the source told by itself.
+    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.get(name).map(String::as_str)
+    }
+
+    pub(super) fn send(&mut self, bytes: &[u8]) -> Result<(), PhysicalError> {
+        self.reader.get_mut().write_all(bytes).map_err(|e| cut(&e))
+    }
+
+    pub(super) fn send_query(&mut self, text: &str) -> Result<(), PhysicalError> {
+        let mut message = BytesMut::new();
+        frontend::query(text, &mut message)?;
+        self.send(&message)
+    }
+
+    /// Runs a command and returns its rows. A refusal leaves the connection usable.
+    pub(super) fn query(&mut self, text: &str) -> Result<Vec<Vec<Option<String>>>, PhysicalError> {
+        self.send_query(text)?;
+        let (mut rows, mut refusal) = (Vec::new(), None);
+        loop {
+            match self.next() {
+                Ok(Frame::Message(Message::ReadyForQuery(_))) => break,
+                Ok(Frame::Message(Message::DataRow(row))) => rows.push(values(&row)?),
+                Ok(Frame::Message(_)) => {}
+                Ok(Frame::Data(_)) => return Err(unexpected("copied data")),
+                // Nothing more comes on a connection that is gone.
+                Err(error @ PhysicalError::Cut { .. }) => return Err(refusal.unwrap_or(error)),
+                Err(error) => refusal = Some(error),
+            }
+        }
+        refusal.map_or(Ok(rows), Err)
+    }
+
+    /// A setting of the source; `None` if this role may not see it, or there is none of this name.
+    pub(super) fn show(&mut self, name: &str) -> Result<Option<String>, PhysicalError> {
+        match self.query(&format!("SHOW {name}")) {
+            Ok(rows) => Ok(rows.into_iter().flatten().next().flatten()),
+            Err(PhysicalError::Refused { .. } | PhysicalError::NoReplication { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits for what the source says next.
+    ///
+    /// # Errors
+    /// What it refuses, as [`PhysicalError::of_server`] reads it.
+    pub(super) fn next(&mut self) -> Result<Frame, PhysicalError> {
+        loop {
+            let mut header = [0_u8; 5];
+            self.reader.read_exact(&mut header).map_err(|e| cut(&e))?;
+            let length = u32::from_be_bytes([header[1], header[2], header[3], header[4]]) as usize;
+            let Some(body) = length.checked_sub(4) else {
+                return Err(unexpected("a message without a length"));
+            };
+            if header[0] == b'd' {
+                return Ok(Frame::Data(body));
+            }
+            if body > MESSAGE_BYTES {
+                return Err(unexpected("a message that is too long"));
+            }
+            let mut bytes = BytesMut::with_capacity(body + header.len());
+            bytes.put_slice(&header);
+            bytes.resize(header.len() + body, 0);
+            self.reader.read_exact(&mut bytes[header.len()..]).map_err(|e| cut(&e))?;
+            let message =
+                Message::parse(&mut bytes).map_err(|_| unexpected("a message of an unknown kind"))?;
+            match message {
+                Some(Message::NoticeResponse(_) | Message::NotificationResponse(_)) => {}
+                Some(Message::ParameterStatus(body)) => {
+                    if let (Ok(name), Ok(value)) = (body.name(), body.value()) {
+                        self.parameters.insert(name.to_owned(), value.to_owned());
+                    }
+                }
+                Some(Message::ErrorResponse(body)) => return Err(self.refusal(body.fields())),
+                Some(message) => return Ok(Frame::Message(message)),
+                None => return Err(unexpected("half a message")),
+            }
+        }
+    }
+
+    /// Reads of the copied data that [`Frame::Data`] announced; the caller counts.
+    pub(super) fn read_data(&mut self, into: &mut [u8]) -> Result<usize, PhysicalError> {
+        match self.reader.read(into) {
+            Ok(0) if !into.is_empty() => Err(PhysicalError::Cut { message: "the source ended it".into() }),
+            Ok(count) => Ok(count),
+            Err(error) => Err(cut(&error)),
+        }
+    }
+
+    /// Reads all of the copied data that [`Frame::Data`] announced.
+    pub(super) fn read_all(&mut self, length: usize) -> Result<Vec<u8>, PhysicalError> {
+        if length > MESSAGE_BYTES {
+            return Err(unexpected("a message that is too long"));
+        }
+        let mut bytes = vec![0; length];
+        self.reader.read_exact(&mut bytes).map_err(|e| cut(&e))?;
+        Ok(bytes)
+    }
+
+    fn refusal(&self, mut fields: ErrorFields<'_>) -> PhysicalError {
+        let (mut code, mut message, mut detail) = (String::new(), String::new(), None);
+        while let Ok(Some(field)) = fields.next() {
+            let text = String::from_utf8_lossy(field.value_bytes()).into_owned();
+            match field.type_() {
+                b'C' => code = text,
+                b'M' => message = text,
+                b'D' => detail = Some(text),
+                _ => {}
+            }
+        }
+        if let Some(detail) = detail {
+            message = format!("{message}: {detail}");
+        }
+        PhysicalError::of_server(&code, message, &self.user)
+    }
+}
+
+/// The first of the addresses that answers.
+fn reach(config: &postgres::Config, timeout: Duration) -> Result<(Place, Socket), PhysicalError> {
+    let mut last = None;
+    for (index, host) in config.get_hosts().iter().enumerate() {
+        let ports = config.get_ports();
+        let port = ports.get(index).or_else(|| ports.first()).copied().unwrap_or(DEFAULT_PORT);
+        let places: Vec<Place> = match host {
+            Host::Unix(folder) => vec![Place::Unix(folder.join(format!(".s.PGSQL.{port}")))],
+            Host::Tcp(name) => match (name.as_str(), port).to_socket_addrs() {
+                Ok(found) => found.map(Place::Tcp).collect(),
+                Err(error) => {
+                    last = Some(PhysicalError::Unreachable { message: format!("{name}: {error}") });
+                    continue;
+                }
+            },
+        };
+        for place in places {
+            match Socket::open(&place, timeout) {
+                Ok(socket) => return Ok((place, socket)),
+                Err(error) => last = Some(unreachable(&error)),
+            }
+        }
+    }
+    Err(last.unwrap_or_else(|| PhysicalError::Unreachable { message: "the URL names no host".into() }))
+}
+
+/// The columns of a row as text.
+pub(super) fn values(row: &DataRowBody) -> Result<Vec<Option<String>>, PhysicalError> {
+    let text = |range: Option<std::ops::Range<usize>>| {
+        Ok(range.map(|range| String::from_utf8_lossy(&row.buffer()[range]).into_owned()))
+    };
+    row.ranges().map(text).collect().map_err(|_: io::Error| unexpected("a row that cannot be read"))
+}
+
+pub(super) fn unexpected(what: &str) -> PhysicalError {
+    PhysicalError::Damaged { what: format!("the source sent {what}") }
+}
+
+fn cut(error: &io::Error) -> PhysicalError {
+    let message = match error.kind() {
+        io::ErrorKind::UnexpectedEof => "the source ended it".to_owned(),
+        _ => error.to_string(),
+    };
+    PhysicalError::Cut { message }
+}
+
+fn unreachable(error: &io::Error) -> PhysicalError {
+    PhysicalError::Unreachable { message: error.to_string() }
+}
