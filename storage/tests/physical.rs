@@ -1,5 +1,7 @@
 //! A store whose first data are the files of a running server.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests too")]
+
 #[path = "physical/source.rs"]
 mod source;
 mod support;

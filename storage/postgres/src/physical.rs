@@ -134,7 +134,7 @@ fn receive(
     }
     tracing::info!(start = opening.start, bytes = opening.bytes, "a base backup begins");
     let target = Target { data_dir: order.data_dir, account: order.account, progress, total: opening.bytes };
-    let files = target.unpack(&mut answer)?;
+    let files = target.unpack(&mut answer).map_err(|error| answer.failure().unwrap_or(error))?;
     let manifest = answer.finish()?;
     manifest::check(&manifest, &files.received)?;
     write_configuration(order, &facts.settings)?;

@@ -1,4 +1,5 @@
 //! A server to copy from.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -95,7 +96,7 @@ impl Drop for Source {
 
 fn start(spec: &ServerSpec) -> Server {
     let mut server = Server::spawn(spec).unwrap();
-    server.wait_ready(Instant::now() + Duration::from_secs(60), &|| false).unwrap();
+    server.wait_ready(Instant::now() + Duration::from_mins(1), &|| false).unwrap();
     server
 }
 

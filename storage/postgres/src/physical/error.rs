@@ -186,9 +186,8 @@ impl PhysicalError {
     pub(super) fn of_server(code: &str, message: String, user: &str) -> Self {
         let (user, says) = (user.to_owned(), |part: &str| message.contains(part));
         match code {
-            "28P01" => Self::Password { message },
             "28000" if says("pg_hba.conf") => Self::NotAdmitted { user, message },
-            "28000" => Self::Password { message },
+            "28P01" | "28000" => Self::Password { message },
             "42501"
                 if says("WAL sender") || says("walsender") || says("replication") || says("REPLICATION") =>
             {
@@ -197,7 +196,6 @@ impl PhysicalError {
             "53300" if says("currently 0") => Self::NoSenders { message },
             "53300" => Self::Busy { message },
             "55000" if says("WAL level") || says("wal_level") => Self::NoSenders { message },
-            "3D000" => Self::Refused { message, code: code.into() },
             "58P01" if says("WAL") => Self::WalRemoved { message },
             _ if says("could not find any WAL files") || says("has already been removed") => {
                 Self::WalRemoved { message }
@@ -207,20 +205,8 @@ impl PhysicalError {
         }
     }
 
-    /// An error of reading the archive: the reader's own, if it is one.
-    pub(super) fn of_archive(error: io::Error) -> Self {
-        if error.get_ref().is_some_and(|inner| inner.is::<Self>()) {
-            let inner = error.into_inner().and_then(|inner| inner.downcast::<Self>().ok());
-            return inner.map_or_else(|| Self::Cut { message: "it is over".into() }, |inner| *inner);
-        }
-        // `tar` wraps what its reader says.
-        let mut source = std::error::Error::source(&error);
-        while let Some(inner) = source {
-            if let Some(own) = inner.downcast_ref::<Self>() {
-                return Self::Cut { message: own.to_string() };
-            }
-            source = inner.source();
-        }
+    /// An error of reading the archive.
+    pub(super) fn of_archive(error: &io::Error) -> Self {
         Self::Damaged { what: error.to_string() }
     }
 }

@@ -50,12 +50,12 @@ impl Target<'_> {
         let mut files = Files::default();
         let mut buffer = vec![0; CHUNK_BYTES];
         let mut archive = tar::Archive::new(archive);
-        for entry in archive.entries().map_err(PhysicalError::of_archive)? {
-            let mut entry = entry.map_err(PhysicalError::of_archive)?;
+        for entry in archive.entries().map_err(|e| PhysicalError::of_archive(&e))? {
+            let mut entry = entry.map_err(|e| PhysicalError::of_archive(&e))?;
             let path = entry.path_bytes().into_owned();
             let Ok(path) = String::from_utf8(path) else {
                 // Postgres has none of such a name.
-                io::copy(&mut entry, &mut io::sink()).map_err(PhysicalError::of_archive)?;
+                io::copy(&mut entry, &mut io::sink()).map_err(|e| PhysicalError::of_archive(&e))?;
                 continue;
             };
             let path = path.strip_prefix("./").unwrap_or(&path).to_owned();
@@ -117,7 +117,7 @@ impl Target<'_> {
         let mut received = Received { bytes: 0, crc32c: 0 };
         let mut flushed = 0;
         loop {
-            let count = fill(entry, buffer).map_err(PhysicalError::of_archive)?;
+            let count = fill(entry, buffer).map_err(|e| PhysicalError::of_archive(&e))?;
             if count == 0 {
                 break;
             }

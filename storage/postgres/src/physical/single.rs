@@ -106,7 +106,7 @@ fn is_error(line: &str) -> bool {
     ["ERROR:", "FATAL:", "PANIC:"].iter().any(|word| line.contains(word))
 }
 
-/// The values in `1: offshoot_answer = "…"	(typeid = 25, …)`.
+/// The values in `1: offshoot_answer = "…"`, a tab, `(typeid = 25, …)`.
 fn answers(stdout: &str) -> Vec<String> {
     let begin = format!("{ANSWER} = \"");
     let value = |line: &str| {

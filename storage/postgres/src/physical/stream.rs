@@ -43,6 +43,8 @@ pub(super) struct Answer<'a> {
     /// Bytes of the present message that are of the archive and not yet read.
     left: usize,
     manifest: Vec<u8>,
+    /// Why reading ended early.
+    failure: Option<PhysicalError>,
 }
 
 impl<'a> Answer<'a> {
@@ -65,7 +67,7 @@ impl<'a> Answer<'a> {
         }
         let has_letters = major >= LETTERS_SINCE;
         let at = if has_letters { At::Before } else { At::Archive };
-        Ok((Self { connection, has_letters, at, left: 0, manifest: Vec::new() }, opening))
+        Ok((Self { connection, has_letters, at, left: 0, manifest: Vec::new(), failure: None }, opening))
     }
 
     /// Reads what is left, and returns the manifest.
@@ -80,6 +82,11 @@ impl<'a> Answer<'a> {
                 return Ok(self.manifest);
             }
         }
+    }
+
+    /// What went wrong at the source or on the way, if reading failed.
+    pub(super) fn failure(&mut self) -> Option<PhysicalError> {
+        self.failure.take()
     }
 
     /// Bytes of the archive; 0 at its end.
@@ -109,7 +116,7 @@ impl<'a> Answer<'a> {
                 Ok(())
             }
             Frame::Message(Message::CopyOutResponse(_)) if self.at == At::Manifest => Ok(()),
-            _ => Err(unexpected("something else than a file")),
+            Frame::Message(_) => Err(unexpected("something else than a file")),
         }
     }
 
@@ -141,7 +148,11 @@ impl<'a> Answer<'a> {
 
 impl Read for Answer<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.advance(into).map_err(io::Error::other)
+        self.advance(into).map_err(|failure| {
+            let message = failure.to_string();
+            self.failure = Some(failure);
+            io::Error::other(message)
+        })
     }
 }
 
