@@ -44,7 +44,7 @@ impl<'w> Project<'w> {
         script: Option<&str>,
         settings: &[(&str, &str)],
     ) -> Result<Self> {
-        let project = Self::repository(workshop, parent, name, settings)?;
+        let project = Self::without_database(workshop, parent, name, settings)?;
         let mut words: Vec<String> =
             ["init", "--postgres", &workshop.postgres.to_string()].map(String::from).to_vec();
         match script {
@@ -72,7 +72,7 @@ impl<'w> Project<'w> {
         url: &str,
         how: &[&str],
     ) -> Result<(Self, Duration)> {
-        let project = Self::repository(workshop, parent, name, &[])?;
+        let project = Self::without_database(workshop, parent, name, &[])?;
         let major = workshop.postgres.to_string();
         let dir = workshop.bin_dir.as_ref().map(|dir| dir.to_string_lossy().into_owned());
         let mut words = vec!["init", "--postgres", &major, "--from", url];
@@ -83,7 +83,7 @@ impl<'w> Project<'w> {
     }
 
     /// A repository without a database.
-    fn repository(
+    fn without_database(
         workshop: &'w Workshop,
         parent: &Path,
         name: &str,

@@ -82,9 +82,10 @@ fn describe(megabytes: u64, files: &[Took], theirs: &[Took], rows: &[Took]) -> R
     let of = |all: &[Took], value: fn(&Took) -> f64| {
         Sample::new(all.iter().map(value).collect()).context("no runs")
     };
-    let (made, bytes): (fn(&Took) -> f64, fn(&Took) -> f64) = (|took| took.made, |took| took.bytes);
-    let (ours, backup, dump) = (of(files, made)?, of(theirs, made)?, of(rows, made)?);
-    let (our_bytes, backup_bytes) = (of(files, bytes)?, of(theirs, bytes)?);
+    let made = |all| of(all, |took| took.made);
+    let bytes = |all| of(all, |took| took.bytes);
+    let (ours, backup, dump) = (made(files)?, made(theirs)?, made(rows)?);
+    let (our_bytes, backup_bytes) = (bytes(files)?, bytes(theirs)?);
     Ok(vec![
         Figure::new(format!("{WHAT}, {megabytes} MB"), Unit::Ratio, ours.ratios_to(&backup))
             .note(format!(
