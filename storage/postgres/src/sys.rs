@@ -116,6 +116,25 @@ pub(crate) fn detach_but_die_with_parent(command: &mut Command) {
     }
 }
 
+/// Makes `command` be killed when the *thread* that spawns it ends, and so when this process does.
+pub(crate) fn die_with_parent(command: &mut Command) {
+    let parent = std::process::id();
+    // SAFETY: the closure only makes async-signal-safe system calls and allocates nothing.
+    unsafe {
+        command.pre_exec(move || {
+            #[cfg(target_os = "linux")]
+            if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) == -1 {
+                return Err(io::Error::last_os_error());
+            }
+            // The parent may have died before the line above: then no signal would ever come.
+            if libc::getppid() as u32 != parent {
+                return Err(io::Error::from_raw_os_error(libc::ESRCH));
+            }
+            Ok(())
+        });
+    }
+}
+
 /// Lets the calling thread alone look at files and processes as `account` does, for the rest of its life.
 ///
 /// Root in a container often may not look into other users' `/proc` entries; their owner may.

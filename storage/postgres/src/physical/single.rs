@@ -9,6 +9,7 @@ use crate::account::{self, Account};
 use crate::child;
 use crate::install::Installation;
 use crate::progress::Progress;
+use crate::sys;
 
 /// Nothing is durable until the whole store is. What the cluster's files say of these is replaced.
 const SETTINGS: [(&str, &str); 18] = [
@@ -78,6 +79,8 @@ impl Single<'_> {
         }
         command.current_dir("/");
         account::apply(&mut command, self.account);
+        // A copy that was killed is cleared away at the next start, and nothing may write there then.
+        sys::die_with_parent(&mut command);
         let mut input = String::new();
         for statement in statements {
             debug_assert!(!statement.contains('\n'), "a line is a statement");
