@@ -167,10 +167,13 @@ fn amid_a_fork(template: &Path) -> CrashPoint {
     points.into_iter().find(|point| is_passed(template, *point)).unwrap()
 }
 
+/// Clones have no layers to merge, and keep no past.
+fn is_of_layers(operation: Operation) -> bool {
+    matches!(operation, Operation::Merge | Operation::Window | Operation::Past | Operation::Rewind)
+}
+
 fn kill_at_each_point_of(operation: Operation) {
-    if matches!(operation, Operation::Merge | Operation::Window | Operation::Past | Operation::Rewind)
-        && !support::has_layers()
-    {
+    if is_of_layers(operation) && !support::has_layers() {
         return;
     }
     let Some(template) = template() else { return };

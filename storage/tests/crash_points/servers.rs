@@ -4,7 +4,9 @@ use std::path::Path;
 
 use offshoot_storage::{CrashPoint, DriverKind, Operation, Store, act_at};
 
-use super::{MAJOR, TestStore, assert_healed, engine, is_passed, processes, say, support, template};
+use super::{
+    MAJOR, TestStore, assert_healed, engine, is_of_layers, is_passed, processes, say, support, template,
+};
 
 const VICTIM: &str = "OFFSHOOT_TEST_VICTIM";
 
@@ -90,10 +92,7 @@ fn kill_at_each_point(victim: Victim) {
     let chosen = CrashPoint::ALL
         .iter()
         .filter(|(operation, point)| has_victim(victim, *operation, *point) && is_passed(&template, *point))
-        .filter(|(operation, _)| {
-            !matches!(operation, Operation::Merge | Operation::Window)
-                || support::driver() == DriverKind::Layers
-        })
+        .filter(|(operation, _)| !is_of_layers(*operation) || support::driver() == DriverKind::Layers)
         .filter(|(_, point)| all || is_ordinary(victim, *point));
     for (operation, point) in chosen {
         eprintln!("{victim:?} at {point:?}");
