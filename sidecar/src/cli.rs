@@ -21,6 +21,7 @@ mod migrations;
 mod moment;
 mod output;
 mod plain;
+mod policy;
 mod progress;
 mod refresh;
 mod restore;
@@ -81,9 +82,10 @@ fn run(args: Args, output: Output) -> Result<u8> {
         Command::Url { branch, new_port } => url::run(branch.as_deref(), new_port, output),
         Command::Branch { command } => branch::run(command, output),
         Command::Answer { answer } => answer::run(answer, output),
-        Command::Restore { branch, at } => restore::run(branch, &at, output),
+        Command::Restore { branch, at, against } => restore::run(branch, &at, against.r#override, output),
         Command::Log(arguments) => log::run(arguments, output),
-        Command::Undo { name } => branch::undo(name, output),
+        Command::Undo { name, against } => branch::undo(name, against.r#override, output),
+        Command::Policy { command } => policy::run(command, output),
         Command::Sql(arguments) => sql::run(&arguments, output),
         Command::Diff(arguments) => diff::run(&arguments, output),
         Command::Dump(arguments) => dump::run(&arguments, output),

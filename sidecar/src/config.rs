@@ -4,16 +4,19 @@
 
 mod file;
 mod parse;
+pub(crate) mod rules;
 mod settings;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use offshoot_postgres::mask::Rule;
 use offshoot_protocol::migrations::MigrationsOnCheckout;
 use offshoot_storage::{DriverKind, RestoreWindow};
 
-pub(crate) use file::{ConfigFile, broken, read};
-pub(crate) use parse::{ConfigError, duration, parse};
+pub(crate) use file::{ConfigFile, MAX_BYTES, broken, read};
+pub(crate) use parse::{ConfigError, duration, duration_text, parse, parse_all};
+pub(crate) use rules::Rules;
 
 /// Name of the file, at the root of a worktree.
 pub(crate) const FILE_NAME: &str = "offshoot.toml";
@@ -30,11 +33,24 @@ pub(crate) enum OnCheckout {
     Ask,
 }
 
+impl OnCheckout {
+    /// As the file has it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Switch => "switch",
+            Self::Ask => "ask",
+        }
+    }
+}
+
 /// The settings of a worktree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Config {
     /// See [`OnCheckout`].
     pub(crate) on_checkout: OnCheckout,
+    /// The line that says so.
+    pub(crate) on_checkout_line: Option<usize>,
     /// How long a branch without connections stays awake.
     pub(crate) idle_timeout: Duration,
     /// How long open transactions may go on after a switch.
@@ -66,6 +82,8 @@ pub(crate) struct Config {
     pub(crate) masking: Vec<Rule>,
     /// SQL files that belong behind the data of a fresh root branch, from the top of the work tree.
     pub(crate) seed_files: Vec<String>,
+    /// What holds for which branches.
+    pub(crate) rules: Arc<Rules>,
 }
 
 impl Config {
@@ -80,6 +98,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             on_checkout: OnCheckout::default(),
+            on_checkout_line: None,
             idle_timeout: Duration::from_mins(5),
             switch_grace: Duration::from_secs(5),
             postgres: Vec::new(),
@@ -95,6 +114,7 @@ impl Default for Config {
             restore_max_bytes: RestoreWindow::default().max_bytes,
             masking: Vec::new(),
             seed_files: Vec::new(),
+            rules: Arc::default(),
         }
     }
 }
@@ -152,6 +172,26 @@ pub(crate) const TEMPLATE: &str = r#"# Offshoot: a database branch for every git
 # SQL files that `offshoot init` and `offshoot refresh` run on the fresh database, in order.
 # [seed]
 # files = ["db/seed.sql"]
+
+# Rules about branches by their names. The first that fits decides, alone; the file of the main work tree counts.
+# [[branches]]
+# `*` is any part of a name between slashes, `**` any number of parts, `{a,b}` a or b.
+# pattern = "main"
+# No reset, deletion, restore or renaming without `--override`.
+# protected = true
+# [[branches]]
+# pattern = "feature/**"
+# The branch that a new one is made from.
+# parent = "main"
+# How long after it is made it goes to the trash by itself.
+# ttl = "14d"
+# From 90 % of this on, of its own bytes, it is told.
+# max_bytes = "2GB"
+
+# What there may be altogether.
+# [limits]
+# How many database branches, the root among them.
+# branches = 50
 
 # Room for the store; the file of the main work tree counts.
 # [storage]

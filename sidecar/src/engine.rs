@@ -19,12 +19,13 @@ pub(crate) mod log;
 mod measure;
 mod migrations;
 mod past;
+mod policy;
 mod ports;
 mod presence;
 mod refresh;
 mod reporter;
 mod restore;
-mod room;
+pub(crate) mod room;
 mod rows;
 mod rpc;
 mod run;
@@ -72,6 +73,7 @@ pub(crate) struct Engine {
     pub(crate) schemas: Schemas,
     forks: Forks,
     expiry: Expiry,
+    policy: policy::Policy,
     room: Room,
     migrations: migrations::Migrations,
     /// Told when git branches may have new commits.
@@ -98,6 +100,7 @@ impl Engine {
             schemas: Schemas::default(),
             forks: Forks::default(),
             expiry: Expiry::default(),
+            policy: policy::Policy::default(),
             room: Room::default(),
             migrations: migrations::Migrations::default(),
             committed: Notify::new(),

@@ -61,6 +61,7 @@ fn help_tells_every_verb() {
       restore      Take a branch back in its place to what it was at a moment. `offshoot undo` undoes it
       log          Show what happened to a branch, and when; the newest first
       undo         Bring back the branch that was deleted, reset or restored last
+      policy       Explain and check the rules of `offshoot.toml`, and apply changed ones
       sql          Run SQL, from the command line, a file or a prompt
       diff         Show what the schema of branch B has that the one of A has not
       dump         Write a branch to a file that `pg_restore`, psql and `offshoot init` read

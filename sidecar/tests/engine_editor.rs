@@ -356,7 +356,7 @@ fn an_undo_that_comes_late_brings_back_the_branch_that_it_means() {
     }
     let mut undo = |name: Option<&str>| {
         window
-            .call::<BranchUndo>(&UndoParams { name: name.map(str::to_owned), id: None })
+            .call::<BranchUndo>(&UndoParams { name: name.map(str::to_owned), ..UndoParams::default() })
             .map(|undone| undone.branch.name)
     };
     assert_eq!(undo(Some("one")).unwrap(), "one", "though `two` was deleted later");

@@ -75,13 +75,17 @@ connections: number,
  */
 worktrees: Array<string>,
 /**
- * Cannot be deleted, reset or renamed.
+ * Cannot be deleted, reset, restored or renamed, as a person or a rule said.
  */
 protected: boolean,
 /**
  * When it goes to the trash by itself, in seconds since 1970.
  */
 expiresAt?: number,
+/**
+ * From how many bytes of its own on a rule has it told.
+ */
+maxBytes?: number,
 /**
  * When the root branch got new data that this branch has not, in seconds since 1970. A reset takes them.
  */
@@ -1815,7 +1819,11 @@ snapshot?: string,
 /**
  * Only tell what it would be, and whom it would disconnect.
  */
-dryRun?: boolean, };
+dryRun?: boolean,
+/**
+ * Against the rules of `offshoot.toml`.
+ */
+overrideRules?: boolean, };
 
 /**
  * A branch was taken back.

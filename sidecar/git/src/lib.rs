@@ -18,6 +18,7 @@
 //! Discovery always asks `git` (2.13 or newer). Everything else reads the files and asks only where the files do
 //! not tell: a reftable repository, or ancestry.
 
+mod blob;
 mod config;
 mod discover;
 mod error;

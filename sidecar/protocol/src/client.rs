@@ -267,7 +267,7 @@ mod tests {
 
     use super::*;
     use crate::method::{BranchDelete, ChangedNotification, EngineStop};
-    use crate::types::{BranchParams, Changed, StopParams, Subject};
+    use crate::types::{Changed, GuardedParams, StopParams, Subject};
 
     /// A server that answers each line with the lines of `script`, in which `ID` stands for the request's id.
     fn serve(
@@ -308,7 +308,8 @@ mod tests {
         let mut client = Client::connect(&path).unwrap();
         let first = client.call::<EngineStop>(&StopParams::default(), Duration::from_millis(20));
         assert!(matches!(first, Err(ClientError::TimedOut(_))), "{first:?}");
-        let second = client.call::<BranchDelete>(&BranchParams { name: "b".into() }, PATIENCE);
+        let second =
+            client.call::<BranchDelete>(&GuardedParams { name: "b".into(), override_rules: false }, PATIENCE);
         let Err(ClientError::Rpc(error)) = second else { panic!("{second:?}") };
         assert_eq!(error, RpcError::user("no such branch").hint("h"));
         server.join().unwrap();

@@ -19,6 +19,9 @@ pub struct RefreshParams {
     /// The most kilobytes a second that it is to send of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_rate_kb: Option<u32>,
+    /// Against the rules of `offshoot.toml`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub override_rules: bool,
 }
 
 /// What a refresh did.

@@ -18,6 +18,7 @@ pub mod measure;
 pub mod method;
 pub mod migrations;
 pub mod past;
+pub mod policy;
 pub mod snapshot;
 pub mod table;
 pub mod types;

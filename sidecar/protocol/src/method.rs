@@ -9,6 +9,7 @@ use crate::explorer as x;
 use crate::measure as ms;
 use crate::migrations as g;
 use crate::past as p;
+use crate::policy as po;
 use crate::snapshot as s;
 use crate::table as tb;
 use crate::types as t;
@@ -94,11 +95,11 @@ methods! {
     /// Makes a branch.
     BranchCreate = "branch/create" (t::CreateParams) -> t::Branch;
     /// Moves a branch to the trash.
-    BranchDelete = "branch/delete" (t::BranchParams) -> t::Nothing;
+    BranchDelete = "branch/delete" (t::GuardedParams) -> t::Nothing;
     /// Renames a branch.
     BranchRename = "branch/rename" (t::RenameParams) -> t::Branch;
     /// Takes a branch to its parent's present; what it had goes to the trash.
-    BranchReset = "branch/reset" (t::BranchParams) -> t::Branch;
+    BranchReset = "branch/reset" (t::GuardedParams) -> t::Branch;
     /// Takes a branch back in its place to a moment or a snapshot; what it had goes to the trash. Long.
     BranchRestore = "branch/restore" (p::RestoreParams) -> p::RestoreResult;
     /// Gives the root branch new data; what it had goes to the trash. Long.
@@ -117,6 +118,12 @@ methods! {
     BranchProtect = "branch/protect" (t::ProtectParams) -> t::Branch;
     /// Says when a branch goes to the trash by itself, or that it stays.
     BranchExpire = "branch/expire" (t::ExpireParams) -> t::Branch;
+    /// Which line of `offshoot.toml` decides what about a branch.
+    PolicyExplain = "policy/explain" (po::PolicyExplainParams) -> po::PolicyExplained;
+    /// What the rules would change on branches that there are.
+    PolicyGetPlan = "policy/plan" (t::Nothing) -> po::PolicyPlan;
+    /// Changes what was planned, all of it or nothing.
+    PolicyApply = "policy/apply" (po::PolicyApplyParams) -> po::PolicyPlan;
     /// Answers the question that a checkout raised.
     WorktreeAnswer = "worktree/answer" (t::AnswerParams) -> t::WorktreeStatus;
     /// What one branch's schema has that another one's has not. Wakes both if their schemas are not known.

@@ -26,6 +26,10 @@ pub struct RestoreParams {
     pub name: String,
     /// To when.
     pub to: Moment,
+    /// Against the rules of `offshoot.toml`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+    pub override_rules: bool,
 }
 
 /// A branch that was taken back.

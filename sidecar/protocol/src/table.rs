@@ -47,6 +47,9 @@ pub struct BranchLine {
     /// When it goes to the trash by itself, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<u64>,
+    /// From how many bytes of its own on a rule has it told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<u64>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
@@ -78,6 +81,7 @@ mod tests {
             protected: true,
             stale: true,
             expires_at: Some(9),
+            max_bytes: Some(10),
         };
         let table = BranchTable { lines: vec![plain.clone(), line] };
         let text = serde_json::to_string(&table).unwrap();

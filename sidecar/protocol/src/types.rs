@@ -293,11 +293,14 @@ pub struct Branch {
     pub connections: u64,
     /// Worktrees whose endpoint leads here.
     pub worktrees: Vec<String>,
-    /// Cannot be deleted, reset or renamed.
+    /// Cannot be deleted, reset, restored or renamed, as a person or a rule said.
     pub protected: bool,
     /// When it goes to the trash by itself, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<u64>,
+    /// From how many bytes of its own on a rule has it told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<u64>,
     /// When the root branch got new data that this branch has not, in seconds since 1970. A reset takes them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stale_since: Option<u64>,
@@ -370,6 +373,10 @@ pub struct CreateParams {
     /// That moment as a position in the WAL, such as `0/16B3748`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_lsn: Option<String>,
+    /// Against the rules of `offshoot.toml`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+    pub override_rules: bool,
 }
 
 /// A branch is meant.
@@ -379,6 +386,19 @@ pub struct CreateParams {
 pub struct BranchParams {
     /// Its name.
     pub name: String,
+}
+
+/// A branch is meant, for something that a rule may forbid.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
+#[serde(rename_all = "camelCase")]
+pub struct GuardedParams {
+    /// Its name.
+    pub name: String,
+    /// Against the rules of `offshoot.toml`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+    pub override_rules: bool,
 }
 
 /// Guards a branch, or no longer.
@@ -586,6 +606,10 @@ pub struct RenameParams {
     pub name: String,
     /// New name.
     pub to: String,
+    /// Against the rules of `offshoot.toml`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+    pub override_rules: bool,
 }
 
 /// Asks for a deleted or reset branch back.
@@ -599,6 +623,10 @@ pub struct UndoParams {
     /// Id that the branch had before it was deleted or reset: that very state is meant, and nothing else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<u64>,
+    /// Against the rules of `offshoot.toml`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+    pub override_rules: bool,
 }
 
 /// What `branch/undo` brought back.

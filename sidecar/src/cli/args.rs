@@ -11,11 +11,13 @@ mod branch;
 mod data;
 mod masking;
 mod migrations;
+mod policy;
 mod snapshot;
 pub(super) use branch::BranchCommand;
 pub(super) use data::{DumpArgs, DumpFormat, PushArgs, RefreshArgs};
 pub(super) use masking::MaskingCommand;
 pub(super) use migrations::{ApplyArgs, CheckArgs, MigrationsCommand, NewArgs, RehearseArgs, StatusArgs};
+pub(super) use policy::{Against, PolicyCommand};
 pub(super) use snapshot::SnapshotCommand;
 
 const STYLES: Styles = Styles::styled()
@@ -131,6 +133,8 @@ EXAMPLES:
         /// what it was when it was made. A git commit that has a snapshot. Times without a zone are of this machine's.
         #[arg(long, value_name = "WHEN")]
         at: String,
+        #[command(flatten)]
+        against: Against,
     },
     /// Show what happened to a branch, and when; the newest first.
     ///
@@ -150,6 +154,18 @@ EXAMPLES:
     Undo {
         /// The branch to bring back; the one that was deleted or reset last if it is not named.
         name: Option<String>,
+        #[command(flatten)]
+        against: Against,
+    },
+    /// Explain and check the rules of `offshoot.toml`, and apply changed ones.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot policy check                   mistakes and contradictions, for CI
+    offshoot policy explain feature/login   which line decides what about this branch
+    offshoot policy plan                    what changed rules would change")]
+    Policy {
+        #[command(subcommand)]
+        command: PolicyCommand,
     },
     /// Run SQL, from the command line, a file or a prompt.
     #[command(after_help = "\

@@ -10,7 +10,7 @@ use offshoot_protocol::method::{
     BranchReset, BranchUndo,
 };
 use offshoot_protocol::types::{
-    Branch, BranchParams, CreateParams, ExpireParams, Nothing, ProtectParams, RenameParams, UndoParams,
+    Branch, CreateParams, ExpireParams, GuardedParams, Nothing, ProtectParams, RenameParams, UndoParams,
     WorktreeParams,
 };
 use serde_json::json;
@@ -29,14 +29,16 @@ use crate::{names, timestamp};
 pub(super) fn run(command: BranchCommand, output: Output) -> Result<u8> {
     match command {
         BranchCommand::List => list(output),
-        BranchCommand::Create { name, from, at, ttl } => create(&name, from, at.as_deref(), ttl, output),
-        BranchCommand::Delete { name, yes } => delete(&name, yes, output),
-        BranchCommand::Rename { old, new } => rename(&old, &new, output),
+        BranchCommand::Create { name, from, at, ttl, against } => {
+            create(&name, from, at.as_deref(), ttl, against.r#override, output)
+        }
+        BranchCommand::Delete { name, yes, against } => delete(&name, yes, against.r#override, output),
+        BranchCommand::Rename { old, new, against } => rename(&old, &new, against.r#override, output),
         BranchCommand::Expire { name, r#in, never: _ } => expire(&name, r#in, output),
         BranchCommand::Protect { name } => protect(&name, true, output),
         BranchCommand::Unprotect { name } => protect(&name, false, output),
         BranchCommand::Purge { names, all: _, yes } => du::purge(names, yes, output),
-        BranchCommand::Reset { name } => reset(&name, output),
+        BranchCommand::Reset { name, against } => reset(&name, against.r#override, output),
     }
 }
 
@@ -59,6 +61,7 @@ fn create(
     from: Option<String>,
     at: Option<&str>,
     ttl: Option<Duration>,
+    override_rules: bool,
     output: Output,
 ) -> Result<u8> {
     names::check(name)?;
@@ -79,8 +82,8 @@ fn create(
         None => {}
     }
     let asked = from.clone();
-    let params =
-        CreateParams { name: name.to_owned(), from, path, expires_at: ttl.map(from_now), at_us, at_lsn };
+    let (name, expires_at) = (name.to_owned(), ttl.map(from_now));
+    let params = CreateParams { name, from, path, expires_at, at_us, at_lsn, override_rules };
     let branch = match params {
         // There may be much to replay.
         CreateParams { at_us: Some(_), .. } | CreateParams { at_lsn: Some(_), .. } => {
@@ -117,12 +120,12 @@ fn of_snapshot(session: &mut Session, from: Option<String>, snapshot: &str) -> R
     Ok(format!("{branch}@{snapshot}"))
 }
 
-fn delete(name: &str, yes: bool, output: Output) -> Result<u8> {
+fn delete(name: &str, yes: bool, override_rules: bool, output: Output) -> Result<u8> {
     let mut session = Session::open(output)?;
     if !yes && !output.json && std::io::stdin().is_terminal() && !agreed(name)? {
         return Ok(super::NEGATIVE);
     }
-    session.call::<BranchDelete>(&BranchParams { name: name.to_owned() })?;
+    session.call::<BranchDelete>(&GuardedParams { name: name.to_owned(), override_rules })?;
     if output.json {
         output.value(&json!({ "deleted": name }))?;
     } else {
@@ -139,10 +142,10 @@ fn agreed(name: &str) -> Result<bool> {
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
-fn rename(old: &str, new: &str, output: Output) -> Result<u8> {
+fn rename(old: &str, new: &str, override_rules: bool, output: Output) -> Result<u8> {
     names::check(new)?;
     let mut session = Session::open(output)?;
-    let params = RenameParams { name: old.to_owned(), to: new.to_owned() };
+    let params = RenameParams { name: old.to_owned(), to: new.to_owned(), override_rules };
     let branch = session.call::<BranchRename>(&params)?;
     done(output, &branch, |branch| format!("Renamed branch {old} to {}.", branch.name))?;
     // Checked out now, the git branch would get another database.
@@ -164,6 +167,9 @@ fn expire(name: &str, after: Option<Duration>, output: Output) -> Result<u8> {
     let params = ExpireParams { name: name.to_owned(), at: after.map(from_now) };
     let branch = session.call::<BranchExpire>(&params)?;
     done(output, &branch, |branch| match branch.expires_at {
+        Some(_) if branch.protected => {
+            format!("Branch {} is protected, and stays as long as it is.", branch.name)
+        }
         Some(at) => format!(
             "Branch {} goes to the trash {}, unless somebody uses it then.",
             branch.name,
@@ -194,13 +200,17 @@ fn protect(name: &str, on: bool, output: Output) -> Result<u8> {
         } else {
             "is no longer protected"
         };
+        if branch.protected && !on {
+            let name = &branch.name;
+            return format!("Branch {name} is still protected, by a rule: `offshoot policy explain {name}`.");
+        }
         format!("Branch {} {state}.", branch.name)
     })
 }
 
-fn reset(name: &str, output: Output) -> Result<u8> {
+fn reset(name: &str, override_rules: bool, output: Output) -> Result<u8> {
     let mut session = Session::open(output)?;
-    let branch = session.call::<BranchReset>(&BranchParams { name: name.to_owned() })?;
+    let branch = session.call::<BranchReset>(&GuardedParams { name: name.to_owned(), override_rules })?;
     done(output, &branch, |branch| {
         let parent = branch.parent.as_deref().unwrap_or("its parent");
         format!(
@@ -211,9 +221,9 @@ fn reset(name: &str, output: Output) -> Result<u8> {
 }
 
 /// `offshoot undo`.
-pub(super) fn undo(name: Option<String>, output: Output) -> Result<u8> {
+pub(super) fn undo(name: Option<String>, override_rules: bool, output: Output) -> Result<u8> {
     let mut session = Session::open(output)?;
-    let undone = session.call::<BranchUndo>(&UndoParams { name, id: None })?;
+    let undone = session.call::<BranchUndo>(&UndoParams { name, id: None, override_rules })?;
     if output.json {
         output.value(&undone)?;
     } else {

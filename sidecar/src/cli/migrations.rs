@@ -17,7 +17,9 @@ pub(super) fn run(command: MigrationsCommand, output: Output) -> Result<u8> {
         MigrationsCommand::Status(arguments) => status::run(&arguments, output),
         MigrationsCommand::Apply(arguments) => apply::apply(&arguments, output),
         MigrationsCommand::Down { tool, no_snapshot } => apply::down(tool, no_snapshot, output),
-        MigrationsCommand::Undo { branch, snapshot, yes } => undo::undo(branch, snapshot, yes, output),
+        MigrationsCommand::Undo { branch, snapshot, yes, against } => {
+            undo::undo(branch, snapshot, yes, against.r#override, output)
+        }
         MigrationsCommand::Check(arguments) => check::check(&arguments, output),
         MigrationsCommand::Drift { branch, tool } => check::drift(branch, tool, output),
         MigrationsCommand::Rehearse(arguments) => check::rehearse(arguments, output),

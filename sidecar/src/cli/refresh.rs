@@ -15,8 +15,13 @@ use crate::failure::{Failure, Result};
 pub(super) fn run(args: &RefreshArgs, output: Output) -> Result<u8> {
     let from = args.from.as_deref().map(absolute).transpose()?;
     let mut session = Session::open(output)?;
-    let params =
-        RefreshParams { path: session.path(), from, physical: args.physical, max_rate_kb: args.max_rate };
+    let params = RefreshParams {
+        path: session.path(),
+        from,
+        physical: args.physical,
+        max_rate_kb: args.max_rate,
+        override_rules: args.against.r#override,
+    };
     let done = long::<BranchRefresh>(&mut session, &params, output.json)?;
     if output.json {
         output.value(&done)?;

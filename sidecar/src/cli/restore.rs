@@ -13,7 +13,7 @@ use super::snapshot;
 use crate::failure::Result;
 use crate::timestamp;
 
-pub(super) fn run(branch: Option<String>, at: &str, output: Output) -> Result<u8> {
+pub(super) fn run(branch: Option<String>, at: &str, override_rules: bool, output: Output) -> Result<u8> {
     let wanted = commit::read(at)?;
     let mut session = Session::open(output)?;
     let name = match branch {
@@ -24,7 +24,11 @@ pub(super) fn run(branch: Option<String>, at: &str, output: Output) -> Result<u8
         Wanted::Moment(when) => on_the_wire(when),
         Wanted::Commit(id) => Moment::Snapshot(commit::taken_at(&mut session, Some(&name), &id, true)?.name),
     };
-    let restored = long::<BranchRestore>(&mut session, &RestoreParams { name, to: to.clone() }, output.json)?;
+    let restored = long::<BranchRestore>(
+        &mut session,
+        &RestoreParams { name, to: to.clone(), override_rules },
+        output.json,
+    )?;
     if output.json {
         output.value(&restored)?;
     } else {

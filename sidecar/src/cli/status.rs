@@ -131,6 +131,7 @@ mod tests {
             worktrees: vec![],
             protected: false,
             expires_at: None,
+            max_bytes: None,
             stale_since: None,
         };
         let status = WorktreeStatus {

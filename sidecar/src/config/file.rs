@@ -4,13 +4,19 @@ use std::fs;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use crate::failure::Failure;
 
 use super::{Config, ConfigError, FILE_NAME, parse};
 
 /// A file that is longer cannot be meant.
-const MAX_BYTES: u64 = 256 * 1024;
+pub(crate) const MAX_BYTES: u64 = 256 * 1024;
+
+/// A file that was changed later than this ago may be changing still.
+const YOUNG: Duration = Duration::from_millis(30);
+const MOST_PAUSES: u32 = 10;
 
 /// What tells two states of a file apart.
 type Stamp = Option<(i64, i64, u64, u64)>;
@@ -21,6 +27,8 @@ pub(crate) struct ConfigFile {
     path: PathBuf,
     stamp: Option<Stamp>,
     config: Config,
+    /// Whether it could be read at some time; a file that is not there can.
+    was_good: bool,
     error: Option<ConfigError>,
 }
 
@@ -28,7 +36,7 @@ impl ConfigFile {
     /// The file at the root of `worktree`, read.
     pub(crate) fn open(worktree: &Path) -> Self {
         let path = worktree.join(FILE_NAME);
-        let mut file = Self { path, stamp: None, config: Config::default(), error: None };
+        let mut file = Self { path, stamp: None, config: Config::default(), was_good: false, error: None };
         file.refresh();
         file
     }
@@ -39,9 +47,10 @@ impl ConfigFile {
         if self.stamp == Some(stamp) {
             return false;
         }
-        self.stamp = Some(stamp);
+        settle(&self.path);
+        self.stamp = Some(self::stamp(&self.path));
         match read(&self.path).and_then(|text| parse(&text)) {
-            Ok(config) => (self.config, self.error) = (config, None),
+            Ok(config) => (self.config, self.was_good, self.error) = (config, true, None),
             Err(error) => self.error = Some(error),
         }
         true
@@ -57,6 +66,11 @@ impl ConfigFile {
         read(&self.path).is_ok_and(|text| text.contains(word))
     }
 
+    /// What is wrong with a file that could not be read since this process began: its rules are not known.
+    pub(crate) fn never_read(&self) -> Option<&ConfigError> {
+        self.error.as_ref().filter(|_| !self.was_good)
+    }
+
     /// What is wrong with the file now.
     pub(crate) fn error(&self) -> Option<&ConfigError> {
         self.error.as_ref()
@@ -68,6 +82,20 @@ pub(crate) fn broken(error: &ConfigError) -> Failure {
     let failure = Failure::configuration(format!("{FILE_NAME}, {error}"));
     let hint = error.hint.as_deref().unwrap_or("Correct that line: what the file says counts here.");
     failure.hint(hint)
+}
+
+/// Waits until nobody is about to write the file. Who saves a file mostly empties it first, and an empty one has no rules.
+fn settle(path: &Path) {
+    let is_young = || {
+        let changed = fs::metadata(path).and_then(|facts| facts.modified()).ok();
+        changed.and_then(|at| at.elapsed().ok()).is_some_and(|age| age < YOUNG)
+    };
+    for _ in 0..MOST_PAUSES {
+        if !is_young() {
+            return;
+        }
+        thread::sleep(YOUNG / 3);
+    }
 }
 
 fn stamp(path: &Path) -> Stamp {

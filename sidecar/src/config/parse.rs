@@ -1,5 +1,6 @@
 //! From text to [`Config`], with line numbers.
 
+mod branches;
 mod closest;
 mod masking;
 mod migrations;
@@ -8,6 +9,7 @@ mod schema;
 mod seed;
 mod storage;
 
+use std::cell::RefCell;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -32,9 +34,17 @@ pub(crate) struct ConfigError {
     pub(crate) hint: Option<String>,
 }
 
+impl ConfigError {
+    /// Where in its line of `text` it begins, in characters from 1.
+    pub(crate) fn column(&self, text: &str) -> usize {
+        let before = &text[..text.floor_char_boundary(self.span.start.min(text.len()))];
+        1 + before.rsplit('\n').next().unwrap_or_default().chars().count()
+    }
+}
+
 type Entry<'a, 'i> = (&'a Spanned<std::borrow::Cow<'i, str>>, &'a Spanned<DeValue<'i>>);
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 13] = [
     "on_checkout",
     "idle_timeout",
     "switch_grace",
@@ -46,31 +56,66 @@ const KEYS: [&str; 11] = [
     "snapshots",
     "masking",
     "seed",
+    "branches",
+    "limits",
 ];
 /// Longer than anybody waits for anything, and short enough for every clock.
 const LONGEST: Duration = Duration::from_hours(366 * 24);
 
 /// Reads a whole file.
 pub(crate) fn parse(text: &str) -> Result<Config, ConfigError> {
-    let source = Source { text };
-    let table = DeTable::parse(text).map_err(|error| ConfigError {
-        line: source.line(error.span().unwrap_or(0..0)),
-        span: error.span().unwrap_or(0..0),
-        message: error.message().to_owned(),
-        hint: None,
-    })?;
+    let (config, errors) = parse_all(text);
+    errors.into_iter().next().map_or(Ok(config), Err)
+}
+
+/// Reads what can be read of a file, and all that cannot, in the order of the file.
+pub(crate) fn parse_all(text: &str) -> (Config, Vec<ConfigError>) {
+    let source = Source { text, errors: RefCell::default() };
     let mut config = Config::default();
-    for entry in table.get_ref() {
-        source.top(entry, &mut config)?;
+    match DeTable::parse(text) {
+        Ok(table) => {
+            for entry in table.get_ref() {
+                if let Err(error) = source.top(entry, &mut config) {
+                    source.tell(error);
+                }
+            }
+        }
+        Err(error) => {
+            let span = error.span().unwrap_or(0..0);
+            source.tell(source.error(span, error.message().to_owned(), None));
+        }
     }
-    Ok(config)
+    let mut errors = source.errors.into_inner();
+    errors.sort_by_key(|error| error.span.start);
+    (config, errors)
 }
 
 struct Source<'t> {
     text: &'t str,
+    errors: RefCell<Vec<ConfigError>>,
 }
 
 impl Source<'_> {
+    /// Notes a mistake, and goes on.
+    fn tell(&self, error: ConfigError) {
+        self.errors.borrow_mut().push(error);
+    }
+
+    /// Each entry of a table. Those with a mistake are told and left out.
+    fn each<'v, 'i: 'v>(
+        &self,
+        name: &str,
+        value: &'v Spanned<DeValue<'i>>,
+        mut read: impl FnMut(Entry<'v, 'i>) -> Result<(), ConfigError>,
+    ) -> Result<(), ConfigError> {
+        for entry in self.table(name, value)? {
+            if let Err(error) = read(entry) {
+                self.tell(error);
+            }
+        }
+        Ok(())
+    }
+
     fn line(&self, span: Range<usize>) -> usize {
         let before = &self.text.as_bytes()[..span.start.min(self.text.len())];
         1 + before.split(|&b| b == b'\n').count().saturating_sub(1)
@@ -82,55 +127,32 @@ impl Source<'_> {
 
     fn top(&self, (key, value): Entry<'_, '_>, config: &mut Config) -> Result<(), ConfigError> {
         match key.get_ref().as_ref() {
-            "on_checkout" => config.on_checkout = self.on_checkout(value)?,
+            "on_checkout" => {
+                config.on_checkout = self.on_checkout("on_checkout", value)?;
+                config.on_checkout_line = Some(self.line(value.span()));
+            }
             "idle_timeout" => config.idle_timeout = self.duration("idle_timeout", value)?,
             "switch_grace" => config.switch_grace = self.duration("switch_grace", value)?,
-            "postgres" => {
-                let table = self.table("postgres", value)?;
-                for entry in table {
-                    self.postgres(entry, config)?;
-                }
-            }
-            "schema" => {
-                for entry in self.table("schema", value)? {
-                    self.schema(entry, config)?;
-                }
-            }
-            "migrations" => {
-                for entry in self.table("migrations", value)? {
-                    self.migrations(entry, config)?;
-                }
-            }
-            "storage" => {
-                for entry in self.table("storage", value)? {
-                    self.storage(entry, config)?;
-                }
-            }
-            "restore" => {
-                for entry in self.table("restore", value)? {
-                    self.restore(entry, config)?;
-                }
-            }
+            "postgres" => return self.each("postgres", value, |entry| self.postgres(entry, config)),
+            "schema" => return self.each("schema", value, |entry| self.schema(entry, config)),
+            "migrations" => return self.each("migrations", value, |entry| self.migrations(entry, config)),
+            "storage" => return self.each("storage", value, |entry| self.storage(entry, config)),
+            "restore" => return self.each("restore", value, |entry| self.restore(entry, config)),
             "snapshots" => {
-                for (key, value) in self.table("snapshots", value)? {
+                return self.each("snapshots", value, |(key, value)| {
                     match key.get_ref().as_ref() {
                         "on_commit" => {
                             config.snapshots_on_commit = self.flag("snapshots.on_commit", value)?;
                         }
                         other => return Err(self.unknown(key.span(), "snapshots.", other, &["on_commit"])),
                     }
-                }
+                    Ok(())
+                });
             }
-            "masking" => {
-                for entry in self.table("masking", value)? {
-                    self.masking(entry, config)?;
-                }
-            }
-            "seed" => {
-                for entry in self.table("seed", value)? {
-                    self.seed(entry, config)?;
-                }
-            }
+            "masking" => return self.each("masking", value, |entry| self.masking(entry, config)),
+            "seed" => return self.each("seed", value, |entry| self.seed(entry, config)),
+            "branches" => self.branches(value, config),
+            "limits" => return self.each("limits", value, |entry| self.limits(entry, config)),
             other => return Err(self.unknown(key.span(), "", other, &KEYS)),
         }
         Ok(())
@@ -162,16 +184,15 @@ impl Source<'_> {
             .ok_or_else(|| self.error(value.span(), format!("`{name}` is {}, not {SHAPE}", shown()), None))
     }
 
-    fn on_checkout(&self, value: &Spanned<DeValue<'_>>) -> Result<OnCheckout, ConfigError> {
+    fn on_checkout(&self, name: &str, value: &Spanned<DeValue<'_>>) -> Result<OnCheckout, ConfigError> {
         let words = ["create", "switch", "ask"];
-        let text = self.text("on_checkout", value, "one of \"create\", \"switch\" and \"ask\"")?;
+        let text = self.text(name, value, "one of \"create\", \"switch\" and \"ask\"")?;
         match text {
             "create" => Ok(OnCheckout::Create),
             "switch" => Ok(OnCheckout::Switch),
             "ask" => Ok(OnCheckout::Ask),
             other => {
-                let message =
-                    format!("`on_checkout` is {other:?}, not one of \"create\", \"switch\" and \"ask\"");
+                let message = format!("`{name}` is {other:?}, not one of \"create\", \"switch\" and \"ask\"");
                 let hint = closest(other, &words).map(|word| format!("Did you mean {word:?}?"));
                 Err(self.error(value.span(), message, hint))
             }
@@ -237,6 +258,17 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
     };
     let ms = number.parse::<f64>().ok()? * unit_ms;
     Duration::try_from_secs_f64(ms / 1000.0).ok().filter(|&time| time <= LONGEST)
+}
+
+/// A time as [`duration`] reads it, in the largest unit that leaves nothing over.
+pub(crate) fn duration_text(time: Duration) -> String {
+    let seconds = time.as_secs();
+    if time.subsec_millis() > 0 {
+        return format!("{}ms", time.as_millis());
+    }
+    let units = [(86_400, "d"), (3600, "h"), (60, "m")];
+    let fits = units.into_iter().find(|(unit, _)| seconds > 0 && seconds.is_multiple_of(*unit));
+    fits.map_or_else(|| format!("{seconds}s"), |(unit, name)| format!("{}{name}", seconds / unit))
 }
 
 fn setting_text(value: &DeValue<'_>) -> Option<String> {

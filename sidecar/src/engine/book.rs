@@ -14,6 +14,7 @@ const BOUND: &str = "bound.";
 const BRANCH_PORT: &str = "branchport.";
 const PROTECTED: &str = "protected.";
 const EXPIRES: &str = "expires.";
+const EXPIRES_BY: &str = "expiresby.";
 const ANSWERED_PARENT: &str = "answer.parent.";
 const ANSWERED_NEVER: &str = "answer.never";
 
@@ -33,6 +34,28 @@ impl SeatKey {
 
     pub(crate) fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// Who said when a branch goes to the trash by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    /// A rule of the file.
+    Rule,
+    /// A person, by a command.
+    Person,
+}
+
+impl By {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Rule => "rule",
+            Self::Person => "person",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Rule, Self::Person].into_iter().find(|by| by.as_str() == text)
     }
 }
 
@@ -119,8 +142,27 @@ impl Book<'_> {
         Ok(self.0.get(&format!("{EXPIRES}{}", id.0))?.and_then(|at| at.parse().ok()))
     }
 
-    pub(crate) fn set_expiry(&self, id: BranchId, at: Option<u64>) -> Result<()> {
+    /// Notes when a branch goes, or that it stays, and who says so.
+    pub(crate) fn set_expiry(&self, id: BranchId, at: Option<u64>, by: By) -> Result<()> {
+        self.0.put(&format!("{EXPIRES_BY}{}", id.0), Some(by.as_str()))?;
         Ok(self.0.put(&format!("{EXPIRES}{}", id.0), at.map(|at| at.to_string()).as_deref())?)
+    }
+
+    /// Gives a branch that takes the place of another one the expiry of that.
+    pub(crate) fn keep_expiry(&self, from: BranchId, to: BranchId) -> Result<()> {
+        let by = self.0.get(&format!("{EXPIRES_BY}{}", from.0))?;
+        self.0.put(&format!("{EXPIRES_BY}{}", to.0), by.as_deref())?;
+        let at = self.0.get(&format!("{EXPIRES}{}", from.0))?;
+        Ok(self.0.put(&format!("{EXPIRES}{}", to.0), at.as_deref())?)
+    }
+
+    /// Who said when branches go, or that they stay. Nobody is known of before there were rules.
+    pub(crate) fn expiries_by(&self) -> Result<HashMap<BranchId, By>> {
+        let all = self.0.list(EXPIRES_BY)?;
+        let parse = |(key, by): (String, String)| {
+            Some((BranchId(key.strip_prefix(EXPIRES_BY)?.parse().ok()?), By::parse(&by)?))
+        };
+        Ok(all.into_iter().filter_map(parse).collect())
     }
 
     /// Whether a person said that no branches are to be made by themselves.

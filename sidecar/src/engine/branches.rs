@@ -5,15 +5,16 @@ use std::time::{Duration, Instant};
 
 use offshoot_git::Head;
 use offshoot_protocol::types::{
-    Branch, BranchParams, ComputeState, CreateParams, Nothing, ProtectParams, RenameParams, Subject,
-    UndoParams, UndoResult, UrlResult,
+    Branch, BranchParams, ComputeState, CreateParams, GuardedParams, Nothing, ProtectParams, RenameParams,
+    Subject, UndoParams, UndoResult, UrlResult,
 };
 use offshoot_storage::{BranchId, BranchSize, Former, StorageError};
 use tokio::sync::OwnedMutexGuard;
 
 use super::binding::View;
-use super::book::Book;
+use super::book::{Book, By};
 use super::computes::{Passing, Usage};
+use super::policy::{self, Deed};
 use super::server::Call;
 use super::upstream::WakeError;
 use super::{Engine, expiry, past, refresh, room, snapshots, worktrees};
@@ -30,9 +31,11 @@ pub(super) async fn describe_one(engine: &Arc<Engine>, id: BranchId) -> Result<B
         .blocking(move |engine| {
             let branch = engine.store.branch(id)?;
             let size = engine.store.size(id)?;
+            let rules = policy::now(engine)?;
             let marks = Marks {
+                max_bytes: rules.max_bytes(&branch.name),
                 in_git: engine.repository.has_branch(&branch.name).unwrap_or(false),
-                protected: Book(&engine.store).is_protected(id)?,
+                protected: Book(&engine.store).is_protected(id)? || rules.guard(&branch.name).is_some(),
                 expires_at: Book(&engine.store).expiry(id)?,
                 stale_since: refresh::stale(&engine.store, &engine.store.branches()?)?.get(&id).copied(),
                 usage: engine.computes.usage_of(id),
@@ -47,6 +50,7 @@ pub(super) struct Marks {
     pub(super) in_git: bool,
     pub(super) protected: bool,
     pub(super) expires_at: Option<u64>,
+    pub(super) max_bytes: Option<u64>,
     pub(super) stale_since: Option<u64>,
     pub(super) usage: Usage,
 }
@@ -74,6 +78,7 @@ pub(super) fn describe(
         in_git: marks.in_git,
         protected: marks.protected,
         expires_at: marks.expires_at,
+        max_bytes: marks.max_bytes,
         stale_since: marks.stale_since,
     }
 }
@@ -99,7 +104,15 @@ pub(super) async fn create(
 ) -> Result<Branch> {
     names::check(&params.name)?;
     let moment = past::moment(&params)?;
+    let name = params.name.clone();
+    let birth = engine.blocking(move |engine| Ok(policy::now(engine)?.birth(&name))).await?;
+    if let Some(from) = &params.from {
+        policy::check_parent(&params.name, from, &birth, params.override_rules)?;
+    }
     let parent = match (&params.from, &params.path) {
+        (None, _) if birth.parent.is_some() && !params.override_rules => {
+            ruled_parent(engine, &params.name, &birth).await?
+        }
         (Some(from), _) => match snapshots::parent(engine, from).await? {
             Some(snapshot) if !is_branch(engine, from).await? => snapshot,
             _ => named(engine, from).await?,
@@ -111,7 +124,14 @@ pub(super) async fn create(
         (None, None) => engine.store.root_branch(),
     };
     let made = match moment.zip(call) {
-        Some((moment, call)) => Some(past::create(engine, params.name.clone(), parent, moment, call).await?),
+        Some((moment, call)) => {
+            let (name, overridden) = (params.name.clone(), params.override_rules);
+            let admit = move |engine: &Arc<Engine>| {
+                policy::admit(engine, &policy::now(engine)?, &name, overridden).map(drop)
+            };
+            engine.blocking(admit).await?;
+            Some(past::create(engine, params.name.clone(), parent, moment, call).await?)
+        }
         None => None,
     };
     let turn = engine.computes.turn(parent).await;
@@ -122,6 +142,8 @@ pub(super) async fn create(
                 made
             } else {
                 room::admit(engine)?;
+                let rules = policy::now(engine)?;
+                let _births = policy::admit(engine, &rules, &params.name, params.override_rules)?;
                 let begun = Instant::now();
                 let branch = engine.store.create_branch(&params.name, parent)?;
                 engine.schemas.born(branch.id, parent, begun);
@@ -129,10 +151,8 @@ pub(super) async fn create(
             };
             room::made(engine, branch.id);
             Book(&engine.store).set_parent(&branch.name, None)?;
-            if let Some(at) = params.expires_at {
-                Book(&engine.store).set_expiry(branch.id, Some(at))?;
-                engine.expiry.look_at(at);
-            }
+            let by = if params.expires_at.is_some() { By::Person } else { By::Rule };
+            expiry::begin(engine, branch.id, params.expires_at.or_else(|| expiry::after(birth.ttl)), by)?;
             tracing::info!(branch = %branch.name, id = branch.id.0, parent = parent.0, "made a branch");
             Ok(branch.id)
         })
@@ -142,7 +162,8 @@ pub(super) async fn create(
 }
 
 /// `branch/delete`.
-pub(super) async fn delete(engine: &Arc<Engine>, params: BranchParams) -> Result<Nothing> {
+pub(super) async fn delete(engine: &Arc<Engine>, params: GuardedParams) -> Result<Nothing> {
+    let deed = Deed::new(format!("offshoot branch delete {}", params.name), params.override_rules);
     let _structure = engine.structure.lock().await;
     let id = named(engine, &params.name).await?;
     let name = params.name;
@@ -150,7 +171,7 @@ pub(super) async fn delete(engine: &Arc<Engine>, params: BranchParams) -> Result
         return Err(Failure::user(format!("`{name}` is the root branch, which every other branch rests on"))
             .hint("Delete other branches, or rename this one with `offshoot branch rename`."));
     }
-    unguarded(engine, id, &name).await?;
+    unguarded(engine, id, &name, deed).await?;
     if let Some(view) =
         engine.binding.fresh_views().await?.iter().find(|view| view.branch.as_ref() == Ok(&id))
     {
@@ -195,7 +216,8 @@ pub(super) async fn rename(engine: &Arc<Engine>, params: RenameParams) -> Result
     let _structure = engine.structure.lock().await;
     let id = named(engine, &params.name).await?;
     let (from, to) = (params.name, params.to);
-    unguarded(engine, id, &from).await?;
+    let deed = Deed::new(format!("offshoot branch rename {from} {to}"), params.override_rules);
+    unguarded(engine, id, &from, deed).await?;
     let follows = |view: &&View| matches!(&view.head, Some(Head::Branch(head)) if *head == from);
     if let Some(view) = engine.binding.fresh_views().await?.iter().find(follows) {
         let text = format!(
@@ -219,10 +241,11 @@ pub(super) async fn rename(engine: &Arc<Engine>, params: RenameParams) -> Result
 }
 
 /// `branch/reset`.
-pub(super) async fn reset(engine: &Arc<Engine>, params: BranchParams, call: &Call) -> Result<Branch> {
+pub(super) async fn reset(engine: &Arc<Engine>, params: GuardedParams, call: &Call) -> Result<Branch> {
     let _structure = engine.structure.lock().await;
     let id = named(engine, &params.name).await?;
-    unguarded(engine, id, &params.name).await?;
+    let deed = Deed::new(format!("offshoot branch reset {}", params.name), params.override_rules);
+    unguarded(engine, id, &params.name, deed).await?;
     let turn = engine.computes.turn(id).await;
     let parent = engine.blocking(move |engine| {
         let branch = engine.store.branch(id)?;
@@ -238,7 +261,7 @@ pub(super) async fn reset(engine: &Arc<Engine>, params: BranchParams, call: &Cal
             let _parents_turn = parents_turn;
             let begun = Instant::now();
             let branch = engine.store.reset_branch(id)?;
-            Book(&engine.store).set_expiry(branch.id, Book(&engine.store).expiry(id)?)?;
+            Book(&engine.store).keep_expiry(id, branch.id)?;
             engine.schemas.born(branch.id, parent, begun);
             engine.forget(id);
             tracing::info!(branch = %branch.name, old = id.0, id = branch.id.0, "reset a branch");
@@ -255,6 +278,7 @@ pub(super) async fn reset(engine: &Arc<Engine>, params: BranchParams, call: &Cal
 /// `branch/undo`.
 pub(super) async fn undo(engine: &Arc<Engine>, params: UndoParams) -> Result<UndoResult> {
     let _structure = engine.structure.lock().await;
+    let overridden = params.override_rules;
     let meant = match params {
         UndoParams { id: Some(id), .. } => Former::Id(BranchId(id)),
         UndoParams { name: Some(name), .. } => Former::Named(name),
@@ -263,7 +287,8 @@ pub(super) async fn undo(engine: &Arc<Engine>, params: UndoParams) -> Result<Und
     let asked = meant.clone();
     let undoable = engine.blocking(move |engine| Ok(engine.store.undoable(&asked)?)).await?;
     if let Some((id, name)) = undoable.and_then(|undoable| Some((undoable.replaces?, undoable.name))) {
-        unguarded(engine, id, &name).await?;
+        let deed = Deed::new(format!("offshoot undo {name}"), overridden);
+        unguarded(engine, id, &name, deed).await?;
     }
     let (undone, before, had_expired) = engine
         .blocking(move |engine| {
@@ -324,19 +349,53 @@ pub(super) async fn protect(engine: &Arc<Engine>, params: ProtectParams) -> Resu
     // Nothing that a protection refuses is under way.
     let _structure = engine.structure.lock().await;
     let id = named(engine, &params.name).await?;
-    engine.blocking(move |engine| Book(&engine.store).set_protected(id, params.on)).await?;
+    let name = params.name.clone();
+    engine
+        .blocking(move |engine| {
+            let book = Book(&engine.store);
+            if !params.on
+                && !book.is_protected(id)?
+                && let Some(guard) = policy::now(engine)?.guard(&name)
+            {
+                return Err(Failure::user(format!("`{name}` is protected by {guard}"))
+                    .hint("Change the rule; or say `--override` to the command that it is in the way of."));
+            }
+            book.set_protected(id, params.on)
+        })
+        .await?;
     tracing::info!(branch = %params.name, id = id.0, protected = params.on, "changed a branch's protection");
     engine.changed(Subject::Branches);
     describe_one(engine, id).await
 }
 
-/// Refuses for a branch that is protected, or on which migrations are being applied.
-pub(super) async fn unguarded(engine: &Arc<Engine>, id: BranchId, name: &str) -> Result<()> {
-    if engine.blocking(move |engine| Book(&engine.store).is_protected(id)).await? {
+/// Refuses for a branch that is protected, by hand or by a rule that `deed` does not override, or on which migrations are being applied.
+pub(super) async fn unguarded(engine: &Arc<Engine>, id: BranchId, name: &str, deed: Deed) -> Result<()> {
+    let of = name.to_owned();
+    let by_hand = move |engine: &Arc<Engine>| {
+        let by_hand = Book(&engine.store).is_protected(id)?;
+        if !by_hand {
+            policy::now(engine)?.check(&of, &deed)?;
+        }
+        Ok(by_hand)
+    };
+    if engine.blocking(by_hand).await? {
         return Err(Failure::user(format!("`{name}` is protected"))
             .hint(format!("`offshoot branch unprotect {name}` takes the protection away.")));
     }
     engine.migrations.check_idle(id)
+}
+
+/// The parent that a rule names for a branch that is to be made.
+async fn ruled_parent(engine: &Arc<Engine>, name: &str, birth: &policy::Birth) -> Result<BranchId> {
+    let Some((parent, line)) = birth.parent.clone() else {
+        return Err(Failure::internal("no rule names a parent"));
+    };
+    let name = name.to_owned();
+    let find = move |engine: &Arc<Engine>| match engine.store.branch_named(&parent)? {
+        Some(branch) => Ok(branch.id),
+        None => Err(policy::no_parent(&name, &parent, line)),
+    };
+    engine.blocking(find).await
 }
 
 async fn is_branch(engine: &Arc<Engine>, name: &str) -> Result<bool> {

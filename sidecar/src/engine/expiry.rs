@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use offshoot_protocol::types::{Branch, ExpireParams, Subject};
 use offshoot_storage::{BranchId, Store};
 
-use super::book::Book;
-use super::{Engine, branches};
+use super::book::{Book, By};
+use super::{Engine, branches, policy};
 use crate::failure::{Failure, Result};
 use crate::timestamp;
 
@@ -37,7 +37,7 @@ pub(super) async fn set(engine: &Arc<Engine>, params: ExpireParams) -> Result<Br
         return Err(Failure::user(format!("`{name}` is the root branch, which every other branch rests on"))
             .hint("It cannot expire."));
     }
-    engine.blocking(move |engine| Book(&engine.store).set_expiry(id, at)).await?;
+    engine.blocking(move |engine| Book(&engine.store).set_expiry(id, at, By::Person)).await?;
     if let Some(at) = at {
         engine.expiry.look_at(at);
     }
@@ -46,11 +46,24 @@ pub(super) async fn set(engine: &Arc<Engine>, params: ExpireParams) -> Result<Br
     branches::describe_one(engine, id).await
 }
 
+/// The moment so long after now, in seconds since 1970.
+pub(super) fn after(ttl: Option<Duration>) -> Option<u64> {
+    ttl.map(|ttl| timestamp::seconds(SystemTime::now() + ttl))
+}
+
+/// Notes when a branch goes that was just made; nothing if it stays. Blocks.
+pub(super) fn begin(engine: &Engine, id: BranchId, at: Option<u64>, by: By) -> Result<()> {
+    let Some(at) = at else { return Ok(()) };
+    Book(&engine.store).set_expiry(id, Some(at), by)?;
+    engine.expiry.look_at(at);
+    Ok(())
+}
+
 /// Takes away an expiry that has passed: who brings a branch back wants to have it. Whether there was one.
 pub(super) fn spare(store: &Store, id: BranchId) -> Result<bool> {
     let now = timestamp::seconds(SystemTime::now());
     match Book(store).expiry(id)? {
-        Some(at) if at <= now => Book(store).set_expiry(id, None).map(|()| true),
+        Some(at) if at <= now => Book(store).set_expiry(id, None, By::Person).map(|()| true),
         _ => Ok(false),
     }
 }
@@ -100,7 +113,9 @@ async fn expire(engine: &Arc<Engine>, id: BranchId, now: u64) -> Result<bool> {
             let has_children = branches.iter().any(|branch| branch.parent == Some(id));
             let branch = branches.into_iter().find(|branch| branch.id == id);
             let free = due && !has_children && !book.is_protected(id)?;
-            Ok(branch.filter(|_| free).map(|branch| branch.name))
+            let rules = policy::now(engine)?;
+            let branch = branch.filter(|branch| free && rules.guard(&branch.name).is_none());
+            Ok(branch.map(|branch| branch.name))
         })
         .await?;
     let Some(name) = name else { return Ok(false) };

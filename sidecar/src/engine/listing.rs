@@ -14,6 +14,7 @@ use super::binding::View;
 use super::book::Book;
 use super::branches::{Marks, describe, state};
 use super::computes::Usage;
+use super::policy::{self, Now};
 use super::refresh;
 use crate::failure::Result;
 
@@ -52,6 +53,7 @@ pub(super) async fn table(engine: &Arc<Engine>, params: WorktreeParams) -> Resul
                     connections: marks.usage.connections,
                     protected: marks.protected,
                     expires_at: marks.expires_at,
+                    max_bytes: marks.max_bytes,
                     stale: marks.stale_since.is_some(),
                     name: branch.name,
                 }
@@ -73,6 +75,7 @@ struct Known {
     sizes: Vec<BranchSize>,
     in_git: HashSet<String>,
     protected: HashSet<BranchId>,
+    rules: Now,
     expiries: HashMap<BranchId, u64>,
     stale: HashMap<BranchId, u64>,
     usage: HashMap<BranchId, Usage>,
@@ -86,6 +89,7 @@ impl Known {
             sizes: engine.store.sizes(&ids).unwrap_or_default(),
             in_git: engine.repository.branches().unwrap_or_default().into_iter().collect(),
             protected: Book(&engine.store).protected()?,
+            rules: policy::now(engine)?,
             expiries: Book(&engine.store).expiries()?,
             stale: refresh::stale(&engine.store, &branches)?,
             usage: engine.computes.usage(),
@@ -100,7 +104,8 @@ impl Known {
     fn marks(&self, branch: &Branch) -> Marks {
         Marks {
             in_git: self.in_git.contains(&branch.name),
-            protected: self.protected.contains(&branch.id),
+            protected: self.protected.contains(&branch.id) || self.rules.guard(&branch.name).is_some(),
+            max_bytes: self.rules.max_bytes(&branch.name),
             expires_at: self.expiries.get(&branch.id).copied(),
             stale_since: self.stale.get(&branch.id).copied(),
             usage: self.usage.get(&branch.id).copied().unwrap_or_default(),

@@ -10,6 +10,7 @@ use offshoot_postgres::{Locator, Progress};
 use offshoot_protocol::data::{MaskedColumn, RefreshParams, RefreshResult};
 use offshoot_storage::{Branch, BranchId, NewRoot, REFRESHED, Refresh, StorageError, Store};
 
+use super::policy::Deed;
 use super::reporter::unless_cancelled;
 use super::server::Call;
 use super::{Engine, branches, room};
@@ -29,10 +30,11 @@ pub(super) async fn refresh(
 ) -> Result<RefreshResult> {
     let root = engine.store.root_branch();
     let name = engine.blocking(move |engine| Ok(engine.store.branch(root)?.name)).await?;
-    branches::unguarded(engine, root, &name).await?;
+    let deed = Deed::new("offshoot refresh …", params.override_rules);
+    branches::unguarded(engine, root, &name, deed.clone()).await?;
     let made =
         unless_cancelled(engine, call, move |engine, progress| prepare(engine, &params, progress)).await?;
-    take_place(engine, made, call).await
+    take_place(engine, made, deed, call).await
 }
 
 /// Loads the new data. Blocks.
@@ -67,12 +69,12 @@ fn again(error: StorageError) -> Failure {
     }
 }
 
-async fn take_place(engine: &Arc<Engine>, made: NewRoot, call: &Call) -> Result<RefreshResult> {
+async fn take_place(engine: &Arc<Engine>, made: NewRoot, deed: Deed, call: &Call) -> Result<RefreshResult> {
     let _structure = engine.structure.lock().await;
     let old = engine.store.root_branch();
     // Loading took a while: by now somebody may protect it, or apply migrations to it.
     let name = engine.blocking(move |engine| Ok(engine.store.branch(old)?.name)).await?;
-    branches::unguarded(engine, old, &name).await?;
+    branches::unguarded(engine, old, &name, deed).await?;
     let turn = engine.computes.turn(old).await;
     call.progress("closing connections", 0, Some(2));
     call.or_cancelled(engine.binding.drain(old, GRACE)).await?;

@@ -9,6 +9,7 @@ use offshoot_protocol::snapshot::SnapshotParams;
 use offshoot_storage::{BranchId, Moment, Store};
 
 use super::book::Book;
+use super::policy::Deed;
 use super::server::Call;
 use super::throwaway::Throwaway;
 use super::{Engine, branches, migrations, snapshots};
@@ -29,9 +30,10 @@ pub(super) async fn restore(
     params: RestoreParams,
     call: &Call,
 ) -> Result<RestoreResult> {
-    let RestoreParams { name, to } = params;
+    let RestoreParams { name, to, override_rules } = params;
+    let deed = Deed::new(format!("offshoot restore {name} --at …"), override_rules);
     let id = branches::named(engine, &name).await?;
-    branches::unguarded(engine, id, &name).await?;
+    branches::unguarded(engine, id, &name, deed.clone()).await?;
     let former = match instant(&to)? {
         Some(moment) => {
             let replayed = Throwaway::as_of(engine, id, moment, Store::prepare_restore, call).await?;
@@ -44,7 +46,7 @@ pub(super) async fn restore(
         return Err(Failure::user(format!("`{name}` was reset, restored or deleted meanwhile"))
             .hint("`offshoot log` shows what happened; try again if it is still wanted."));
     }
-    branches::unguarded(engine, id, &name).await?;
+    branches::unguarded(engine, id, &name, deed).await?;
     let turn = engine.computes.turn(id).await;
     call.progress("closing connections", 0, Some(2));
     call.or_cancelled(engine.binding.drain(id, GRACE)).await?;
@@ -57,7 +59,7 @@ pub(super) async fn restore(
                 }
                 Former::Snapshot(snapshot) => engine.store.restore_branch(id, snapshot)?,
             };
-            Book(&engine.store).set_expiry(branch.id, Book(&engine.store).expiry(id)?)?;
+            Book(&engine.store).keep_expiry(id, branch.id)?;
             migrations::carry_over(engine, id, branch.id)?;
             engine.forget(id);
             tracing::info!(branch = %branch.name, old = id.0, id = branch.id.0, "restored a branch");

@@ -7,7 +7,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use offshoot_protocol::types::{Note, NoteKind};
+use offshoot_protocol::types::{Branch, Note, NoteKind};
 use offshoot_storage::{BranchId, RestoreWindow, Usage};
 
 use super::Engine;
@@ -104,19 +104,23 @@ fn limits_with(engine: &Engine, disk_bytes: u64) -> Limits {
 }
 
 fn with_config<T>(engine: &Engine, read: impl FnOnce(&Config) -> T) -> T {
+    with_file(engine, |file| match file {
+        Some(file) => read(file.config()),
+        None => read(&Config::default()),
+    })
+}
+
+/// The main worktree's file as it is now; it is the project's. None in a bare repository.
+pub(super) fn with_file<T>(engine: &Engine, read: impl FnOnce(Option<&ConfigFile>) -> T) -> T {
     let mut state = engine.room.state();
     if state.config.is_none() {
-        // The main worktree's file is the project's.
         let worktrees = engine.repository.worktrees().unwrap_or_default();
         state.config = worktrees.first().map(|main| ConfigFile::open(&main.path));
     }
-    match &mut state.config {
-        Some(file) => {
-            file.refresh();
-            read(file.config())
-        }
-        None => read(&Config::default()),
+    if let Some(file) = &mut state.config {
+        file.refresh();
     }
+    read(state.config.as_ref())
 }
 
 fn unknown(engine: &Engine, error: &std::io::Error) -> Failure {
@@ -164,6 +168,36 @@ pub(super) fn made(engine: &Engine, branch: BranchId) {
 pub(super) fn note(engine: &Engine) -> Option<Note> {
     let (_, failure) = judge(engine)?;
     Some(Note { kind: NoteKind::Disk, text: failure.0.message.clone(), hint: failure.0.hint.clone() })
+}
+
+/// What a person should know about a branch that has more of its own than a rule expects, or nearly so: figures and whether it is over.
+pub(crate) fn quota(own_bytes: u64, max_bytes: Option<u64>) -> Option<(String, bool)> {
+    let max = max_bytes?;
+    let of = size::show(max);
+    match level(own_bytes, max) {
+        Level::Enough => None,
+        Level::Little => {
+            let percent = u128::from(own_bytes) * 100 / u128::from(max.max(1));
+            Some((format!("{percent} % of its {of}"), false))
+        }
+        Level::None => Some((format!("over its {of}"), true)),
+    }
+}
+
+/// The same for a branch's status.
+pub(super) fn quota_note(branch: &Branch) -> Option<Note> {
+    let (figures, is_over) = quota(branch.own_bytes, branch.max_bytes)?;
+    let (name, own) = (&branch.name, size::show(branch.own_bytes));
+    let text = if is_over {
+        format!("`{name}` has {own} of its own and is {figures}")
+    } else {
+        format!("`{name}` has {own} of its own, {figures}")
+    };
+    let hint = format!(
+        "Nothing is refused for that. `offshoot branch reset {name}` gives them back with what it changed, and \
+         `offshoot policy explain {name}` shows the rule."
+    );
+    Some(Note { kind: NoteKind::Disk, text, hint: Some(hint) })
 }
 
 fn judge(engine: &Engine) -> Option<(Level, Failure)> {

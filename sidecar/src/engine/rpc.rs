@@ -12,8 +12,8 @@ use super::run::carries;
 use super::server::Call;
 use super::throwaway::load;
 use super::{
-    Engine, answers, branches, disk, events, expiry, explorer, listing, measure, migrations, past, refresh,
-    restore, rows, schema, snapshots, worktrees,
+    Engine, answers, branches, disk, events, expiry, explorer, listing, measure, migrations, past, policy,
+    refresh, restore, rows, schema, snapshots, worktrees,
 };
 use crate::failure::{Failure, Result};
 use crate::{sys, timestamp};
@@ -57,6 +57,9 @@ pub(super) async fn dispatch(
         m::BranchRestore::NAME => {
             answer::<m::BranchRestore, _>(params, |p| restore::restore(engine, p, call)).await
         }
+        m::PolicyExplain::NAME => answer::<m::PolicyExplain, _>(params, |p| policy::explain(engine, p)).await,
+        m::PolicyGetPlan::NAME => answer::<m::PolicyGetPlan, _>(params, |_| policy::plan(engine)).await,
+        m::PolicyApply::NAME => answer::<m::PolicyApply, _>(params, |p| policy::apply(engine, p)).await,
         m::BranchGetLog::NAME => answer::<m::BranchGetLog, _>(params, |p| events::log(engine, p)).await,
         m::BranchRefresh::NAME => {
             answer::<m::BranchRefresh, _>(params, |p| Box::pin(refresh::refresh(engine, p, call))).await

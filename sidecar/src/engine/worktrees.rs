@@ -54,6 +54,7 @@ pub(super) async fn status(engine: &Arc<Engine>, params: WorktreeParams) -> Resu
             hint: Some("The next connection starts it again.".into()),
         });
     }
+    notes.extend(branch.as_ref().and_then(room::quota_note));
     notes.extend(engine.blocking(|engine| Ok(room::note(engine))).await?);
     let asked = view.missing.filter(|missing| missing.asked);
     let ask = asked.map(|missing| Ask { name: missing.name, parent: missing.parent_name });

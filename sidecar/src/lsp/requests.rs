@@ -14,8 +14,8 @@ use offshoot_protocol::editor::{
 use offshoot_protocol::method as m;
 use offshoot_protocol::past::{Log, LogParams};
 use offshoot_protocol::types::{
-    AnswerParams, Branch, BranchParams, CreateParams, Definition, DefinitionParams, ExpireParams, Nothing,
-    ProtectParams, RenameParams, UndoParams, UndoResult, WorktreeUrlParams,
+    AnswerParams, Branch, BranchParams, CreateParams, Definition, DefinitionParams, ExpireParams,
+    GuardedParams, Nothing, ProtectParams, RenameParams, UndoParams, UndoResult, WorktreeUrlParams,
 };
 use tokio::sync::oneshot;
 use tower_lsp_server::jsonrpc;
@@ -81,28 +81,28 @@ impl Backend {
 
     pub(super) async fn delete(&self, params: EditorBranchParams) -> Answer<Nothing> {
         let about = on_branch(&params, "Deleting");
-        job::run(&self.shared, about, |work| {
-            work.call::<m::BranchDelete>(&BranchParams { name: params.name })
-        })
-        .await
+        job::run(&self.shared, about, |work| work.call::<m::BranchDelete>(&guarded(params.name))).await
     }
 
     pub(super) async fn rename(&self, params: EditorRenameParams) -> Answer<Branch> {
         job::run(&self.shared, short(&params.folder), move |work| {
-            work.call::<m::BranchRename>(&RenameParams { name: params.name, to: params.to })
+            work.call::<m::BranchRename>(&RenameParams {
+                name: params.name,
+                to: params.to,
+                override_rules: false,
+            })
         })
         .await
     }
 
     pub(super) async fn reset(&self, params: EditorBranchParams) -> Answer<Branch> {
         let about = on_branch(&params, "Resetting");
-        job::run(&self.shared, about, |work| work.call::<m::BranchReset>(&BranchParams { name: params.name }))
-            .await
+        job::run(&self.shared, about, |work| work.call::<m::BranchReset>(&guarded(params.name))).await
     }
 
     pub(super) async fn undo(&self, params: EditorUndoParams) -> Answer<UndoResult> {
         let EditorUndoParams { folder, id } = params;
-        let undo = UndoParams { name: None, id };
+        let undo = UndoParams { id, ..UndoParams::default() };
         job::run(&self.shared, short(&folder), move |work| work.call::<m::BranchUndo>(&undo)).await
     }
 
@@ -204,6 +204,11 @@ impl Backend {
             tokio::task::spawn_blocking(move || report::write(&view)).await.map_err(|e| panicked(&e))?;
         Ok(Diagnostics { text })
     }
+}
+
+/// What a rule forbids is done from a terminal only.
+fn guarded(name: String) -> GuardedParams {
+    GuardedParams { name, override_rules: false }
 }
 
 /// Repositories whose databases are being made by this process, which cannot make two in one place.

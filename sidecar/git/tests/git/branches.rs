@@ -57,3 +57,25 @@ fn an_unborn_branch_is_not_listed() {
     git(&sandbox.path(), &["init", "-q", "-b", "main", "repo"]);
     assert!(names(&Repo { path: sandbox.path().join("repo") }).is_empty());
 }
+
+#[test]
+fn a_file_is_read_as_it_was_committed_on_a_branch() {
+    let (_sandbox, repo) = Sandbox::with_repo();
+    let repository = repo.worktree().repository();
+    let head = String::from_utf8(crate::support::output(&repo.path, &["rev-parse", "HEAD"]).stdout).unwrap();
+    assert_eq!(repository.tip("main").unwrap().as_deref(), Some(head.trim()));
+    fs::write(repo.path.join("a.toml"), "ä = 1\n").unwrap();
+    repo.run("add a.toml");
+    repo.run("commit -q -m file");
+    let tip = repository.tip("main").unwrap().unwrap();
+    assert_ne!(tip, head.trim());
+    let file = |path: &str, most| repository.file_at(&tip, path, most).unwrap();
+    assert_eq!(file("a.toml", 100).as_deref(), Some("ä = 1\n".as_bytes()));
+    assert_eq!((file("a.toml", 3), file("b.toml", 100)), (None, None));
+    assert_eq!(repository.file_at(head.trim(), "a.toml", 100).unwrap(), None, "before it was committed");
+    repo.run("pack-refs --all");
+    assert_eq!(repository.tip("main").unwrap(), Some(tip.clone()));
+    repo.run("symbolic-ref refs/heads/alias refs/heads/main");
+    assert_eq!(repository.tip("alias").unwrap(), Some(tip));
+    assert_eq!(repository.tip("none").unwrap(), None);
+}

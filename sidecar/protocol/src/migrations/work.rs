@@ -219,6 +219,10 @@ pub struct MigrationsUndoParams {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
     pub dry_run: bool,
+    /// Against the rules of `offshoot.toml`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+    pub override_rules: bool,
 }
 
 /// Somebody who is connected to a branch.

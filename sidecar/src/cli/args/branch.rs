@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Subcommand};
 
+use super::Against;
 use crate::config;
 
 #[derive(Debug, Subcommand)]
@@ -39,6 +40,8 @@ EXAMPLES:
         /// How long it is kept: a number and `s`, `m`, `h` or `d`. See `offshoot branch expire`.
         #[arg(long, value_name = "TIME", value_parser = ttl)]
         ttl: Option<Duration>,
+        #[command(flatten)]
+        against: Against,
     },
     /// Delete a branch. `offshoot undo` brings it back.
     #[command(after_help = "\
@@ -51,6 +54,8 @@ EXAMPLES:
         /// Do not ask.
         #[arg(short, long)]
         yes: bool,
+        #[command(flatten)]
+        against: Against,
     },
     /// Rename a branch.
     #[command(after_help = "\
@@ -61,6 +66,8 @@ EXAMPLES:
         old: String,
         /// Its new name.
         new: String,
+        #[command(flatten)]
+        against: Against,
     },
     /// Say when a branch goes to the trash by itself.
     ///
@@ -103,6 +110,8 @@ EXAMPLES:
     Reset {
         /// Its name.
         name: String,
+        #[command(flatten)]
+        against: Against,
     },
     /// Remove branches in the trash for good, and free what only they use. `offshoot undo` cannot bring them back.
     #[command(group(ArgGroup::new("what").required(true).args(["names", "all"])), after_help = "\

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args as Group, ValueEnum};
 
+use super::Against;
 use crate::config;
 
 #[derive(Debug, Group)]
@@ -56,6 +57,8 @@ pub(in crate::cli) struct RefreshArgs {
     /// The most that the server is to send a second, such as 20MB, with --physical.
     #[arg(long, value_name = "SIZE", requires = "physical", value_parser = max_rate)]
     pub(in crate::cli) max_rate: Option<u32>,
+    #[command(flatten)]
+    pub(in crate::cli) against: Against,
 }
 
 #[derive(Debug, Group)]

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args as Group, Subcommand};
 
+use super::Against;
+
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum MigrationsCommand {
     /// Show which migrations are pending, applied, changed or missing on which branch.
@@ -52,6 +54,8 @@ EXAMPLES:
         /// Do not ask. Without a terminal nothing is asked either.
         #[arg(long)]
         yes: bool,
+        #[command(flatten)]
+        against: Against,
     },
     /// Try pending migrations on a throwaway: do they apply, twice, and back; what do they cost.
     #[command(after_help = "\

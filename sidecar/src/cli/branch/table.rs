@@ -10,6 +10,7 @@ use super::super::output::{Output, bytes};
 use super::super::plain::plain;
 use super::super::status;
 use super::until;
+use crate::engine::room::quota;
 
 /// What comes before the parent's name.
 const FROM: &str = "from ";
@@ -94,6 +95,10 @@ impl<'l> Shown<'l> {
         }
         if line.protected {
             text.push_str(&output.faint("  (protected)"));
+        }
+        if let Some((figures, is_over)) = quota(line.own_bytes, line.max_bytes) {
+            let told = format!("  ({figures})");
+            text.push_str(&if is_over { output.bad(&told) } else { output.warn(&told) });
         }
         if line.stale {
             text.push_str(&output.warn("  (data from before the last refresh)"));

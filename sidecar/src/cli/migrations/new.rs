@@ -9,7 +9,7 @@ use offshoot_protocol::migrations::{
     MigrationsApplied, MigrationsApplyParams, MigrationsNew, MigrationsNewParams, MigrationsOutcome,
     MigrationsStatusParams,
 };
-use offshoot_protocol::types::{BranchParams, UndoParams};
+use offshoot_protocol::types::{GuardedParams, UndoParams};
 use serde_json::json;
 
 use super::{call, text};
@@ -96,7 +96,8 @@ fn in_line(session: &mut Session, made: &MigrationsNew, output: Output) -> Resul
         return Err(Failure::user("the branch cannot be reset to where the migration starts from")
             .hint("`--reset` is for a branch with a parent, a migration that starts there, and a tool that applies it. The file is written."));
     };
-    call::long::<BranchReset>(session, &BranchParams { name: branch.clone() }, output.json)?;
+    let reset = GuardedParams { name: branch.clone(), override_rules: false };
+    call::long::<BranchReset>(session, &reset, output.json)?;
     let params = MigrationsApplyParams {
         folder: session.path(),
         // A checkout in between leads elsewhere, and is refused then.
@@ -105,7 +106,9 @@ fn in_line(session: &mut Session, made: &MigrationsNew, output: Output) -> Resul
         ..MigrationsApplyParams::default()
     };
     let back = |session: &mut Session| {
-        session.call::<BranchUndo>(&UndoParams { name: Some(branch.clone()), id: None }).map(drop)
+        session
+            .call::<BranchUndo>(&UndoParams { name: Some(branch.clone()), ..UndoParams::default() })
+            .map(drop)
     };
     let as_before = "The branch is what it was before; the file is written.";
     match call::long::<MigrationsApply>(session, &params, output.json) {

@@ -19,10 +19,12 @@ pub(super) fn undo(
     branch: Option<String>,
     snapshot: Option<String>,
     yes: bool,
+    override_rules: bool,
     output: Output,
 ) -> Result<u8> {
     let mut session = Session::open(output)?;
-    let mut params = MigrationsUndoParams { folder: session.path(), branch, snapshot, dry_run: false };
+    let folder = session.path();
+    let mut params = MigrationsUndoParams { folder, branch, snapshot, dry_run: false, override_rules };
     if !yes && !output.json && std::io::stdin().is_terminal() {
         params.dry_run = true;
         let meant = call::long::<MigrationsUndo>(&mut session, &params, false)?;

@@ -10,8 +10,9 @@ use offshoot_storage::{Branch, BranchId, StorageError, Store};
 
 use super::decide::{Decision, Facts, Why, decide};
 use crate::config::{ConfigFile, OnCheckout};
-use crate::engine::book::{Book, SeatKey};
-use crate::engine::{Engine, room};
+use crate::engine::book::{Book, By, SeatKey};
+use crate::engine::policy::{self, Birth};
+use crate::engine::{Engine, expiry, room};
 use crate::failure::{Failure, Result};
 use crate::names;
 
@@ -20,6 +21,8 @@ use crate::names;
 pub(super) struct Stamp {
     head: Head,
     on_checkout: OnCheckout,
+    /// The parent that a rule names.
+    parent: Option<Box<str>>,
     /// Counts changes to the set of branches and their names.
     generation: u64,
 }
@@ -82,9 +85,11 @@ pub(super) fn look(mut look: Look) -> Found {
 
 fn settle(look: &Look, head: Head) -> Result<Outcome> {
     let store = &*look.engine.store;
-    let on_checkout = look.config.config().on_checkout;
+    let ruled = ruled(&look.engine, &head)?;
+    let on_checkout = ruled.on_checkout.unwrap_or(look.config.config().on_checkout);
+    let parent = ruled.parent.as_ref().map(|(name, _)| name.as_str().into());
     let generation = look.engine.generation.load(Ordering::Acquire);
-    let stamp = Stamp { head: head.clone(), on_checkout, generation };
+    let stamp = Stamp { head: head.clone(), on_checkout, parent, generation };
     if look.last.as_ref() == Some(&stamp) && look.here.is_some() {
         return Ok(Outcome::Same);
     }
@@ -97,8 +102,9 @@ fn settle(look: &Look, head: Head) -> Result<Outcome> {
     let facts = Live { store, worktree: &look.worktree };
     let never = Book(store).never()?;
     let decision = decide(&head, if never { OnCheckout::Switch } else { on_checkout }, here, &facts);
+    let decision = with_parent(store, decision, &ruled)?;
     let made = matches!(decision, Decision::Create { .. } | Decision::Rename { .. });
-    let place = carry_out(&look.engine, decision, never, &facts)?;
+    let place = carry_out(&look.engine, decision, never, &ruled, &facts)?;
     if before != Some(place.branch) {
         Book(store).set_bound(&look.key, place.branch)?;
     }
@@ -115,11 +121,42 @@ impl Place {
     }
 }
 
-fn carry_out(engine: &Engine, decision: Decision, never: bool, facts: &Live<'_>) -> Result<Place> {
+/// What rules say of the branch that is checked out.
+fn ruled(engine: &Engine, head: &Head) -> Result<Birth> {
+    match head {
+        Head::Branch(name) => Ok(policy::now(engine)?.birth(name)),
+        Head::Detached { .. } => Ok(Birth::default()),
+    }
+}
+
+/// The decision with the parent that a rule names in the place of the one that git tells.
+fn with_parent(store: &Store, mut decision: Decision, ruled: &Birth) -> Result<Decision> {
+    let Some((named, line)) = &ruled.parent else { return Ok(decision) };
+    let is_made = matches!(decision, Decision::Create { .. });
+    let (Decision::Create { name, parent }
+    | Decision::Stay { why: Why::Ask { name, parent } | Why::Switch { name, parent }, .. }) = &mut decision
+    else {
+        return Ok(decision);
+    };
+    match store.branch_named(named)? {
+        Some(branch) => *parent = branch.id,
+        None if is_made => return Err(policy::no_parent(name, named, *line)),
+        None => (),
+    }
+    Ok(decision)
+}
+
+fn carry_out(
+    engine: &Engine,
+    decision: Decision,
+    never: bool,
+    ruled: &Birth,
+    facts: &Live<'_>,
+) -> Result<Place> {
     let store = &*engine.store;
     match decision {
         Decision::To(id) => Ok(Place::of(id, other_commits(&store.branch(id)?, facts))),
-        Decision::Create { name, parent } => create(engine, &name, parent, facts),
+        Decision::Create { name, parent } => create(engine, &name, parent, ruled, facts),
         Decision::Rename { id, to } => {
             names::check(&to)?;
             let _turn = engine.computes.turn_blocking(id);
@@ -180,10 +217,11 @@ fn stay(store: &Store, at: BranchId, why: Why, never: bool) -> Result<Place> {
     Ok(Place { branch: at, notes: vec![note], missing })
 }
 
-fn create(engine: &Engine, name: &str, parent: BranchId, facts: &Live<'_>) -> Result<Place> {
+fn create(engine: &Engine, name: &str, parent: BranchId, ruled: &Birth, facts: &Live<'_>) -> Result<Place> {
     names::check(name)?;
     let store = &*engine.store;
     room::admit(engine)?;
+    let births = policy::admit(engine, &policy::now(engine)?, name, false)?;
     let turn = engine.computes.turn_blocking(parent);
     let begun = Instant::now();
     let made = store.create_branch(name, parent);
@@ -191,6 +229,7 @@ fn create(engine: &Engine, name: &str, parent: BranchId, facts: &Live<'_>) -> Re
         Ok(branch) => {
             room::made(engine, branch.id);
             engine.schemas.born(branch.id, parent, begun);
+            expiry::begin(engine, branch.id, expiry::after(ruled.ttl), By::Rule)?;
             branch
         }
         // Another worktree, or a person, was faster.
@@ -202,7 +241,7 @@ fn create(engine: &Engine, name: &str, parent: BranchId, facts: &Live<'_>) -> Re
     };
     let from = branch.parent_name.clone().unwrap_or_default();
     tracing::info!(branch = %name, id = branch.id.0, parent = %from, "made a branch for a checkout");
-    drop(turn);
+    drop((turn, births));
     Book(store).set_parent(name, None)?;
     Ok(Place::of(branch.id, other_commits(&branch, facts)))
 }

@@ -13,6 +13,7 @@ use super::busy::Work;
 use super::way_back::{self, WayBack};
 use super::{history, status};
 use crate::engine::book::Book;
+use crate::engine::policy::Deed;
 use crate::engine::server::Call;
 use crate::engine::{Engine, branches};
 use crate::failure::{Failure, Result};
@@ -42,7 +43,8 @@ pub(in crate::engine) async fn undo(
     let place = status::place(engine, &params.folder).await?;
     let (id, name) = place.meant(engine, params.branch.as_deref()).await?;
     let _structure = engine.structure.lock().await;
-    branches::unguarded(engine, id, &name).await?;
+    let deed = Deed::new(format!("offshoot migrations undo --branch {name}"), params.override_rules);
+    branches::unguarded(engine, id, &name, deed).await?;
     let _taken = engine.migrations.busy.take(id, &name, Work::Undo)?;
     let (asked, of) = (params.snapshot.clone(), name.clone());
     let snapshot = engine.blocking(move |engine| meant(engine, id, &of, asked)).await?;
@@ -89,7 +91,7 @@ pub(in crate::engine) async fn undo(
         .blocking(move |engine| {
             let seen = engine.store.branch(id)?;
             let branch = engine.store.restore_branch(id, taken.id)?;
-            Book(&engine.store).set_expiry(branch.id, Book(&engine.store).expiry(id)?)?;
+            Book(&engine.store).keep_expiry(id, branch.id)?;
             status::carry_over(engine, id, branch.id)?;
             way_back::carry_over(engine, id, branch.id, &taken.name)?;
             engine.forget(id);

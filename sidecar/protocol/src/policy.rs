@@ -1,0 +1,123 @@
+//! What the rules of `offshoot.toml` say about branches.
+
+use serde::{Deserialize, Serialize};
+
+/// What decides about a branch is asked for. There need be no such branch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyExplainParams {
+    /// Its name.
+    pub name: String,
+    /// The worktree that the person stands in.
+    pub path: String,
+}
+
+/// What holds for a branch, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyExplained {
+    /// Its name.
+    pub name: String,
+    /// Whether there is a database branch of this name.
+    pub exists: bool,
+    /// The rule that decides; absent if none fits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<PolicyPlace>,
+    /// One for each property.
+    pub settings: Vec<PolicySetting>,
+}
+
+/// A rule, or a line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyPlace {
+    /// The file; with `main:` before it as it is committed on the branch `main`.
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+    /// The pattern of the rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
+}
+
+/// One property of a branch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicySetting {
+    /// The key: `parent`, `ttl`, `protected`, `on_checkout`, `max_bytes` or `limits.branches`.
+    pub key: String,
+    /// Its value as the file would have it; absent for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// Who decided.
+    pub by: PolicyBy,
+    /// Where, if a file did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<PolicyPlace>,
+    /// What a person should know about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// Who decided about a property.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PolicyBy {
+    /// A line of the file.
+    File,
+    /// A person, by a command.
+    Person,
+    /// Nobody.
+    Default,
+}
+
+/// What the rules would change on branches that there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyPlan {
+    /// What `policy/apply` would do.
+    pub changes: Vec<PolicyChange>,
+    /// Branches that a rule protects; it holds already.
+    pub guarded: Vec<PolicyGuarded>,
+    /// Branches whose expiry a person has set, where a rule says something else; they are left alone.
+    pub kept: Vec<String>,
+}
+
+/// A change of a branch's expiry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyChange {
+    /// Number of the branch.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// When it goes to the trash now, in seconds since 1970; absent for never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<u64>,
+    /// When it would.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<u64>,
+    /// Why, as the end of a sentence.
+    pub why: String,
+    /// The line that says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<PolicyPlace>,
+}
+
+/// A branch that a rule protects.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyGuarded {
+    /// Its name.
+    pub name: String,
+    /// The line that says so.
+    pub place: PolicyPlace,
+}
+
+/// Changes that a person has seen and wants to have made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyApplyParams {
+    /// As `policy/plan` told them.
+    pub changes: Vec<PolicyChange>,
+}

@@ -1,0 +1,100 @@
+//! Rules about branches, by their names: `[[branches]]` and `[limits]`.
+//!
+//! As in `pg_hba.conf`, the first rule whose pattern fits decides, alone: what it does not say is the default, and no later rule is
+//! asked for it.
+
+mod contradictions;
+mod pattern;
+
+use std::ops::Range;
+use std::time::Duration;
+
+use globset::{GlobSet, GlobSetBuilder};
+
+pub(super) use contradictions::contradictions;
+pub(crate) use pattern::Pattern;
+
+use super::OnCheckout;
+
+/// A value, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct At<T> {
+    pub(crate) value: T,
+    /// From 1.
+    pub(crate) line: usize,
+    /// In bytes.
+    pub(crate) span: Range<usize>,
+}
+
+/// One `[[branches]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rule {
+    /// Which names it is about.
+    pub(crate) pattern: At<Pattern>,
+    /// Name of the database branch that a new one is made from.
+    pub(crate) parent: Option<At<String>>,
+    /// How long after it is made a new one goes to the trash.
+    pub(crate) ttl: Option<At<Duration>>,
+    /// Whether it can be deleted, reset, restored and renamed only by who says that he means it.
+    pub(crate) protected: Option<At<bool>>,
+    /// What happens when the git branch is checked out and there is no database branch.
+    pub(crate) on_checkout: Option<At<OnCheckout>>,
+    /// From how many bytes of its own on it is told.
+    pub(crate) max_bytes: Option<At<u64>>,
+}
+
+impl Rule {
+    /// The line with `protected = true`.
+    pub(crate) fn guards(&self) -> Option<usize> {
+        self.protected.as_ref().filter(|protected| protected.value).map(|protected| protected.line)
+    }
+}
+
+/// All rules of a file.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rules {
+    list: Vec<Rule>,
+    set: GlobSet,
+    /// `limits.branches`: how many database branches there may be.
+    pub(crate) most_branches: Option<At<u64>>,
+}
+
+impl PartialEq for Rules {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.list, &self.most_branches) == (&other.list, &other.most_branches)
+    }
+}
+
+impl Eq for Rules {}
+
+impl Rules {
+    /// In the order of the file.
+    pub(super) fn set(&mut self, rules: Vec<Rule>) {
+        let mut set = GlobSetBuilder::new();
+        for rule in &rules {
+            set.add(rule.pattern.value.glob().clone());
+        }
+        // Each of them was compiled by itself before; only their sum can be too much.
+        match set.build() {
+            Ok(set) => (self.list, self.set) = (rules, set),
+            Err(error) => tracing::warn!(%error, "the rules about branches are too many"),
+        }
+    }
+
+    /// The rule that decides about branches of this name.
+    pub(crate) fn find(&self, name: &str) -> Option<&Rule> {
+        if self.list.is_empty() {
+            return None;
+        }
+        self.set.matches(name).into_iter().min().and_then(|first| self.list.get(first))
+    }
+
+    /// The rules, in the order of the file.
+    #[cfg(test)]
+    pub(crate) fn all(&self) -> &[Rule] {
+        &self.list
+    }
+}
+
+#[cfg(test)]
+mod tests;
