@@ -127,6 +127,14 @@ fn a_refresh_that_fails_or_is_ended_changes_nothing() {
     assert!(test.run(&["refresh", "--empty"]).fails(128).contains("protected"));
     test.run(&["branch", "unprotect", "main"]).ok();
 
+    // What is checked out is older than the rules.
+    let config = test.repo.join("offshoot.toml");
+    let rules = fs::read_to_string(&config).unwrap();
+    fs::write(&config, "").unwrap();
+    let said = test.run(&["refresh", "--from", "bad.sql"]).fails(128);
+    assert!(said.contains("no rule for masking") && said.contains("\"keep\""), "{said}");
+    fs::write(&config, rules).unwrap();
+
     // Somebody protects the branch while its new data are loaded.
     let gate = test.root().join("gate");
     let waiting = format!(

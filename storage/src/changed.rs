@@ -37,6 +37,16 @@ impl ChangedBlocks {
         self.files.contains_key(&file)
     }
 
+    /// These and those of another look.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        for (file, list) in other.files {
+            self.files.entry(file).or_default().extend(list);
+        }
+        self.tidy();
+        self
+    }
+
     pub(crate) fn add(&mut self, file: u32, blocks: Blocks) {
         if !blocks.is_empty() {
             self.files.entry(file).or_default().push(blocks);
@@ -173,6 +183,12 @@ mod tests {
             changed.add(7, blocks);
         }
         changed.tidy();
+        let mut more = ChangedBlocks::default();
+        for (file, blocks) in [(7, 5..21), (9, 1..2)] {
+            more.add(file, blocks);
+        }
+        let both = changed.clone().and(more);
+        assert_eq!((both.of(7), both.of(9)), (&[1..22][..], &[1..2][..]));
         assert_eq!(changed.of(7), [1..6, 20..22]);
         assert!(!changed.contains(8) && changed.of(8).is_empty());
     }

@@ -109,6 +109,11 @@ impl Store {
         Ok(NewRoot { building, paths, stack, bytes, load })
     }
 
+    /// Whether data were ever masked on their way into this store.
+    pub fn has_masked(&self) -> bool {
+        self.shared.paths.masking_key().exists()
+    }
+
     /// Puts a new root in the place of the one that there is. What that was goes to the trash, from where [`Store::undo`] brings it
     /// back; its connections end. Its children keep what they have, and are children of the new root.
     ///

@@ -92,6 +92,16 @@ impl Store {
         }
     }
 
+    /// Whether `then`, a snapshot or what a moment was replayed in, is what this state of `branch` once was: what has the same number in
+    /// both is the same. What a branch was before a reset, a restore or a refresh counts up for itself.
+    ///
+    /// # Errors
+    /// Only if the metadata cannot be read.
+    pub fn is_former_state(&self, then: BranchId, branch: BranchId) -> Result<bool, StorageError> {
+        let row = self.shared.metadata.branch(then)?;
+        Ok(row.is_some_and(|row| row.past.origin == Some(branch)))
+    }
+
     /// Takes a snapshot of `branch` as it is now, under a name that no other one of it has. The branch may be awake, asleep
     /// or under load.
     ///

@@ -52,6 +52,11 @@ fn a_branch_goes_back_to_moments_and_undo_brings_back_what_it_had() {
     let before = test.id("feature");
     let fork = test.store().fork_snapshot(before).unwrap().unwrap();
 
+    let then = test.store().create_throwaway_at(before, two, &Silent).unwrap();
+    assert!(test.store().is_former_state(then, before).unwrap());
+    test.store().remove_throwaway(then).unwrap();
+    let kept = test.store().snapshots(before).unwrap().into_iter().find(|one| one.name == "kept").unwrap();
+
     restore(&test, "feature", one).unwrap();
     let after = test.store().branch(test.id("feature")).unwrap();
     assert_eq!(test.text("feature", ROWS), "1");
@@ -60,6 +65,8 @@ fn a_branch_goes_back_to_moments_and_undo_brings_back_what_it_had() {
     assert_eq!(test.text("child", ROWS), "1");
     assert_eq!(test.store().fork_snapshot(after.id).unwrap(), Some(fork));
     assert!(test.store().snapshots(after.id).unwrap().iter().any(|one| one.name == "kept"));
+    let is_former = |of| test.store().is_former_state(kept.id, of).unwrap();
+    assert!(is_former(before) && !is_former(after.id), "it has counted up by itself since");
     let told = last(&test);
     assert_eq!((told.kind, told.branch, told.other), (EventKind::Restored, after.id, Some(before)));
 

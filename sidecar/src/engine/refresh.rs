@@ -8,13 +8,13 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use offshoot_postgres::{Locator, Progress};
 use offshoot_protocol::data::{MaskedColumn, RefreshParams, RefreshResult};
-use offshoot_storage::{Branch, BranchId, NewRoot, REFRESHED, Refresh, StorageError, Store};
+use offshoot_storage::{Branch, BranchId, NewRoot, REFRESHED, Refresh, Source, StorageError, Store};
 
 use super::policy::Deed;
 use super::reporter::unless_cancelled;
 use super::server::Call;
 use super::{Engine, branches, room};
-use crate::config::{ConfigFile, broken};
+use crate::config::{ConfigFile, FILE_NAME, broken};
 use crate::failure::{Failure, Result};
 use crate::init::{self, Guard};
 use crate::paths::Paths;
@@ -52,6 +52,17 @@ fn prepare(engine: &Arc<Engine>, params: &RefreshParams, progress: &dyn Progress
     let locator = Locator { cache: Paths::from_env()?.make_cache()? };
     let tools = init::tools(&locator, &source, engine.store.info().postgres.version.major, &guard)?;
     let config = file.config();
+    if config.masking.is_empty() && engine.store.has_masked() && !matches!(source, Source::Empty) {
+        // The file comes with what is checked out, which may be older than the rules.
+        return Err(Failure::configuration(format!(
+            "data were masked when they were imported, and {} has no rule for masking",
+            worktree.join(FILE_NAME).display()
+        ))
+        .hint(
+            "Refresh where the rules are, such as on the main branch. Where nothing is personal any more, a rule that keeps a column \
+             says so: `\"public.users.name\" = \"keep\"` under [masking.columns].",
+        ));
+    }
     let seed = init::seed_files(config, worktree)?;
     let request = Refresh { source, tools, masking: config.masking.clone(), seed };
     engine.store.prepare_refresh(&request, &guard).map_err(|error| guard.explain(again(error)))

@@ -106,7 +106,7 @@ struct Base {
     at: Option<Moment>,
     /// Whether it is a snapshot, which nobody else needs awake.
     is_snapshot: bool,
-    /// Whether it is something that the branch once was: the same numbers mean the same there.
+    /// Whether it is something that this state of the branch once was: the same numbers mean the same there.
     is_former: bool,
     /// Goes when all is compared.
     then: Option<Throwaway>,
@@ -134,7 +134,8 @@ async fn base_of(engine: &Arc<Engine>, id: BranchId, params: &RowsParams, call: 
                 (Some(then), id)
             }
         };
-        let (is_snapshot, is_former) = (then.is_none(), of == id);
+        let is_former = engine.blocking(move |engine| Ok(engine.store.is_former_state(base, id)?)).await?;
+        let is_snapshot = then.is_none();
         return Ok(Base { at: Some(at.clone()), is_snapshot, is_former, then, ..Base::present(base, name) });
     }
     if let Some(name) = &params.base {
@@ -186,7 +187,12 @@ impl Job {
         self.call.progress("writing both sides' pages to their files", 0, None);
         side::checkpoint(engine, socket)?;
         side::checkpoint(engine, base_socket)?;
-        let changed = engine.store.changed_blocks(self.id, self.base.id, ours.database()?)?;
+        let (database, other) = (ours.database()?, theirs.database()?);
+        let mut changed = engine.store.changed_blocks(self.id, self.base.id, database)?;
+        if other != database {
+            // From before a refresh: nothing is shared, and not even the number of the database.
+            changed = changed.and(engine.store.changed_blocks(self.id, self.base.id, other)?);
+        }
         let pairs: Vec<Pair> = pairs(tables, base_tables, self.base.is_former)
             .into_iter()
             .filter(|pair| pair.may_differ(&changed))
