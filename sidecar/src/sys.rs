@@ -123,6 +123,14 @@ pub(crate) fn is_locked(file: &File) -> io::Result<bool> {
     if error.kind() == io::ErrorKind::WouldBlock { Ok(true) } else { Err(error) }
 }
 
+/// Whether there is a process with this number.
+pub(crate) fn is_alive(pid: u32) -> bool {
+    let Some(pid) = libc::pid_t::try_from(pid).ok().filter(|&pid| pid > 0) else { return false };
+    // SAFETY: touches no memory; no signal is sent.
+    let told = unsafe { libc::kill(pid, 0) } == 0;
+    told || io::Error::last_os_error().raw_os_error() != Some(libc::ESRCH)
+}
+
 /// Asks a process to end.
 pub(crate) fn terminate(pid: u32) -> io::Result<()> {
     let pid = libc::pid_t::try_from(pid).ok().filter(|&pid| pid > 0).ok_or(io::ErrorKind::InvalidInput)?;

@@ -31,6 +31,17 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
+/// How many processes run a `pg_dump` into a folder.
+fn dumps_into(folder: &Path) -> usize {
+    let lines = fs::read_dir("/proc").unwrap().flatten();
+    let lines = lines.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+    let is_one = |line: &Vec<u8>| {
+        let line = String::from_utf8_lossy(line);
+        line.contains("pg_dump") && line.contains(folder.to_str().unwrap())
+    };
+    lines.filter(is_one).count()
+}
+
 #[test]
 fn a_dump_makes_the_same_database_again_and_never_overwrites_unasked() {
     let Some(bin_dir) = full_postgres() else { return };
@@ -67,6 +78,20 @@ fn a_dump_makes_the_same_database_again_and_never_overwrites_unasked() {
     let said = source.run(&["dump", "main@yesterday", "-o", &file("x")]).fails(128);
     assert!(said.contains("branch create again --from main@yesterday"), "{said}");
     assert!(source.run(&["dump", "--format", "custom"]).fails(128).contains("-o FILE"));
+    assert_eq!(names(&folder), ["a.dump", "a.sql", "schema.sql"], "drafts are left");
+
+    // One that is killed takes its pg_dump along, and the next one its draft.
+    let mut holder = postgres::Client::connect(&source.url(), postgres::NoTls).unwrap();
+    holder.batch_execute("begin; lock table thing in access exclusive mode").unwrap();
+    let mut dump = source.command(support::PROGRAM);
+    let mut dump = dump.args(["dump", "-o", &schema, "--force"]).spawn().unwrap();
+    support::wait_until("pg_dump waits", || dumps_into(&folder) > 0);
+    dump.kill().unwrap();
+    dump.wait().unwrap();
+    support::wait_until("pg_dump is gone", || dumps_into(&folder) == 0);
+    drop(holder);
+    assert_eq!(names(&folder).len(), 4, "it had begun");
+    source.run(&["dump", "-o", &schema, "--force"]).ok();
     assert_eq!(names(&folder), ["a.dump", "a.sql", "schema.sql"], "drafts are left");
 
     for (from, rows) in [(&plain, "500"), (&custom, "7")] {

@@ -5,6 +5,10 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::failure::{Failure, Result};
+use crate::sys;
+
+/// How the names of drafts end.
+const PARTIAL: &str = ".partial";
 
 /// A file in the making, beside the one that it is to become. It is removed when it is dropped unfinished.
 #[derive(Debug)]
@@ -42,8 +46,9 @@ impl Draft {
         let Some(name) = target.file_name() else {
             return Err(Failure::user(format!("{} is not the name of a file", target.display())));
         };
-        let name = format!(".{}.{}.partial", name.to_string_lossy(), std::process::id());
-        let path = target.with_file_name(name);
+        let start = format!(".{}.", name.to_string_lossy());
+        remove_abandoned(folder.unwrap_or(Path::new(".")), &start);
+        let path = target.with_file_name(format!("{start}{}{PARTIAL}", std::process::id()));
         // What an earlier process of this number left goes. No link is followed that somebody put there.
         let _ = fs::remove_file(&path);
         let made = OpenOptions::new().write(true).create_new(true).open(&path);
@@ -93,6 +98,18 @@ impl Drop for Draft {
     }
 }
 
+/// Removes the drafts of processes that were killed.
+fn remove_abandoned(folder: &Path, start: &str) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|name| name.strip_prefix(start)?.strip_suffix(PARTIAL));
+        let is_gone = pid.and_then(|pid| pid.parse().ok()).is_some_and(|pid| !sys::is_alive(pid));
+        if is_gone && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
 fn taken(target: &Path) -> Failure {
     Failure::user(format!("{} is there already", target.display()))
         .hint("Take another name, or replace it with --force.")
@@ -119,6 +136,13 @@ mod tests {
         fs::write(draft.path(), "two").unwrap();
         draft.finish().unwrap();
         assert_eq!((fs::read_to_string(&target).unwrap().as_str(), names()), ("two", 1));
+        // What a process that was killed left goes; no number is as high as that.
+        for left in [".a.sql.999999999.partial", ".a.sql.x.partial"] {
+            fs::write(dir.path().join(left), "").unwrap();
+        }
+        drop(Draft::begin(&target, true).unwrap());
+        assert_eq!(names(), 2);
+        fs::remove_file(dir.path().join(".a.sql.x.partial")).unwrap();
         // One that comes meanwhile stays.
         let late = dir.path().join("b.sql");
         let draft = Draft::begin(&late, false).unwrap();

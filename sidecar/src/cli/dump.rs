@@ -44,8 +44,11 @@ pub(super) fn run(args: &DumpArgs, output: Output) -> Result<u8> {
     let address = branch_address(&mut session, args.branch.as_deref())?;
     // A script on a terminal is not to be mixed with a bar.
     let shown = Shown::new(output.json || draft.is_none());
-    let outcome = tool(&mut session, &shown)
-        .and_then(|tool| dump(&mut command(&tool, args, &address, draft.as_ref()), draft.as_ref(), &shown));
+    let outcome = tool(&mut session, &shown).and_then(|tool| {
+        let command = command(&tool, args, &address, draft.as_ref());
+        let mut command = command.map_err(|e| Failure::io("find the path of this program", &e))?;
+        dump(&mut command, draft.as_ref(), &shown)
+    });
     shown.finish();
     let said = outcome?;
     for line in said.lines() {
@@ -94,8 +97,15 @@ fn tool(session: &mut Session, progress: &dyn Progress) -> Result<PathBuf> {
     Ok(tools.map_err(|e| Failure::from(StorageError::from(e)))?.pg_dump)
 }
 
-fn command(tool: &Path, args: &DumpArgs, address: &UrlResult, draft: Option<&Draft>) -> Command {
-    let mut command = Command::new(tool);
+/// The tool on a leash: it must not go on writing when this process is killed.
+fn command(
+    tool: &Path,
+    args: &DumpArgs,
+    address: &UrlResult,
+    draft: Option<&Draft>,
+) -> std::io::Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["leash", "--"]).arg(tool);
     command.arg(if args.format == DumpFormat::Custom { "--format=custom" } else { "--format=plain" });
     command.args(["--no-password", "--encoding=UTF8"]);
     if args.schema_only {
@@ -120,14 +130,16 @@ fn command(tool: &Path, args: &DumpArgs, address: &UrlResult, draft: Option<&Dra
         .env_remove("PGOPTIONS")
         .env_remove("LD_PRELOAD")
         .env("LC_ALL", "C");
-    command
+    Ok(command)
 }
 
 /// Runs the tool and returns what it had to say. It ends with Ctrl-C.
 fn dump(command: &mut Command, draft: Option<&Draft>, progress: &dyn Progress) -> Result<String> {
-    command.stdin(Stdio::null()).stderr(Stdio::piped()).process_group(0);
+    command.stdin(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     command.stdout(if draft.is_some() { Stdio::null() } else { Stdio::inherit() });
     let mut child = command.spawn().map_err(|e| Failure::io("start pg_dump", &e))?;
+    // Open for as long as this process lives.
+    let leash = child.stdin.take();
     let stream = child.stderr.take();
     let messages = thread::spawn(move || {
         let mut text = Vec::new();
@@ -139,6 +151,7 @@ fn dump(command: &mut Command, draft: Option<&Draft>, progress: &dyn Progress) -
         String::from_utf8_lossy(&text).into_owned()
     });
     let status = wait(&mut child, draft, progress)?;
+    drop(leash);
     let said = messages.join().unwrap_or_default();
     let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
     let said = lines[lines.len().saturating_sub(KEPT_LINES)..].join("\n");
