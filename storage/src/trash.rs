@@ -78,13 +78,26 @@ pub(crate) fn replace(
 ) -> Result<(), StorageError> {
     put_in(transaction, old.id, Some(new))?;
     // Git takes no `~` in a name, so nobody's branch is called so.
-    let kept_as = format!("{}~before-{act}-{}", old.name, past::compact(past::now_us()));
+    let kept_as =
+        free_name(transaction, format!("{}~before-{act}-{}", old.name, past::compact(past::now_us())))?;
     transaction.execute(
         "INSERT OR REPLACE INTO notes VALUES (?1, ?2, ?3)",
         params![old.id.0 as i64, KEPT_AS, kept_as],
     )?;
     metadata::replace_root(transaction, old.id, new)?;
     adopt_children(transaction, old.id, new)
+}
+
+/// `name`, or with a number behind it where another state has it: two may be replaced in one second.
+fn free_name(transaction: &Transaction<'_>, name: String) -> Result<String, StorageError> {
+    let mut taken = transaction.prepare("SELECT 1 FROM notes WHERE key = ?1 AND value = ?2")?;
+    let mut free = name.clone();
+    let mut number = 1;
+    while taken.exists(params![KEPT_AS, free])? {
+        number += 1;
+        free = format!("{name}-{number}");
+    }
+    Ok(free)
 }
 
 /// Makes the live children of `from` children of `to`.
@@ -310,5 +323,29 @@ impl Store {
             }
         }
         Ok(Some(self.root_branch()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::*;
+
+    #[test]
+    fn states_that_are_replaced_in_one_second_have_names_of_their_own() {
+        let mut metadata = Connection::open_in_memory().unwrap();
+        metadata.execute_batch("CREATE TABLE notes (branch INTEGER, key TEXT, value TEXT)").unwrap();
+        let transaction = metadata.transaction().unwrap();
+        let mut names = Vec::new();
+        for branch in 1..=3 {
+            let name = free_name(&transaction, "a~before-reset-20261120T140307Z".to_owned()).unwrap();
+            transaction
+                .execute("INSERT INTO notes VALUES (?1, ?2, ?3)", params![branch, KEPT_AS, name])
+                .unwrap();
+            names.push(name);
+        }
+        let first = "a~before-reset-20261120T140307Z";
+        assert_eq!(names, [first.to_owned(), format!("{first}-2"), format!("{first}-3")]);
     }
 }
