@@ -92,6 +92,21 @@ fn a_script_with_an_error_is_named_with_its_line_and_nothing_is_left() {
 }
 
 #[test]
+fn a_load_leaves_no_wal_behind_that_nothing_is_written_in() {
+    let test = TestRepo::new();
+    let script = test.root().join("much.sql");
+    // Each ends a segment, and Postgres keeps as many for later use.
+    let rows = "insert into t values (1);\nselect pg_switch_wal();\n".repeat(9);
+    fs::write(&script, format!("create table t (n int);\n{rows}")).unwrap();
+    init_from(&test, &support::postgres_bin_dir(), script.to_str().unwrap()).ok();
+    let wal = test.store().join("branches/1/pgdata/pg_wal");
+    let names = wal.read_dir().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let segments: Vec<_> = names.filter(|name| name.len() == 24).collect();
+    assert_eq!(segments.len(), 1, "{segments:?}");
+    assert_eq!(test.value("select count(*) from t"), "9");
+}
+
+#[test]
 fn a_server_that_does_not_answer_or_refuses_the_password_is_told_apart() {
     let Some(bin_dir) = full_postgres() else { return };
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

@@ -21,7 +21,7 @@ use crate::error::{Context as _, StorageError};
 use crate::files::{give, make_branch_folder, make_private};
 use crate::paths::BranchPaths;
 use wal::WalCopy;
-pub(crate) use wal::{WalMark, begins_live, find_live_end, read_control, wal_mark};
+pub(crate) use wal::{WalMark, begins_live, drop_unused, find_live_end, read_control, wal_mark};
 
 /// Folders whose content a starting Postgres makes anew, or that must not be shared.
 pub(crate) const EMPTY_FOLDERS: [&str; 8] = [

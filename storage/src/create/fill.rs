@@ -16,6 +16,7 @@ use super::{Source, USER, load, physical};
 use crate::clones::make_data_folder;
 use crate::error::{Context as _, StorageError};
 use crate::files::{give, make_branch_folder, make_private, remove_tree};
+use crate::image::drop_unused;
 use crate::paths::{BranchPaths, Paths};
 use crate::{DriverKind, LayerId, layers};
 
@@ -84,7 +85,9 @@ impl Fill<'_> {
             Some(physical::copy(self, branch, (url, database, *max_rate_kb), progress)?)
         } else {
             self.init(branch, progress)?;
-            load_data(self, branch, progress)?
+            let load = load_data(self, branch, progress)?;
+            drop_unused(&branch.data())?;
+            load
         };
         let has_layers = self.driver == DriverKind::Layers;
         let stack = has_layers.then(|| make_layers(self, paths, branch, progress)).transpose()?;

@@ -124,6 +124,22 @@ pub(crate) fn read_control(path: &Path) -> Result<(Vec<u8>, ControlFile), Storag
     }
 }
 
+/// Removes the segments that Postgres had made ahead of their use, of a cluster that was shut down: a big load leaves many.
+/// Postgres makes new ones where it needs them.
+pub(crate) fn drop_unused(data: &Path) -> Result<(), StorageError> {
+    let (_, control) = read_control(&data.join("global/pg_control"))?;
+    let (folder, size) = (data.join("pg_wal"), control.wal_segment_size);
+    // The checkpoint of the shutdown is the last record that there is.
+    let last = SegmentName::containing(control.checkpoint, control.timeline, size);
+    let segments =
+        segments_from(&folder, control.checkpoint, control.timeline, size).context("list", &folder)?;
+    for segment in segments.into_iter().filter(|segment| *segment > last) {
+        let path = folder.join(segment.file_name(size));
+        fs::remove_file(&path).context("remove", &path)?;
+    }
+    Ok(())
+}
+
 /// How much WAL a branch has since its last checkpoint, and when it was last written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WalMark {
