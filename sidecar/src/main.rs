@@ -13,6 +13,7 @@ mod lsp;
 mod names;
 mod numbered;
 mod paths;
+mod programs;
 mod project;
 mod renames;
 mod scratch;

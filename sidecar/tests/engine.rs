@@ -6,6 +6,7 @@ mod support;
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use postgres::{Client, NoTls};
@@ -289,6 +290,11 @@ fn exec_hands_over_the_address_and_the_exit_code() {
     let run = support::Ran::from(command.output().unwrap()).ok();
     assert_eq!(run, format!("{} disable", test.url()));
     test.run(&["exec", "--", "no-such-program"]).fails(127);
+    let own = test.repo.join("node_modules/.bin/own-tool");
+    fs::create_dir_all(own.parent().unwrap()).unwrap();
+    fs::write(&own, "#!/bin/sh\necho found $PGHOST\n").unwrap();
+    fs::set_permissions(&own, fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(test.run(&["exec", "--", "own-tool"]).ok().contains("found 127.0.0.1"));
     test.run(&["exec", "--", "/etc/passwd"]).fails(126);
 }
 

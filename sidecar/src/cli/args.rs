@@ -244,6 +244,9 @@ EXAMPLES:
         command: MaskingCommand,
     },
     /// Run a program with DATABASE_URL and the PG* variables set.
+    ///
+    /// Programs of the project itself, in `node_modules/.bin`, `.venv/bin`, `venv/bin` and `vendor/bin`, are found behind those on
+    /// PATH.
     #[command(after_help = "\
 EXAMPLES:
     offshoot exec -- flyway migrate

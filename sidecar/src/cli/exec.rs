@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
 use super::connect::Session;
@@ -10,6 +11,7 @@ use super::output::Output;
 use super::url::address;
 use crate::failure::{Failure, Result};
 use crate::libpq::IN_THE_WAY;
+use crate::programs;
 
 const NOT_FOUND: u8 = 127;
 const NOT_RUNNABLE: u8 = 126;
@@ -22,6 +24,7 @@ pub(super) fn run(branch: Option<&str>, command: &[OsString]) -> Result<u8> {
     let output = Output::new(false);
     let mut session = Session::open(output)?;
     let address = address(&mut session, branch)?;
+    let root = session.project.worktree.path.clone();
     drop(session);
     let mut command = Command::new(program);
     command.args(arguments);
@@ -37,6 +40,9 @@ pub(super) fn run(branch: Option<&str>, command: &[OsString]) -> Result<u8> {
         .env("PGDATABASE", &address.database)
         // Some drivers would insist on TLS, which a loopback connection does not have.
         .env("PGSSLMODE", "disable");
+    if let Some(path) = path(&root) {
+        command.env("PATH", path);
+    }
     let error = command.exec();
     let program = program.to_string_lossy();
     let (code, why) = match error.kind() {
@@ -45,4 +51,17 @@ pub(super) fn run(branch: Option<&str>, command: &[OsString]) -> Result<u8> {
     };
     output.aside(format!("offshoot: {program}: {why}"));
     Ok(code)
+}
+
+/// PATH with the project's own programs behind what it had. Nothing where that cannot be said.
+fn path(root: &Path) -> Option<OsString> {
+    let here = std::env::current_dir().ok()?;
+    let had = std::env::var_os("PATH")?;
+    let own = programs::folders(root, &here).into_iter().filter(|folder| !has_colon(folder));
+    std::env::join_paths(std::env::split_paths(&had).chain(own)).ok()
+}
+
+/// A colon in a name ends it on PATH.
+fn has_colon(folder: &Path) -> bool {
+    folder.as_os_str().as_encoded_bytes().contains(&b':')
 }

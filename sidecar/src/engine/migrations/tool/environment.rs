@@ -7,9 +7,7 @@ use offshoot_protocol::migrations::MigrationsVariable;
 use offshoot_protocol::types::UrlResult;
 
 use crate::libpq::IN_THE_WAY;
-
-/// Folders in which a project keeps programs of its own.
-const PROGRAMS: [&str; 4] = ["node_modules/.bin", ".venv/bin", "venv/bin", "vendor/bin"];
+use crate::programs;
 
 /// Variables of a tool.
 pub(super) struct Environment {
@@ -28,12 +26,7 @@ pub(super) fn environment_of(
     let mut all: BTreeMap<_, _> =
         given.iter().map(|variable| (variable.name.clone(), variable.value.clone())).collect();
     all.retain(|name, _| !IN_THE_WAY.contains(&name.as_str()));
-    let mut paths = Vec::new();
-    let mut at = Some(folder);
-    while let Some(here) = at.filter(|here| here.starts_with(root)) {
-        paths.extend(PROGRAMS.iter().map(|programs| here.join(programs)).filter(|path| path.is_dir()));
-        at = here.parent();
-    }
+    let paths = programs::folders(root, folder);
     let inherited = all.get("PATH").cloned().unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".to_owned());
     let paths = paths.iter().map(|path| path.display().to_string());
     let (left_out, mut path): (Vec<String>, Vec<String>) = paths.partition(|path| path.contains(':'));
