@@ -382,6 +382,20 @@ fn write_config(worktree: &Path) -> Result<bool> {
     }
 }
 
+/// That so many columns look personal and have no rule.
+pub(crate) fn without_rule(count: usize) -> String {
+    match count {
+        1 => "1 column looks personal and has no rule".to_owned(),
+        more => format!("{more} columns look personal and have no rule"),
+    }
+}
+
+/// What to say of columns that look personal and came as they were.
+pub(crate) fn unmasked(count: usize) -> Option<String> {
+    let what = without_rule(count);
+    (count > 0).then(|| format!("{what} in {FILE_NAME}: `offshoot masking check` lists them"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,7 +13,7 @@ use super::status;
 use crate::address::hide_password;
 use crate::config::FILE_NAME;
 use crate::failure::{Failure, Result};
-use crate::init::{Physical, Request, prepare};
+use crate::init::{Physical, Request, prepare, unmasked};
 use crate::sys;
 
 pub(super) fn run(args: &InitArgs, output: Output) -> Result<u8> {
@@ -64,6 +64,19 @@ fn masked_line(masked: &MaskedColumn) -> String {
     format!("masked {}: {} values, {}{why}", masked.column, masked.values, masked.with)
 }
 
+/// How much a source held, for people. Rows that came by `INSERT` are not counted.
+pub(super) fn loaded(statements: u64, rows: u64) -> String {
+    let statements = match statements {
+        1 => "1 statement".to_owned(),
+        more => format!("{more} statements"),
+    };
+    match rows {
+        0 => format!("{statements} run"),
+        1 => format!("{statements}, 1 row loaded"),
+        rows => format!("{statements}, {rows} rows loaded"),
+    }
+}
+
 fn tell(report: &CreateReport, args: &InitArgs, wrote_config: bool, output: Output) {
     let from = args.from.as_deref().map(|from| format!(" from {}", hide_password(from))).unwrap_or_default();
     output.line(format!("Made a database{from}: {} on disk.", bytes(report.bytes)));
@@ -71,13 +84,16 @@ fn tell(report: &CreateReport, args: &InitArgs, wrote_config: bool, output: Outp
         if load.files > 0 {
             output.line(format!("  {} files of the cluster copied, {}", load.files, bytes(load.bytes)));
         } else {
-            output.line(format!("  {} statements, {} rows loaded", load.statements, load.rows_copied));
+            output.line(format!("  {}", loaded(load.statements, load.rows_copied)));
         }
         for note in &load.notes {
             output.line(format!("  note: {note}"));
         }
         for masked in &load.masked {
             output.line(format!("  {}", masked_line(masked)));
+        }
+        if let Some(note) = unmasked(load.unmasked) {
+            output.line(format!("  note: {note}"));
         }
     }
     if wrote_config {

@@ -8,6 +8,7 @@ use offshoot_protocol::method::BranchRefresh;
 use super::args::RefreshArgs;
 use super::connect::Session;
 use super::diff::long;
+use super::init::loaded;
 use super::output::{Output, bytes};
 use super::plain::plain;
 use crate::failure::{Failure, Result};
@@ -32,7 +33,7 @@ pub(super) fn run(args: &RefreshArgs, output: Output) -> Result<u8> {
     if args.physical {
         output.line(format!("  {} files of the cluster copied", done.files));
     } else if args.from.is_some() {
-        output.line(format!("  {} statements, {} rows loaded", done.statements, done.rows));
+        output.line(format!("  {}", loaded(done.statements, done.rows)));
     }
     for note in &done.notes {
         output.line(format!("  note: {note}"));

@@ -120,7 +120,7 @@ async fn take_place(engine: &Arc<Engine>, made: NewRoot, deed: Deed, call: &Call
         rows: load.rows_copied,
         files: load.files,
         masked: masked.collect(),
-        notes: load.notes,
+        notes: load.notes.into_iter().chain(init::unmasked(load.unmasked)).collect(),
         stale,
     })
 }

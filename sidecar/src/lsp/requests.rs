@@ -249,6 +249,7 @@ fn initialise(work: &Work, params: &EditorInitParams) -> Result<EditorInitResult
     let masked =
         load.masked.iter().map(|it| format!("masked {}: {} values, {}", it.column, it.values, it.with));
     load.notes.splice(0..0, masked);
+    load.notes.extend(init::unmasked(load.unmasked));
     Ok(EditorInitResult {
         bytes: made.report.bytes,
         statements: load.statements,

@@ -44,6 +44,8 @@ pub struct LoadReport {
     pub notes: Vec<String>,
     /// What was masked.
     pub masked: Vec<MaskedColumn>,
+    /// How many columns look personal and have no rule, where somebody looked.
+    pub unmasked: usize,
 }
 
 /// How data are masked, in two passes over the same source.

@@ -10,6 +10,7 @@ mod catalog;
 mod digits;
 mod error;
 mod key;
+mod look;
 mod personal;
 mod plan;
 mod row;
@@ -18,6 +19,7 @@ mod words;
 
 pub use error::MaskError;
 pub use key::Key;
+pub use look::{Personal, personal};
 pub use personal::{Suspicion, suspicion};
 pub use plan::{Plan, Table};
 pub(crate) use row::RowMask;

@@ -3,7 +3,7 @@
 use offshoot_postgres::Progress;
 use offshoot_postgres::client::ClientTools;
 use offshoot_postgres::load::{self, LoadError, LoadReport, Masking};
-use offshoot_postgres::mask::{Key, Plan, Transformer};
+use offshoot_postgres::mask::{Key, Plan, Transformer, personal};
 use offshoot_postgres::server::ServerSpec;
 use postgres::Client;
 
@@ -32,12 +32,14 @@ pub(super) fn load(
     }
     let mut client = connect(spec, fill.database, fill.password)?;
     let Some((mut plan, schema)) = before else {
-        return pass(fill, &mut client, None, progress);
+        let report = pass(fill, &mut client, None, progress)?;
+        return Ok(report.map(|report| LoadReport { unmasked: unmasked(fill, spec, None), ..report }));
     };
     let mut report = pass(fill, &mut client, Some(Masking::Rows(&mut plan)), progress)?;
     if let Some(report) = &mut report {
         // The first pass made them.
         report.created_roles.splice(0..0, schema.created_roles);
+        report.unmasked = unmasked(fill, spec, Some(&plan));
     }
     Ok(report)
 }
@@ -63,6 +65,21 @@ fn plan(
         .batch_execute(&format!("DROP DATABASE {}", quoted(name)))
         .map_err(|error| statement_error("drop a database", &error))?;
     Ok((plan, report))
+}
+
+/// How many columns look personal and have no rule. What keeps this from being found is no reason to throw the data away.
+fn unmasked(fill: &Fill<'_>, spec: &ServerSpec, plan: Option<&Plan>) -> usize {
+    let look = || {
+        // Settings of the source, such as a search path, are gone with its session.
+        let mut client = connect(spec, fill.database, fill.password).ok()?;
+        if let Some(plan) = plan {
+            return Some(personal(&mut client, plan).ok()?.len());
+        }
+        // Nothing is replaced by it, so that any key will do.
+        let plan = Plan::new(fill.masking, Key::from_bytes([0; 32]), &mut client).ok()?;
+        Some(personal(&mut client, &plan).ok()?.len())
+    };
+    look().unwrap_or(0)
 }
 
 /// Runs the scripts that belong behind the data. They are the repository's own, and nothing in them is masked.

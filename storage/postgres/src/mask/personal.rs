@@ -94,7 +94,7 @@ const WORDS: [(&[&str], Suspicion); 12] = [
         sus("a postal address", "null"),
     ),
     (
-        &["birth", "birthday", "birthdate", "birth_date", "dob", "date_of_birth"],
+        &["birth", "birthday", "birthdate", "birth_date", "dob", "date_of_birth", "born", "bday"],
         sus("a date of birth", "null"),
     ),
     (&["latitude", "longitude", "lat", "lng", "lon", "geolocation"], sus("a place", "null")),
@@ -140,8 +140,9 @@ pub fn suspicion(table: &str, column: &str, type_name: &str) -> Option<Suspicion
         "macaddr" | "macaddr8" => return Some(sus("the address of a device", "null")),
         // Whether there is one, or since when, is not personal.
         "bool" | "timestamp" | "timestamptz" | "interval" | "time" | "timetz" => {
-            let is_birth =
-                words(column).iter().any(|word| ["birth", "birthday", "dob"].contains(&word.as_str()));
+            let is_birth = words(column)
+                .iter()
+                .any(|word| ["birth", "birthday", "dob", "born", "bday"].contains(&word.as_str()));
             return is_birth.then_some(sus("a date of birth", "null"));
         }
         _ => {}
@@ -149,12 +150,14 @@ pub fn suspicion(table: &str, column: &str, type_name: &str) -> Option<Suspicion
     let words = words(column);
     let is_number = ["int2", "int4", "int8", "numeric", "float4", "float8"].contains(&type_name);
     let refers = words.last().is_some_and(|word| word == "id") && (is_number || type_name == "uuid");
-    let counts =
-        words.last().is_some_and(|word| ["count", "total", "number", "amount"].contains(&word.as_str()));
+    let ends_in = |ends: &[&str]| words.last().is_some_and(|word| ends.contains(&word.as_str()));
     let joined = words.join("_");
     let found = WORDS.iter().find(|(known, _)| known.iter().any(|known| contains(&joined, known)));
     if let Some((_, found)) = found {
         let is_official = found.what.starts_with("an official") || found.what.starts_with("a bank");
+        // A number of mails is a count, that of a telephone is its own.
+        let counts = ends_in(&["count", "total", "amount"])
+            || (ends_in(&["number"]) && found.what != "a telephone number");
         return (is_official || !(refers || (is_number && counts))).then_some(*found);
     }
     let of_people = self::words(table).iter().any(|word| {
@@ -197,6 +200,9 @@ mod tests {
         let suggestion = |table, column, kind| suspicion(table, column, kind).map(|found| found.suggestion);
         assert_eq!(suggestion("users", "email", "text"), Some("fake-email"));
         assert_eq!(suggestion("orders", "contactEmail", "varchar"), Some("fake-email"));
+        assert_eq!(suggestion("person", "born", "date"), Some("null"));
+        assert_eq!(suggestion("person", "phone_number", "int8"), Some("fake-phone"));
+        assert_eq!(suggestion("person", "email_number", "int4"), None);
         assert_eq!(suggestion("app_users", "name", "text"), Some("fake-name"));
         assert_eq!(suggestion("users", "LastName", "text"), Some("fake-name"));
         assert_eq!(suggestion("visits", "seen_from", "inet"), Some("null"));
