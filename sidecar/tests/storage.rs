@@ -310,6 +310,9 @@ fn each_commit_has_a_snapshot_of_its_branch_where_that_is_asked_for() {
         let found = test.run(&["sql", "--branch", name, "--json", "-c", "select sum(n) from item"]).json();
         assert_eq!(found["results"][0]["rows"][0][0].to_string().trim_matches('"'), sum, "{name}");
     }
+    let rows = test.run(&["diff", &format!("main@{}", &first[..8]), "main", "--rows"]).ok();
+    assert!(rows.contains("2 inserted"), "{rows}");
+    test.run(&["diff", "@HEAD~1", "main", "--exit-code"]).ok();
     // One that was made of a snapshot has that of its parent.
     test.run(&["branch", "create", "d", "--from", "a", "--at", &first]).ok();
     let said = test.run(&["restore", "a", "--at", &first]).fails(128);

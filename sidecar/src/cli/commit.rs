@@ -32,7 +32,8 @@ pub(super) fn read(text: &str) -> Result<Wanted> {
     }
 }
 
-fn full_id(text: &str) -> Option<String> {
+/// The full id of what git takes for a commit of the repository that one stands in.
+pub(super) fn full_id(text: &str) -> Option<String> {
     let commit = format!("{text}^{{commit}}");
     let output = Command::new("git")
         .args(["rev-parse", "--verify", "--quiet", "--end-of-options", &commit])

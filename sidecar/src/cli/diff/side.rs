@@ -15,6 +15,7 @@ use offshoot_protocol::types::{Branch, BranchParams, Nothing, UrlResult, Worktre
 use super::call::{self, Folder};
 use super::gitref::{self, Found, GitRef};
 use super::script;
+use crate::cli::commit::full_id;
 use crate::cli::connect::Session;
 use crate::cli::output::Output;
 use crate::cli::url::address;
@@ -254,7 +255,7 @@ impl Sides {
         let Some((branch, text)) = name.rsplit_once('@') else { return Ok(None) };
         let when = moment::parse(text, SystemTime::now());
         // Then it can be a snapshot's name only, or nothing.
-        if when.is_err() && names::check(text).is_ok() {
+        if when.is_err() && (names::check(text).is_ok() || full_id(text).is_some()) {
             return Ok(None);
         }
         let here = std::env::current_dir().map_err(|e| Failure::io("find the current folder", &e))?;
@@ -286,7 +287,23 @@ impl Sides {
         let is_branch = |name: &str, all: &[Branch]| all.iter().any(|it| it.name == name);
         let branches = self.branches()?;
         let is_it = is_branch(&branch, &branches) && !is_branch(name, &branches) && snapshot != &FORK[1..];
-        Ok(is_it.then(|| (branch, Moment::Snapshot(snapshot.to_owned()))))
+        if !is_it {
+            return Ok(None);
+        }
+        let snapshot = self.snapshot(&branch, snapshot)?;
+        Ok(Some((branch, Moment::Snapshot(snapshot))))
+    }
+
+    /// The name of the snapshot of `branch` that is meant: by its name, or by the git commit at which it was taken.
+    fn snapshot(&mut self, branch: &str, meant: &str) -> Result<String> {
+        let of = SnapshotListParams { branch: Some(branch.to_owned()), all: false };
+        let taken = self.engine()?.call::<SnapshotGetList>(&of)?.snapshots;
+        if taken.iter().any(|snapshot| snapshot.name == meant) {
+            return Ok(meant.to_owned());
+        }
+        let commit = full_id(meant);
+        let at = taken.into_iter().find(|snapshot| commit.is_some() && snapshot.commit == commit);
+        Ok(at.map_or_else(|| meant.to_owned(), |snapshot| snapshot.name))
     }
 
     /// The branch, its fork point or a snapshot of it; or why there is none, and which was perhaps meant.
@@ -312,7 +329,8 @@ impl Sides {
             if snapshot == &FORK[1..] {
                 return self.fork(&here).map(Ok);
             }
-            let params = SnapshotParams { branch: here, name: snapshot.to_owned() };
+            let snapshot = self.snapshot(&here, snapshot)?;
+            let params = SnapshotParams { branch: here, name: snapshot.clone() };
             let quiet = self.output.json;
             let file = call::long::<SnapshotGetSchema>(self.engine()?, &params, quiet)?;
             return Ok(Ok(Side::Snapshot(format!("{}@{snapshot}", params.branch), file.path.into())));
