@@ -1,7 +1,7 @@
 //! `offshoot dump`: a branch as a file, by the `pg_dump` of its own Postgres.
 
 use std::io::Read;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -30,6 +30,9 @@ const LOOK: Duration = Duration::from_millis(20);
 const KEPT_BYTES: u64 = 64 * 1024;
 const KEPT_LINES: usize = 8;
 
+/// As a shell has it of a program that ended with SIGPIPE.
+const READER_GONE: u8 = 141;
+
 pub(super) fn run(args: &DumpArgs, output: Output) -> Result<u8> {
     if args.file.is_none() && args.format == DumpFormat::Custom {
         return Err(Failure::user("an archive goes into a file").hint("Name it: `-o FILE`."));
@@ -50,7 +53,7 @@ pub(super) fn run(args: &DumpArgs, output: Output) -> Result<u8> {
         dump(&mut command, draft.as_ref(), &shown)
     });
     shown.finish();
-    let said = outcome?;
+    let Some(said) = outcome? else { return Ok(READER_GONE) };
     for line in said.lines() {
         output.aside(format!("note: {line}"));
     }
@@ -133,8 +136,8 @@ fn command(
     Ok(command)
 }
 
-/// Runs the tool and returns what it had to say. It ends with Ctrl-C.
-fn dump(command: &mut Command, draft: Option<&Draft>, progress: &dyn Progress) -> Result<String> {
+/// Runs the tool and returns what it had to say; nothing if whoever read the script wanted no more of it. It ends with Ctrl-C.
+fn dump(command: &mut Command, draft: Option<&Draft>, progress: &dyn Progress) -> Result<Option<String>> {
     command.stdin(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     command.stdout(if draft.is_some() { Stdio::null() } else { Stdio::inherit() });
     let mut child = command.spawn().map_err(|e| Failure::io("start pg_dump", &e))?;
@@ -158,11 +161,16 @@ fn dump(command: &mut Command, draft: Option<&Draft>, progress: &dyn Progress) -
     if sys::interrupted() {
         return Err(Failure::cancelled().hint(left(draft)));
     }
+    if draft.is_none()
+        && (status.signal() == Some(libc::SIGPIPE) || status.code() == Some(READER_GONE.into()))
+    {
+        return Ok(None);
+    }
     if !status.success() {
         return Err(Failure::engine(format!("pg_dump failed: {said}"))
             .hint(format!("{} `offshoot status` shows the branch.", left(draft))));
     }
-    Ok(said)
+    Ok(Some(said))
 }
 
 /// What an unfinished dump leaves.

@@ -293,7 +293,7 @@ pub(super) async fn undo(engine: &Arc<Engine>, params: UndoParams) -> Result<Und
     let (undone, before, had_expired) = engine
         .blocking(move |engine| {
             let before = engine.store.branches()?;
-            let undone = engine.store.undo(&meant)?;
+            let undone = engine.store.undo(&meant).map_err(|error| not_there(error, &meant))?;
             let had_expired = expiry::spare(&engine.store, undone.branch.id)?;
             Book(&engine.store).set_parent(&undone.branch.name, None)?;
             Ok((undone, before, had_expired))
@@ -310,6 +310,18 @@ pub(super) async fn undo(engine: &Arc<Engine>, params: UndoParams) -> Result<Und
     }
     engine.branches_changed();
     Ok(UndoResult { branch: describe_one(engine, new).await?, replaced: undone.replaced, had_expired })
+}
+
+/// What an undo failed of, in the words of what was asked for.
+fn not_there(error: StorageError, meant: &Former) -> Failure {
+    match (error, meant) {
+        (StorageError::NothingToUndo, Former::Named(name)) => {
+            Failure::user(format!("there is no former state of `{name}` to bring back")).hint(
+                "`offshoot log --all` shows what was deleted, reset or restored, with the command that brings it back.",
+            )
+        }
+        (error, _) => error.into(),
+    }
 }
 
 /// `branch/url`.

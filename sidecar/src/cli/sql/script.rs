@@ -129,7 +129,8 @@ fn tell(report: &LoadReport, results: Vec<Value>, output: Output) -> Result<()> 
         0 => String::new(),
         rows => format!(", {rows} rows copied"),
     };
-    output.line(format!("{} statements{copied}", report.statements));
+    let statements = if report.statements == 1 { "statement" } else { "statements" };
+    output.line(format!("{} {statements}{copied}", report.statements));
     report.notes.iter().for_each(|note| output.aside(format!("note: {note}")));
     Ok(())
 }
