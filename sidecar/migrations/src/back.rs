@@ -23,7 +23,8 @@ impl Project {
     /// The place of the file that the tool's command for the way back takes next, where that can be told.
     ///
     /// That is the highest version of those that ran, or the one that ran last. Sources: `rollback` of dbmate, `revert` of
-    /// Diesel and sqlx, `db:rollback` of Rails, `down` of golang-migrate, Knex and node-pg-migrate, `downgrade -1` of Alembic.
+    /// Diesel and sqlx, `db:rollback` of Rails, `down` of golang-migrate, Knex (3.3 takes the last by name, whatever ran
+    /// last) and node-pg-migrate, `downgrade -1` of Alembic.
     pub fn taken_back(&self, status: &BranchStatus) -> Option<usize> {
         let ran: Vec<usize> = status
             .entries
@@ -35,22 +36,31 @@ impl Project {
             })
             .collect();
         match self.tool {
-            Tool::Dbmate | Tool::Diesel | Tool::Sqlx | Tool::Rails | Tool::GolangMigrate => {
+            Tool::Dbmate | Tool::Diesel | Tool::Sqlx | Tool::Rails | Tool::GolangMigrate | Tool::Knex => {
                 ran.into_iter().max()
             }
-            Tool::Knex | Tool::NodePgMigrate => status.last.filter(|last| ran.contains(last)),
-            Tool::Alembic => {
-                let parents: BTreeSet<&str> = ran
-                    .iter()
-                    .flat_map(|place| &self.migrations[*place].parents)
-                    .map(String::as_str)
-                    .collect();
-                let mut heads =
-                    ran.iter().filter(|place| !parents.contains(self.migrations[**place].key.as_str()));
-                heads.next().copied().filter(|_| heads.next().is_none())
-            }
+            Tool::NodePgMigrate => status.last.filter(|last| ran.contains(last)),
+            Tool::Alembic => self.only_head(&ran),
             _ => None,
         }
+    }
+
+    /// The command that applies `files`, given by their places, where others are not to run; nothing where the tool cannot be
+    /// told so. `alembic upgrade` takes the revision to go to.
+    pub fn apply_only(&self, files: &[usize]) -> Option<Vec<String>> {
+        let head = &self.migrations[self.only_head(files).filter(|_| self.tool == Tool::Alembic)?].key;
+        let (_, words) = self.commands.apply.split_last()?;
+        // It would take another word for a name, or count from it.
+        let is_plain = head.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        is_plain.then(|| words.iter().chain([head]).cloned().collect())
+    }
+
+    /// Of some files the one that no other of them builds on, if there is one alone.
+    fn only_head(&self, files: &[usize]) -> Option<usize> {
+        let parents: BTreeSet<&str> =
+            files.iter().flat_map(|place| &self.migrations[*place].parents).map(String::as_str).collect();
+        let mut heads = files.iter().filter(|place| !parents.contains(self.migrations[**place].key.as_str()));
+        heads.next().copied().filter(|_| heads.next().is_none())
     }
 }
 
@@ -79,6 +89,25 @@ mod tests {
     }
 
     #[test]
+    fn alembic_is_told_how_far_to_go_where_one_revision_says_it() {
+        let files = [
+            ("alembic.ini", "[alembic]\nscript_location = db\n"),
+            ("db/versions/1.py", "revision = 'a1'\ndown_revision = None\n"),
+            ("db/versions/2.py", "revision = 'b2'\ndown_revision = 'a1'\n"),
+            ("db/versions/3.py", "revision = 'c3'\ndown_revision = 'a1'\n"),
+        ];
+        let project = Scanner::default().scan(&MemorySource::new(files)).unwrap().projects.remove(0);
+        let place = |key: &str| project.migrations.iter().position(|one| one.key == key).unwrap();
+        let to = |keys: &[&str]| {
+            let places: Vec<usize> = keys.iter().map(|key| place(key)).collect();
+            project.apply_only(&places).map(|words| words.join(" "))
+        };
+        assert_eq!(to(&["a1", "c3"]).as_deref(), Some("alembic upgrade c3"));
+        assert_eq!(to(&["a1"]).as_deref(), Some("alembic upgrade a1"));
+        assert_eq!(to(&["a1", "b2", "c3"]), None, "two heads are no one revision");
+    }
+
+    #[test]
     fn the_highest_version_or_the_last_run_is_taken_back() {
         let sql = "-- migrate:up\nselect 1;\n-- migrate:down\n";
         let dbmate = [("db/migrations/1_a.sql", sql), ("db/migrations/2_b.sql", sql)];
@@ -91,6 +120,6 @@ mod tests {
             [("knexfile.js", "module.exports = {}"), ("migrations/1_a.js", ""), ("migrations/2_b.js", "")];
         let rows =
             [r#"{"id": 1, "name": "2_b.js", "batch": 1}"#, r#"{"id": 2, "name": "1_a.js", "batch": 2}"#];
-        assert_eq!(taken_back(&knex, &rows).as_deref(), Some("migrations/1_a.js"));
+        assert_eq!(taken_back(&knex, &rows).as_deref(), Some("migrations/2_b.js"));
     }
 }

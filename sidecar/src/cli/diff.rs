@@ -34,6 +34,7 @@ use side::{Side, Sides};
 pub(super) use call::long;
 pub(super) use export::run as schema;
 pub(super) use push::run as push;
+pub(super) use text::between;
 
 pub(super) fn run(args: &DiffArgs, output: Output) -> Result<u8> {
     if let Some(sample) = args.rows {

@@ -16,7 +16,31 @@ fn drift_becomes_a_new_migration() {
     test.run(&["sql", "-c", "create index item_tag on item (tag)"]).ok();
     let drift = test.run(&["migrations", "drift"]);
     assert!(drift.out.contains("~ table public.item"), "{}", drift.out);
+    assert!(drift.out.contains("\n    + CREATE INDEX item_tag"), "it says what differs: {}", drift.out);
+    assert!(drift.out.contains("`offshoot migrations new NAME`"), "{}", drift.out);
     drift.fails(1);
+    let second = fs::read_to_string(test.repo.join("db/migrations/002_tag.sql")).unwrap();
+    write(&test, "db/migrations/002_tag.sql", &second.replace("tag text", "tag varchar"));
+    let edited = fs::read_to_string(test.repo.join("db/migrations/002_tag.sql")).unwrap();
+    fs::remove_file(test.repo.join("db/migrations/002_tag.sql")).unwrap();
+    assert!(test.run(&["migrations", "status"]).ok().contains("002 (no file)"));
+    write(&test, "db/migrations/002_tag.sql", &edited);
+    let shown = test.run(&["migrations", "status"]).ok();
+    assert!(shown.contains("feature: diverged, 1 applied, 1 changed since"), "{shown}");
+    let drift = test.run(&["migrations", "drift"]);
+    assert!(
+        drift.out.contains("db/migrations/002_tag.sql: ")
+            && drift.out.contains("was changed after it was applied"),
+        "{}",
+        drift.out
+    );
+    assert!(
+        !drift.out.contains("migrations new"),
+        "an edited file is no reason for a new one: {}",
+        drift.out
+    );
+    drift.fails(1);
+    write(&test, "db/migrations/002_tag.sql", &second);
 
     let made = test.run(&["migrations", "new", "Index of tags", "--json"]).json();
     assert_eq!(made["files"][0], "db/migrations/003_index_of_tags.sql");
@@ -162,4 +186,13 @@ fn on_the_root_branch_a_new_migration_is_recorded_and_owners_are_left_out() {
     let branch = status(&test);
     assert_eq!((&branch["standing"], &branch["applied"]), (&"upToDate".into(), &3.into()), "{branch:#}");
     test.run(&["migrations", "drift"]).ok();
+
+    // Of a revision without a file nobody knows what was before it.
+    write(&test, "alembic.ini", "[alembic]\nscript_location = py\n");
+    write(&test, "py/versions/a_one.py", "revision = 'a'\ndown_revision = None\n");
+    let lost =
+        "create table alembic_version (version_num varchar); insert into alembic_version values ('gone')";
+    test.run(&["sql", "-c", lost]).ok();
+    let drift = test.run(&["migrations", "drift", "--tool", "alembic"]).fails(128);
+    assert!(drift.contains("nothing tells which migrations ran: gone was applied"), "{drift}");
 }

@@ -100,6 +100,11 @@ fn hazard_lines(dangers: &[Danger], output: Output) -> Vec<String> {
     dangers.iter().map(|danger| output.bad(&format!("! hazard: {}", danger.line()))).collect()
 }
 
+/// What came and went between two texts, with a little of what stayed.
+pub(in crate::cli) fn between(from: &str, to: &str, output: Output) -> Vec<String> {
+    lines::shorten(lines::compare(from, to)).iter().map(|line| paint(line, output)).collect()
+}
+
 /// The lines of an object's two texts.
 pub(super) fn compare(changed: &Changed) -> Vec<Line> {
     lines::compare(changed.from.as_deref().unwrap_or_default(), changed.to.as_deref().unwrap_or_default())

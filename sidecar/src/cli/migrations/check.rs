@@ -7,17 +7,21 @@ use std::path::Path;
 use offshoot_protocol::error::Reason;
 use offshoot_protocol::method::{MigrationsCheck, MigrationsGetDrift, MigrationsRehearse};
 use offshoot_protocol::migrations::{
-    MigrationSeverity, MigrationsCheckParams, MigrationsDriftParams, MigrationsOutcome, MigrationsPair,
-    MigrationsRehearseParams, MigrationsReport, MigrationsStepKind,
+    MigrationSeverity, MigrationsCheckParams, MigrationsDrift, MigrationsDriftParams, MigrationsOutcome,
+    MigrationsPair, MigrationsRehearseParams, MigrationsReport, MigrationsStepKind,
 };
 
 use super::{call, text};
 use crate::cli::args::{CheckArgs, RehearseArgs};
 use crate::cli::connect::Session;
+use crate::cli::diff::between;
 use crate::cli::output::Output;
 use crate::cli::plain::plain;
 use crate::cli::{NEGATIVE, OK};
 use crate::failure::{Failure, Result};
+
+/// Lines of a drift that are shown.
+const MOST_LINES: usize = 60;
 
 pub(super) fn check(args: &CheckArgs, output: Output) -> Result<u8> {
     let mut session = Session::open(output)?;
@@ -111,6 +115,7 @@ pub(super) fn drift(branch: Option<String>, tool: Option<String>, output: Output
             for line in text::changes(&drift.changes, output) {
                 output.line(line);
             }
+            differences(&drift, output);
             drift.hint.iter().for_each(|hint| output.line(output.faint(hint)));
         } else {
             output.line(format!(
@@ -121,6 +126,17 @@ pub(super) fn drift(branch: Option<String>, tool: Option<String>, output: Output
         drift.notes.iter().for_each(|note| output.line(output.faint(&format!("note: {note}"))));
     }
     Ok(if drift.drifted == Some(false) { OK } else { NEGATIVE })
+}
+
+/// What the branch has and its files do not make, line by line.
+fn differences(drift: &MigrationsDrift, output: Output) {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let lines = between(&text(&drift.expected), &text(&drift.actual), output);
+    let more = lines.len().saturating_sub(MOST_LINES);
+    lines.iter().take(MOST_LINES).for_each(|line| output.line(line));
+    if more > 0 {
+        output.line(output.faint(&format!("      … and {more} more lines; `--json` has them, as SQL too")));
+    }
 }
 
 pub(super) fn rehearse(args: RehearseArgs, output: Output) -> Result<u8> {

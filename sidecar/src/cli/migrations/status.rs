@@ -101,7 +101,10 @@ fn branch_lines(project: &MigrationProject, branch: &MigrationBranch, verbose: b
         MigrationFilesOf::GitBranch => "  by the files of its git branch",
         MigrationFilesOf::NoGitBranch => "  by the files of this worktree, as no git branch has its name",
     };
-    output.line(format!("  {name}: {standing}, {} applied{}", branch.applied, output.faint(of)));
+    // They ran as well.
+    let changed = branch.entries.iter().filter(|entry| entry.state == MigrationState::Changed).count();
+    let changed = if changed > 0 { format!(", {changed} changed since") } else { String::new() };
+    output.line(format!("  {name}: {standing}, {} applied{changed}{}", branch.applied, output.faint(of)));
     let is_plain = |state: MigrationState| matches!(state, MigrationState::Applied | MigrationState::Ignored);
     let (plain, open): (Vec<_>, Vec<_>) = branch.entries.iter().partition(|entry| is_plain(entry.state));
     for entry in open {
@@ -130,7 +133,7 @@ fn branch_lines(project: &MigrationProject, branch: &MigrationBranch, verbose: b
         let Some(path) = path_of(project, entry) else { continue };
         let (state, _) = text::state(entry.state, output);
         let pad = " ".repeat(13_usize.saturating_sub(state.len()));
-        let at = entry.at.as_deref().map(|at| format!("  {at}")).unwrap_or_default();
+        let at = entry.at.as_deref().map(|at| format!("  {}", seconds(at))).unwrap_or_default();
         output.line(output.faint(&format!("    {state}{pad}{path}{at}")));
     }
     if plain.len() > shown {
@@ -146,6 +149,15 @@ fn branch_lines(project: &MigrationProject, branch: &MigrationBranch, verbose: b
         && let Some(line) = next_step(project, branch)
     {
         output.line(output.faint(line));
+    }
+}
+
+/// A time that a tool wrote, to the second and without its zone where that is UTC, as the other verbs show it.
+fn seconds(at: &str) -> String {
+    let is_utc = at.ends_with('Z') || at.ends_with("+00:00") || at.ends_with("+00");
+    match at.get(..19) {
+        Some(short) if is_utc && at.as_bytes()[10] == b'T' => format!("{} UTC", short.replace('T', " ")),
+        _ => at.to_owned(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use offshoot_migrations::{Project, Tool};
 use offshoot_protocol::migrations::{MigrationsOutcome, MigrationsStep};
 
-use super::files::id_of;
+use super::files::called;
 use super::twice;
 
 /// How migrations are made of what a branch has besides.
@@ -196,6 +196,13 @@ pub(super) fn already_on(
     }
 }
 
+/// Says of a way back that took none of what was announced that it did so. `took` are the files that are not applied any more.
+pub(super) fn took_another(step: &mut MigrationsStep, project: &Project, announced: &str, took: &[String]) {
+    step.outcome = MigrationsOutcome::Failed;
+    step.message = format!("{} took {} back, and not {announced}", project.tool.name(), took.join(", "));
+    step.hint = Some("`offshoot migrations undo` goes back to before it, with the data of then.".to_owned());
+}
+
 /// A name as a shell takes it.
 fn quoted(name: &str) -> String {
     let is_plain = name.chars().all(|letter| letter.is_alphanumeric() || "-_./".contains(letter));
@@ -243,9 +250,9 @@ fn of_file(
         return;
     }
     let mut hint = format!(
-        "{branch} seems to have what the migration makes, and the history of {} does not say so: it was made by hand, or \
-         the migration was written from this branch.",
-        id_of(project)
+        "{branch} seems to have what the migration makes, and the history of {} does not say so: it was made by hand \
+         or by a run that failed halfway, or the migration was written from this branch.",
+        called(project)
     );
     if is_root {
         hint.push_str(" Take it away by hand, or record the migration with the tool.");

@@ -16,7 +16,7 @@ use offshoot_protocol::types::Subject;
 use offshoot_storage::BranchId;
 
 use super::busy::{Taken, Work};
-use super::files::id_of;
+use super::files::{called, id_of};
 use super::status::{self, Place};
 use super::tool::{self, Address, Done, Prepared};
 use super::trial::on_throwaway;
@@ -77,7 +77,7 @@ async fn on_branch(
 ) -> Result<MigrationsApplied> {
     let all = to_run(engine, scan, id, &name, params).await?;
     let address = Address::of_branch(engine, id).await?;
-    let mut prepared = Vec::new();
+    let (mut prepared, mut announced) = (Vec::new(), None);
     for Meant { at, must, back, ran } in all {
         let project = &scan.projects[at];
         let words = match params.direction {
@@ -88,6 +88,9 @@ async fn on_branch(
             return Err(no_command(project, params.direction));
         }
         let command = tool::prepare(&place.root, project, &words, &address.url, &params.environment)?;
+        if let (MigrationsDirection::Down, Some(place)) = (params.direction, back) {
+            announced = Some(project.migrations[place].path.clone());
+        }
         prepared.push(Ready { at, must, command, title: title(project, params.direction, back) });
     }
     if prepared.is_empty() {
@@ -157,6 +160,13 @@ async fn on_branch(
         } else {
             elsewhere::fail(step, project, params.direction, &name, connected);
         }
+    }
+    if let (Some(step), Some(path)) = (steps.last_mut(), announced)
+        && let Some(project) = scan.projects.iter().find(|one| step.project == Some(id_of(one)))
+        && !now.is_empty()
+        && !now.contains(&path)
+    {
+        advice::took_another(step, project, &path, &now);
     }
     if let Some(step) = steps.last_mut()
         && let Some(project) = scan.projects.iter().find(|one| step.project == Some(id_of(one)))
@@ -297,7 +307,7 @@ pub(super) fn nothing(branch: &str, throwaway: bool) -> MigrationsApplied {
 }
 
 fn title(project: &Project, direction: MigrationsDirection, back: Option<usize>) -> String {
-    let id = id_of(project);
+    let id = called(project);
     match (direction, back) {
         (MigrationsDirection::Up, _) => format!("applying migrations with {id}"),
         (MigrationsDirection::Down, Some(place)) => {
@@ -348,7 +358,8 @@ pub(super) fn step_of(
         project: Some(id_of(project)),
         title,
         hint: (outcome == MigrationsOutcome::Failed).then(|| {
-            elsewhere::driver(project, &done.log).unwrap_or_else(|| {
+            let known = elsewhere::driver(project, &done.log);
+            known.or_else(|| elsewhere::lost_revision(project, &done.log)).unwrap_or_else(|| {
                 "What it printed says why; correct the migration and apply again.".to_owned()
             })
         }),

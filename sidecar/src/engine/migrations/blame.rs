@@ -77,8 +77,9 @@ async fn again(
     Ok(tried?.failure)
 }
 
-/// The place that a tool printed: `file:line`, `file:line:column`, or as Python has it, of one of the project's files.
-fn from_log(root: &Path, project: &Project, log: &str) -> Option<MigrationsFailure> {
+/// The place that a tool printed: `file:line`, `file:line:column`, or as Python has it, of one of the project's files; the
+/// first line of a file that it only named.
+pub(super) fn from_log(root: &Path, project: &Project, log: &str) -> Option<MigrationsFailure> {
     let mut files: HashMap<&str, Vec<&str>> = HashMap::new();
     for migration in &project.migrations {
         let path = migration.path.as_str();
@@ -86,7 +87,17 @@ fn from_log(root: &Path, project: &Project, log: &str) -> Option<MigrationsFailu
     }
     let mut places = log.lines().flat_map(|line| places(line, &files));
     // Python prints the innermost call last, others first.
-    let first = places.next()?;
+    let Some(first) = places.next() else {
+        return Some(MigrationsFailure {
+            path: named(project, log)?.to_owned(),
+            line: 1,
+            column: 1,
+            statement: String::new(),
+            message: message(log, false),
+            code: sqlstate(log),
+            hint: None,
+        });
+    };
     let (path, line, column) = if is_python(first.0) { places.last().unwrap_or(first) } else { first };
     let text = std::fs::read(root.join(path)).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
@@ -142,8 +153,23 @@ fn known<'f>(text: &str, files: &HashMap<&str, Vec<&'f str>>) -> Option<&'f str>
     paths.iter().find(fits).or(if paths.len() == 1 { paths.first() } else { None }).copied()
 }
 
+/// The file that a tool calls failed, by its name, its name without the ending, or as the history knows it.
+fn named<'p>(project: &'p Project, log: &str) -> Option<&'p str> {
+    let failed = log.lines().filter(|line| line.to_lowercase().contains("fail"));
+    let mut quoted = failed.flat_map(|line| line.split(['"', '\'', '`']).skip(1).step_by(2));
+    quoted.find_map(|text| {
+        let is_it = |path: &str| {
+            let name = path.rsplit('/').next().unwrap_or(path);
+            name == text || name.rsplit_once('.').is_some_and(|(stem, _)| stem == text)
+        };
+        let mut of_it = project.migrations.iter().filter(|one| one.key == text || is_it(&one.path));
+        let first = of_it.next()?;
+        of_it.next().is_none().then_some(first.path.as_str())
+    })
+}
+
 /// The line of a log that says what is wrong.
-fn message(log: &str, is_python: bool) -> String {
+pub(super) fn message(log: &str, is_python: bool) -> String {
     let is_error = |line: &&str| {
         ["ERROR", "Error", "error:", "errors."].iter().any(|word| line.contains(word))
             && !line.contains("File \"")
@@ -207,6 +233,22 @@ mod tests {
         let (path, line, column, message) = place(&files, log).unwrap();
         assert_eq!((path.as_str(), line, column), ("migrations/1_a b.js", 3, 15));
         assert_eq!(message, "migration failed with error: x is not defined");
+    }
+
+    #[test]
+    fn a_file_that_is_only_named_is_told_with_the_error_and_not_the_end_of_a_stack() {
+        let files = [
+            ("knexfile.js", "module.exports = {}"),
+            ("migrations/1_a.js", "//"),
+            ("migrations/2_b.js", "//"),
+        ];
+        let log = "migration file \"2_b.js\" failed\nmigration failed with error: insert into nowhere - relation \"nowhere\" \
+                   does not exist\nerror: insert into nowhere\n    at Socket.emit (node:events:524:28)\n    \
+                   at TCP.onStreamRead (node:internal/stream_base_commons:191:23)\n";
+        let (path, line, _, message) = place(&files, log).unwrap();
+        assert_eq!((path.as_str(), line), ("migrations/2_b.js", 1));
+        let said = "migration failed with error: insert into nowhere - relation \"nowhere\" does not exist";
+        assert_eq!(message, said);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use offshoot_schema::Facts;
 use offshoot_storage::BranchId;
 
 use super::apply::step_of;
-use super::files::id_of;
+use super::files::{called, id_of};
 use super::stage::{self, Stage};
 use super::status::{self, Place};
 use super::trial::{items, try_items};
@@ -155,7 +155,7 @@ impl Job<'_> {
     async fn up(&self, at: usize, waiting: &[usize], report: &mut MigrationsReport) -> Result<Option<bool>> {
         let project = &self.scan.projects[at];
         unchanged::check(self.engine, &self.params.folder, project, None).await?;
-        let title = format!("applies cleanly: {} of {}", count(waiting.len()), id_of(project));
+        let title = format!("applies cleanly: {} of {}", count(waiting.len()), called(project));
         self.call.progress(&title, 0, None);
         let address = self.stage.address(self.engine).await?;
         let words = &project.commands.apply;
@@ -243,7 +243,7 @@ impl Job<'_> {
     /// A second run must change nothing.
     async fn again(&self, at: usize, by_tool: bool, report: &mut MigrationsReport) -> Result<()> {
         let project = &self.scan.projects[at];
-        let title = format!("a second run of {} changes nothing", id_of(project));
+        let title = format!("a second run of {} changes nothing", called(project));
         if !by_tool {
             let why = "only the tool can tell, and it did not run".to_owned();
             report.steps.push(skipped(MigrationsStepKind::Again, project, title, why));
@@ -317,6 +317,7 @@ pub(super) fn skipped(
     }
 }
 
-fn count(number: usize) -> String {
+/// So many migrations, for people.
+pub(super) fn count(number: usize) -> String {
     format!("{number} migration{}", if number == 1 { "" } else { "s" })
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use offshoot_migrations::{BranchStatus, Project, State, Subject, Tool};
+use offshoot_migrations::{BranchStatus, Code, Diagnostic, Project, Standing, State, Subject, Tool};
 use offshoot_protocol::migrations::{
     MigrationsDrift, MigrationsDriftParams, MigrationsOutcome, MigrationsStep,
 };
@@ -29,6 +29,7 @@ pub(in crate::engine) async fn drift(
     let histories = call.or_cancelled(async { Ok(history::read(engine, id, &projects, true).await) }).await?;
     let histories = histories.map_err(|why| history::unread(&branch, &why))?;
     let mut wanted = Wanted::new();
+    let mut found: Vec<Diagnostic> = Vec::new();
     for (at, history) in places.into_iter().zip(histories) {
         // Of two files with one version what was seen tells which one ran.
         let observed = {
@@ -37,10 +38,11 @@ pub(in crate::engine) async fn drift(
         };
         let status = scan.projects[at].status(&history, &observed);
         if scan.projects[at].tool != Tool::PlainSql
-            && let Some(why) = stage::unknown(&status)
+            && let Some(why) = stage::unknown(&status).or_else(|| nothing_known(&status))
         {
             return Err(why);
         }
+        found.extend(status.diagnostics.iter().filter(|one| is_drift(one)).cloned());
         wanted.push((at, applied(&scan.projects[at], &status)?));
     }
     call.progress("reading the schema", 0, None);
@@ -78,7 +80,14 @@ pub(in crate::engine) async fn drift(
         drift.notes.extend(owners);
         drift.drifted = Some(!drift.changes.is_empty());
         let projects = wanted.iter().map(|(at, _)| &scan.projects[*at]);
-        drift.hint = (!drift.changes.is_empty()).then(|| advice::new(projects));
+        // What a file that is gone or was changed had made is nothing to write a migration of.
+        drift.hint = (!drift.changes.is_empty()).then(|| {
+            if found.is_empty() {
+                advice::new(projects)
+            } else {
+                found.iter().map(in_words).collect::<Vec<_>>().join(" ")
+            }
+        });
     }
     drift.took_ms = begun.elapsed().as_millis() as u64;
     Ok(drift)
@@ -91,6 +100,30 @@ fn unknown(steps: &[MigrationsStep]) -> Option<String> {
         Some(failure) => format!("{}:{}: {}", failure.path, failure.line, failure.message),
         None => failed.message.clone(),
     })
+}
+
+/// That nothing is known of what ran, if every file is one of which nothing tells.
+fn nothing_known(status: &BranchStatus) -> Option<Failure> {
+    let is_unknown = status.standing == Standing::Unknown
+        && status.count(State::Unknown) > 0
+        && status.count(State::Applied) + status.count(State::Changed) == 0;
+    is_unknown.then(|| match status.diagnostics.first() {
+        Some(found) => Failure::user(format!("nothing tells which migrations ran: {}", found.message))
+            .hint(found.hint.clone()),
+        None => Failure::user("nothing tells which migrations ran")
+            .hint("`offshoot migrations status` has what is known of each."),
+    })
+}
+
+/// Whether this makes a branch differ from what its files make.
+fn is_drift(found: &Diagnostic) -> bool {
+    matches!(found.code, Code::ChangedAfterApply | Code::MissingFile)
+}
+
+/// A finding, with its file and what to do.
+fn in_words(found: &Diagnostic) -> String {
+    let path = if found.path.is_empty() { String::new() } else { format!("{}: ", found.path) };
+    format!("{path}{}. {}", found.message, found.hint)
 }
 
 /// The files that a branch has applied.

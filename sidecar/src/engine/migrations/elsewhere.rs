@@ -140,6 +140,20 @@ pub(super) fn driver(project: &Project, log: &str) -> Option<String> {
     })
 }
 
+/// What to do about a run that failed as a revision that ran has no file here; none if it failed for another reason.
+///
+/// Source: `alembic.script.base`, which looks revisions up.
+pub(super) fn lost_revision(project: &Project, log: &str) -> Option<String> {
+    let (_, rest) = log.split_once("Can't locate revision identified by '")?;
+    let (revision, _) = rest.split_once('\'')?;
+    (project.tool == Tool::Alembic).then(|| {
+        format!(
+            "{revision} was applied here, and its file is not: it may be on another git branch. Merge that, or reset the \
+             database branch."
+        )
+    })
+}
+
 /// A setting of Alembic's section, and its line.
 fn setting(text: &str, name: &str) -> Option<(usize, String)> {
     let mut inside = false;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use offshoot_migrations::{DiskSource, Project, Scan, Scanner, Source};
+use offshoot_migrations::{DiskSource, Project, Scan, Scanner, Source, Tool};
 use offshoot_protocol::error::Reason;
 
 use super::git::Git;
@@ -93,6 +93,15 @@ pub(super) fn id_of(project: &Project) -> String {
         project.tool.id().to_owned()
     } else {
         format!("{}:{}", project.tool.id(), project.root)
+    }
+}
+
+/// As [`id_of`], for people: what has no tool is called what it is.
+pub(super) fn called(project: &Project) -> String {
+    match (project.tool, project.root.as_str()) {
+        (Tool::PlainSql, "") => project.tool.name().to_owned(),
+        (Tool::PlainSql, root) => format!("{} in {root}", project.tool.name()),
+        _ => id_of(project),
     }
 }
 

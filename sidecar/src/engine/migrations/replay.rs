@@ -10,7 +10,8 @@ use offshoot_protocol::migrations::{
 use offshoot_schema::Facts;
 
 use super::apply::{no_command, step_of};
-use super::files::id_of;
+use super::check::count;
+use super::files::{called, id_of};
 use super::passage::Passage;
 use super::runner::Item;
 use super::stage::{self, Stage};
@@ -68,7 +69,7 @@ impl Replay<'_> {
         let mut replayed = Replayed { facts: None, steps: Vec::new(), passages: Vec::new() };
         for (at, files) in wanted.iter().filter(|(_, files)| !files.is_empty()) {
             let project = &self.scan.projects[*at];
-            let title = format!("replaying {} of {}", files.len(), id_of(project));
+            let title = format!("replaying {} of {}", count(files.len()), called(project));
             self.call.progress(&title, 0, None);
             let mut step = match items(&self.place.root, project, files, Direction::Up) {
                 Ok(items) => self.sql(stage, project, title, items, &mut replayed.passages).await?,
@@ -145,15 +146,18 @@ impl Replay<'_> {
         let status = stage.status(self.engine, self.scan, at).await?;
         let pending = stage::pending(project, &status, None)?;
         let others = pending.iter().filter(|place| !files.contains(place)).count();
-        if others > 0 {
+        let only = if others > 0 { project.apply_only(files) } else { None };
+        if others > 0 && only.is_none() {
             return Ok(MigrationsStep {
                 kind: MigrationsStepKind::Apply,
                 project: Some(id_of(project)),
                 title,
                 outcome: MigrationsOutcome::Failed,
                 message: format!(
-                    "{others} of its migrations {} not applied, and only the tool can replay the others",
-                    if others == 1 { "is" } else { "are" }
+                    "{} {} not applied, and {} can only be told to replay all",
+                    count(others),
+                    if others == 1 { "is" } else { "are" },
+                    project.tool.name()
                 ),
                 hint: Some("Apply them first: `offshoot migrations apply`.".to_owned()),
                 took_ms: 0,
@@ -165,7 +169,7 @@ impl Replay<'_> {
             return Err(no_command(project, MigrationsDirection::Up));
         }
         let address = stage.address(self.engine).await?;
-        let words = &project.commands.apply;
+        let words = only.as_ref().unwrap_or(&project.commands.apply);
         let ready = tool::prepare(&self.place.root, project, words, &address.url, self.environment)?;
         let done = Box::pin(tool::run(ready, &title, self.call)).await?;
         Ok(step_of(MigrationsStepKind::Apply, project, title, &done))

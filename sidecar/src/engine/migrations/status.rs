@@ -2,7 +2,7 @@
 
 mod judged;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -329,6 +329,12 @@ fn note(
                 now.extend(blob.map(|blob| (file.key.clone(), blob.clone())));
             }
         }
+    }
+    // A file that is not here just now, as in the middle of a rebase, is to be known again when it is back.
+    if status.count(State::Missing) > 0 {
+        let here: BTreeSet<&str> = project.migrations.iter().map(|file| file.key.as_str()).collect();
+        let gone = before.iter().filter(|(key, _)| !here.contains(key.as_str()));
+        now.extend(gone.map(|(key, blob)| (key.clone(), blob.clone())));
     }
     ran::keep(engine, id, root, &fresh)?;
     let mut all = seen(engine, id)?;

@@ -12,7 +12,7 @@ use offshoot_protocol::migrations::{
 
 use super::apply::{no_command, nothing, step_of};
 use super::check::skipped;
-use super::files::id_of;
+use super::files::{called, id_of};
 use super::runner::{self, Item};
 use super::stage::{self, Stage};
 use super::status::Place;
@@ -115,7 +115,7 @@ async fn tried(
         if waiting.is_empty() {
             continue;
         }
-        let title = format!("trying the migrations of {}", id_of(project));
+        let title = format!("trying the migrations of {}", called(project));
         call.progress(&title, 0, None);
         let meant = place.branch.as_ref().ok().map(|(id, _)| *id).filter(|_| params.branch.is_none());
         unchanged::check(engine, &params.folder, project, meant).await?;

@@ -12,7 +12,7 @@ use offshoot_schema::Facts;
 
 use super::{Job, count, skipped};
 use crate::engine::migrations::apply::step_of;
-use crate::engine::migrations::files::id_of;
+use crate::engine::migrations::files::called;
 use crate::engine::migrations::trial::{items, try_items};
 use crate::engine::migrations::{advice, stage, tool};
 use crate::failure::Result;
@@ -28,7 +28,7 @@ impl Job<'_> {
     ) -> Result<()> {
         let project = &self.scan.projects[at];
         let kind = MigrationsStepKind::Down;
-        let title = format!("{} of {} taken back", count(waiting.len()), id_of(project));
+        let title = format!("{} of {} taken back", count(waiting.len()), called(project));
         let without = waiting.iter().find(|place| project.migrations[**place].down == Down::None);
         if let Some(place) = without {
             let why = format!("{} does not say how it is taken back", project.migrations[*place].path);

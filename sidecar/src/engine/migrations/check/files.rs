@@ -10,7 +10,7 @@ use offshoot_protocol::migrations::{MigrationsOutcome, MigrationsStep, Migration
 use offshoot_storage::BranchId;
 
 use super::{Job, count};
-use crate::engine::migrations::files::id_of;
+use crate::engine::migrations::files::{called, id_of};
 use crate::engine::migrations::git::{Git, GitTree};
 use crate::engine::migrations::status;
 use crate::failure::Result;
@@ -23,7 +23,7 @@ pub(super) fn sound(project: &Project) -> Option<MigrationsStep> {
     Some(MigrationsStep {
         kind: MigrationsStepKind::Files,
         project: Some(id_of(project)),
-        title: format!("the files of {}", id_of(project)),
+        title: format!("the files of {}", called(project)),
         outcome: if is_bad { MigrationsOutcome::Failed } else { MigrationsOutcome::Passed },
         message: first.to_string(),
         hint: Some(first.hint.clone()).filter(|hint| !hint.is_empty()),
@@ -81,7 +81,7 @@ impl Job<'_> {
         Ok(Some(MigrationsStep {
             kind: MigrationsStepKind::Files,
             project: Some(id_of(project)),
-            title: format!("what {against} has applied of {} is unchanged", id_of(project)),
+            title: format!("what {against} has applied of {} is unchanged", called(project)),
             outcome: MigrationsOutcome::Failed,
             message: format!(
                 "{first} was changed after {against} applied it: {against} has another version of it{more}"

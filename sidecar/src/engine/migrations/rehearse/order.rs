@@ -16,7 +16,7 @@ use crate::engine::Engine;
 use crate::engine::migrations::files::id_of;
 use crate::engine::migrations::stage::{self, Stage};
 use crate::engine::migrations::trial::try_items;
-use crate::engine::migrations::{elsewhere, runner, tool};
+use crate::engine::migrations::{blame, elsewhere, runner, tool};
 use crate::engine::server::Call;
 use crate::failure::{Failure, Result};
 use crate::scratch::Scratch;
@@ -168,10 +168,11 @@ impl<'o> Order<'o> {
             };
             return Ok(Some(failed(path, message, hint)));
         }
-        let last: Vec<&str> = done.log.lines().rev().filter(|line| !line.trim().is_empty()).take(3).collect();
-        let message = last.into_iter().rev().collect::<Vec<_>>().join(" / ");
         let hint = "Only the tool can run it, and it does not say where it stopped.".to_owned();
-        Ok(Some(failed(&project.migrations[waiting[0]].path, message, hint)))
+        let named = blame::from_log(folder.path(), project, &done.log);
+        Ok(Some(named.unwrap_or_else(|| {
+            failed(&project.migrations[waiting[0]].path, blame::message(&done.log, false), hint)
+        })))
     }
 
     /// Those of the files that the history does not have.
