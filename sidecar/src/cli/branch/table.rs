@@ -104,7 +104,11 @@ impl<'l> Shown<'l> {
             text.push_str(&output.warn("  (data from before the last refresh)"));
         }
         if let Some(at) = line.expires_at {
-            text.push_str(&output.faint(&format!("  (expires {})", until(at, now))));
+            let told = match until(at, now) {
+                _ if at <= now => "expired, stays while it is used".to_owned(),
+                when => format!("expires {when}"),
+            };
+            text.push_str(&output.faint(&format!("  ({told})")));
         }
         if !line.in_git {
             text.push_str(&output.faint("  (not in git)"));
@@ -145,10 +149,11 @@ mod tests {
         lines[1].connections = 2;
         lines[3].in_git = false;
         lines[3].protected = true;
-        lines[3].expires_at = Some(3600);
-        insta::assert_snapshot!(show(&lines, 0, Output::new(false)), @r"
+        lines[3].expires_at = Some(4600);
+        lines[1].expires_at = Some(1000);
+        insta::assert_snapshot!(show(&lines, 1000, Output::new(false)), @r"
           main     asleep    4.1 KB
-        *   größe  awake     4.1 KB  from main   2 connected
+        *   größe  awake     4.1 KB  from main   2 connected  (expired, stays while it is used)
               x    asleep    4.1 KB  from größe
             日本   asleep    4.1 KB  from main   (protected)  (expires in 1 h)  (not in git)
         ");
