@@ -161,9 +161,7 @@ fn dump(command: &mut Command, draft: Option<&Draft>, progress: &dyn Progress) -
     if sys::interrupted() {
         return Err(Failure::cancelled().hint(left(draft)));
     }
-    if draft.is_none()
-        && (status.signal() == Some(libc::SIGPIPE) || status.code() == Some(READER_GONE.into()))
-    {
+    if draft.is_none() && status.signal() == Some(libc::SIGPIPE) {
         return Ok(None);
     }
     if !status.success() {
