@@ -6,6 +6,7 @@ import { Reports } from './documents/reports.js';
 import { MigrationsBook } from './migrations/book.js';
 import { registerMigrations } from './migrations/migrations.js';
 import { registerScm } from './scm/scm.js';
+import { registerConfigLanguage } from './server/configLanguage.js';
 import { Server } from './server/server.js';
 import { registerStatusBar } from './status/statusBar.js';
 import { registerSummary } from './summary/summary.js';
@@ -48,7 +49,7 @@ export function activate(context: vscode.ExtensionContext): void {
     registerWalkthrough(around, branches),
   );
   setImmediate(() => {
-    context.subscriptions.push(registerStatusBar(around), registerScm(around), registerTerminal(around));
+    context.subscriptions.push(registerStatusBar(around), registerScm(around), registerTerminal(around), registerConfigLanguage(around));
     server.follow();
   });
 }

@@ -3,6 +3,7 @@
 //! The file comes with a repository, so nothing in it may name a program to run or a place to write to.
 
 mod file;
+pub(crate) mod keys;
 mod parse;
 pub(crate) mod rules;
 mod settings;

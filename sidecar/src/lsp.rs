@@ -33,7 +33,6 @@ mod report;
 mod requests;
 mod schema;
 mod server;
-mod settings;
 mod stdio;
 mod watching;
 

@@ -347,6 +347,24 @@ fn a_mistake_in_the_settings_is_shown_on_its_line() {
     let change = json!({ "textDocument": { "uri": document, "version": 2 }, "contentChanges": [{ "text": "idle_timeout = '5m'" }] });
     editor.notify("textDocument/didChange", change);
     editor.until("it is put right in the editor", |editor| is_shown(editor, 0));
+
+    // Rules about branches: all that contradicts itself, with its line.
+    let rules = "[[branches]]\npattern = '**'\nparent = 'main'\n[[branches]]\npattern = 'x'\n";
+    let change =
+        json!({ "textDocument": { "uri": document, "version": 3 }, "contentChanges": [{ "text": rules }] });
+    editor.notify("textDocument/didChange", change);
+    editor.until("both are shown", |editor| is_shown(editor, 2));
+    let found = editor.diagnostics[&document].clone();
+    assert_eq!(
+        (&found[0]["range"]["start"]["line"], &found[1]["range"]["start"]["line"]),
+        (&json!(2), &json!(4))
+    );
+    assert!(found[1]["message"].as_str().unwrap().contains("never decides"), "{found}");
+    let position = json!({ "textDocument": { "uri": document }, "position": { "line": 1, "character": 2 } });
+    let hover = editor.ask("textDocument/hover", position.clone());
+    assert!(hover["contents"]["value"].as_str().unwrap().contains("`branches.pattern`"), "{hover}");
+    let offered = editor.ask("textDocument/completion", position);
+    assert!(offered.to_string().contains("on_checkout = \\\"create"), "{offered}");
     editor.notify("textDocument/didClose", json!({ "textDocument": { "uri": document } }));
 }
 

@@ -18,7 +18,7 @@ use toml::de::{DeTable, DeValue};
 
 pub(super) use closest::closest;
 
-use super::{Config, OnCheckout};
+use super::{Config, OnCheckout, keys};
 
 /// Why a file cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,21 +44,6 @@ impl ConfigError {
 
 type Entry<'a, 'i> = (&'a Spanned<std::borrow::Cow<'i, str>>, &'a Spanned<DeValue<'i>>);
 
-const KEYS: [&str; 13] = [
-    "on_checkout",
-    "idle_timeout",
-    "switch_grace",
-    "postgres",
-    "schema",
-    "migrations",
-    "storage",
-    "restore",
-    "snapshots",
-    "masking",
-    "seed",
-    "branches",
-    "limits",
-];
 /// Longer than anybody waits for anything, and short enough for every clock.
 const LONGEST: Duration = Duration::from_hours(366 * 24);
 
@@ -144,7 +129,7 @@ impl Source<'_> {
                         "on_commit" => {
                             config.snapshots_on_commit = self.flag("snapshots.on_commit", value)?;
                         }
-                        other => return Err(self.unknown(key.span(), "snapshots.", other, &["on_commit"])),
+                        other => return Err(self.unknown(key.span(), "snapshots", other)),
                     }
                     Ok(())
                 });
@@ -153,7 +138,7 @@ impl Source<'_> {
             "seed" => return self.each("seed", value, |entry| self.seed(entry, config)),
             "branches" => self.branches(value, config),
             "limits" => return self.each("limits", value, |entry| self.limits(entry, config)),
-            other => return Err(self.unknown(key.span(), "", other, &KEYS)),
+            other => return Err(self.unknown(key.span(), "", other)),
         }
         Ok(())
     }
@@ -234,7 +219,13 @@ impl Source<'_> {
         })
     }
 
-    fn unknown(&self, span: Range<usize>, prefix: &str, key: &str, known: &[&str]) -> ConfigError {
+    /// A key that is not in the list of a table.
+    fn unknown(&self, span: Range<usize>, table: &str, key: &str) -> ConfigError {
+        let prefix = if table.is_empty() { String::new() } else { format!("{table}.") };
+        self.unknown_of(span, &prefix, key, &keys::known(table))
+    }
+
+    fn unknown_of(&self, span: Range<usize>, prefix: &str, key: &str, known: &[&str]) -> ConfigError {
         let hint = match closest(key, known) {
             Some(near) => format!("Did you mean `{prefix}{near}`?"),
             None => format!("Known are {}.", known.join(", ")),

@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tower_lsp_server::ls_types::{
-    CompletionItem, CompletionItemKind, Diagnostic, DiagnosticSeverity, Documentation, Hover, HoverContents,
-    MarkupContent, MarkupKind, Position, Range, Uri,
+    CompletionItem, CompletionItemKind, CompletionTextEdit, Diagnostic, DiagnosticSeverity, Documentation,
+    Hover, HoverContents, MarkupContent, MarkupKind, Position, Range, TextEdit, Uri,
 };
 
 use super::Shared;
 use super::outbox::Outbox;
-use super::settings::{self, SETTINGS};
-use crate::config::{ConfigError, FILE_NAME, parse, read};
+use crate::config::keys::{self, SETTINGS};
+use crate::config::{ConfigError, FILE_NAME, parse_all, read};
 
 /// The documents of one editor.
 #[derive(Debug)]
@@ -156,7 +156,7 @@ impl Documents {
         if word.start >= key_ends || line.trim_start().starts_with('#') {
             return None;
         }
-        let setting = settings::find(table_at(text, at.line as usize), &line[word.clone()])?;
+        let setting = keys::find(table_at(text, at.line as usize), &line[word.clone()])?;
         let contents = MarkupContent { kind: MarkupKind::Markdown, value: setting.help() };
         let place = |byte: usize| Position::new(at.line, characters(&line[..byte]));
         let range = Some(Range::new(place(word.start), place(word.end)));
@@ -169,18 +169,37 @@ impl Documents {
         let Some(text) = path_of(uri).and_then(|path| state.open.get(&path)) else { return Vec::new() };
         let line = text.lines().nth(at.line as usize).unwrap_or_default();
         let before = &line[..byte_of(line, at.character)];
-        if before.trim_start().starts_with(['#', '[']) {
+        if before.trim_start().starts_with('#') {
             return Vec::new();
+        }
+        if before.trim_start().starts_with('[') {
+            return headers(at, before, line);
         }
         let table = table_at(text, at.line as usize);
         match before.split_once('=') {
-            None => keys(table),
+            None => keys_of(table),
             Some((key, value)) => values(table, key.trim(), value),
         }
     }
 }
 
-fn keys(table: &str) -> Vec<CompletionItem> {
+/// Headers of tables, in the place of what stands in the line.
+fn headers(at: Position, before: &str, line: &str) -> Vec<CompletionItem> {
+    let begin = characters(&before[..before.len() - before.trim_start().len()]);
+    let range = Range::new(Position::new(at.line, begin), Position::new(at.line, characters(line)));
+    keys::headers()
+        .map(|(setting, header)| CompletionItem {
+            label: header.clone(),
+            kind: Some(CompletionItemKind::MODULE),
+            detail: Some(setting.about.to_owned()),
+            filter_text: Some(header.clone()),
+            text_edit: Some(CompletionTextEdit::Edit(TextEdit { range, new_text: header })),
+            ..CompletionItem::default()
+        })
+        .collect()
+}
+
+fn keys_of(table: &str) -> Vec<CompletionItem> {
     let keys = SETTINGS.iter().filter(|setting| setting.table == table);
     keys.map(|setting| CompletionItem {
         label: setting.key.to_owned(),
@@ -200,6 +219,9 @@ fn values(table: &str, key: &str, written: &str) -> Vec<CompletionItem> {
         return Vec::new();
     };
     let quote = if written.contains(['"', '\'']) { "" } else { "\"" };
+    if setting.is_flag() {
+        return ["true", "false"].map(flag).to_vec();
+    }
     let values = setting.values.iter();
     values
         .map(|(value, meaning)| CompletionItem {
@@ -213,8 +235,16 @@ fn values(table: &str, key: &str, written: &str) -> Vec<CompletionItem> {
         .collect()
 }
 
+fn flag(value: &str) -> CompletionItem {
+    CompletionItem {
+        label: value.to_owned(),
+        kind: Some(CompletionItemKind::VALUE),
+        ..CompletionItem::default()
+    }
+}
+
 fn check(text: &str) -> Vec<Diagnostic> {
-    parse(text).err().map(|error| diagnostic(text, &error)).into_iter().collect()
+    parse_all(text).1.iter().map(|error| diagnostic(text, error)).collect()
 }
 
 fn diagnostic(text: &str, error: &ConfigError) -> Diagnostic {
@@ -279,7 +309,7 @@ fn word_at(line: &str, byte: usize) -> Option<Bytes<usize>> {
 fn table_at(text: &str, line: usize) -> &str {
     let above: Vec<_> = text.lines().take(line).collect();
     let header = above.into_iter().rev().find_map(|line| line.trim().strip_prefix('[')?.split(']').next());
-    header.unwrap_or_default().trim()
+    header.unwrap_or_default().trim_start_matches('[').trim()
 }
 
 #[cfg(test)]
@@ -327,5 +357,36 @@ mod tests {
         assert_eq!(labels(2, 2).len(), SETTINGS.iter().filter(|setting| setting.table.is_empty()).count());
         assert_eq!(labels(4, 0), ["settings = { shared_buffers = \"64MB\" }"]);
         assert_eq!(labels(5, 4), Vec::<String>::new());
+    }
+
+    #[test]
+    fn rules_about_branches_are_completed_explained_and_all_their_mistakes_are_underlined() {
+        let text = "[[branches]]\npattern = 'main'\nprotected = \n\n[[\n";
+        let (documents, uri) = open(text);
+        let items = |line, character| documents.complete(&uri, Position::new(line, character));
+        let labels = |line, character| -> Vec<_> {
+            items(line, character).into_iter().map(|item| item.label).collect()
+        };
+        let keys = ["pattern", "parent", "ttl", "protected", "on_checkout", "max_bytes"];
+        assert_eq!(labels(3, 0), keys);
+        assert_eq!(labels(2, 12), ["true", "false"]);
+        assert!(
+            labels(4, 2).contains(&"[[branches]]".to_owned())
+                && labels(4, 2).contains(&"[limits]".to_owned())
+        );
+        let Some(CompletionTextEdit::Edit(edit)) = items(4, 2).swap_remove(0).text_edit else { panic!() };
+        assert_eq!((edit.range.start, edit.range.end), (Position::new(4, 0), Position::new(4, 2)));
+        let HoverContents::Markup(shown) = documents.hover(&uri, Position::new(2, 3)).unwrap().contents
+        else {
+            panic!()
+        };
+        assert!(shown.value.contains("`branches.protected`") && shown.value.contains("--override"));
+        let found =
+            check("[[branches]]\npattern = '**'\nttl = 1\n[[branches]]\npattern = 'a'\nparents = 'x'\n");
+        let lines: Vec<_> = found.iter().map(|one| one.range.start.line).collect();
+        assert_eq!(lines, [2, 5]);
+        let found = check("[[branches]]\npattern = '**'\n[[branches]]\npattern = 'a'\n");
+        assert_eq!(found[0].range, Range::new(Position::new(3, 10), Position::new(3, 13)));
+        assert!(found[0].message.contains("never decides"), "{}", found[0].message);
     }
 }

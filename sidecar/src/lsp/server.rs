@@ -132,7 +132,7 @@ impl LanguageServer for Backend {
                 code_action_provider: Some(CodeActionProviderCapability::Simple(true)),
                 hover_provider: Some(HoverProviderCapability::Simple(true)),
                 completion_provider: Some(CompletionOptions {
-                    trigger_characters: Some(vec!["\"".to_owned(), "=".to_owned()]),
+                    trigger_characters: Some(vec!["\"".to_owned(), "=".to_owned(), "[".to_owned()]),
                     ..CompletionOptions::default()
                 }),
                 workspace: Some(workspace),

@@ -11,7 +11,6 @@ use crate::config::Config;
 use crate::config::rules::{At, Pattern, Rule, contradictions};
 use crate::names;
 
-const RULE_KEYS: [&str; 6] = ["pattern", "parent", "ttl", "protected", "on_checkout", "max_bytes"];
 const TWO_BRACKETS: &str = "Rules are a list: put `[[branches]]`, with two brackets, before each.";
 
 impl Source<'_> {
@@ -52,7 +51,7 @@ impl Source<'_> {
                 "max_bytes" => self
                     .size("branches.max_bytes", value)
                     .map(|found| max_bytes = Some(self.at(value, found))),
-                other => Err(self.unknown(key.span(), "branches.", other, &RULE_KEYS)),
+                other => Err(self.unknown(key.span(), "branches", other)),
             };
             if let Err(error) = read {
                 is_whole = false;
@@ -122,7 +121,7 @@ impl Source<'_> {
                 })?;
                 Arc::make_mut(&mut config.rules).most_branches = Some(self.at(value, most));
             }
-            other => return Err(self.unknown(key.span(), "limits.", other, &["branches"])),
+            other => return Err(self.unknown(key.span(), "limits", other)),
         }
         Ok(())
     }

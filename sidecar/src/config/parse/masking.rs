@@ -25,7 +25,7 @@ impl Source<'_> {
                     config.masking.push(Rule { column, with });
                 }
             }
-            other => return Err(self.unknown(key.span(), "masking.", other, &["columns"])),
+            other => return Err(self.unknown(key.span(), "masking", other)),
         }
         Ok(())
     }
@@ -74,7 +74,7 @@ impl Source<'_> {
                 for (key, value) in table {
                     if key.get_ref() != "fixed" {
                         let prefix = format!("masking.columns.\"{column}\".");
-                        return Err(self.unknown(key.span(), &prefix, key.get_ref(), &["fixed"]));
+                        return Err(self.unknown_of(key.span(), &prefix, key.get_ref(), &["fixed"]));
                     }
                     fixed = setting_text(value.get_ref()).filter(|text| !text.contains('\0'));
                 }

@@ -35,12 +35,7 @@ impl Source<'_> {
                 config.migrations_check = Some(text.trim().to_owned()).filter(|text| !text.is_empty());
             }
             other => {
-                return Err(self.unknown(
-                    key.span(),
-                    "migrations.",
-                    other,
-                    &["on_checkout", "check_command"],
-                ));
+                return Err(self.unknown(key.span(), "migrations", other));
             }
         }
         Ok(())

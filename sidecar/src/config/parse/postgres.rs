@@ -28,7 +28,7 @@ impl Source<'_> {
                     Some(hint),
                 ))
             }
-            other => Err(self.unknown(key.span(), "postgres.", other, &["settings"])),
+            other => Err(self.unknown(key.span(), "postgres", other)),
         }
     }
 

@@ -14,7 +14,7 @@ impl Source<'_> {
                 let shape = "a path from the top of the repository, such as \"db/migrations\"";
                 config.schema_renames = Some(self.path("schema.renames", value, shape)?);
             }
-            other => return Err(self.unknown(key.span(), "schema.", other, &["file", "renames"])),
+            other => return Err(self.unknown(key.span(), "schema", other)),
         }
         Ok(())
     }

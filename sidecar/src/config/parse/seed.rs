@@ -29,7 +29,7 @@ impl Source<'_> {
                         .to_owned(),
                 ),
             )),
-            other => Err(self.unknown(key.span(), "seed.", other, &["files"])),
+            other => Err(self.unknown(key.span(), "seed", other)),
         }
     }
 }

@@ -24,8 +24,7 @@ impl Source<'_> {
                 config.storage_driver = Some(driver);
             }
             other => {
-                let known = ["max_bytes", "min_free_bytes", "driver"];
-                return Err(self.unknown(key.span(), "storage.", other, &known));
+                return Err(self.unknown(key.span(), "storage", other));
             }
         }
         Ok(())
@@ -50,7 +49,7 @@ impl Source<'_> {
                     }
                 };
             }
-            other => return Err(self.unknown(key.span(), "restore.", other, &["window", "max_bytes"])),
+            other => return Err(self.unknown(key.span(), "restore", other)),
         }
         Ok(())
     }

@@ -1,0 +1,229 @@
+//! The keys of `offshoot.toml`: what each means, for suggestions, completions, hovers and the JSON schema, in the words of the file that
+//! `init` writes.
+
+#[cfg(test)]
+mod schema;
+
+/// A key.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    /// The table that it is in; empty at the top.
+    pub(crate) table: &'static str,
+    /// Its name.
+    pub(crate) key: &'static str,
+    /// One sentence.
+    pub(crate) about: &'static str,
+    /// What it is without a line, as TOML; empty for tables.
+    pub(crate) default: &'static str,
+    /// What its value is.
+    shape: Shape,
+    /// Its values, where there are few, each with its meaning.
+    pub(crate) values: &'static [(&'static str, &'static str)],
+    /// What a completion writes after the key.
+    pub(crate) rest: &'static str,
+}
+
+/// What a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    /// Any text.
+    Text,
+    /// One of the values.
+    Word,
+    /// Such as `"5m"`.
+    Time,
+    /// Such as `"20GB"`, or a number.
+    Size,
+    /// At least 1.
+    Count,
+    Flag,
+    /// A list of texts.
+    Texts,
+    /// A table whose keys are the file's own.
+    Map,
+    /// A table with keys of this list.
+    Table,
+    /// A list of such tables.
+    Tables,
+}
+
+const fn setting(
+    table: &'static str,
+    key: &'static str,
+    shape: Shape,
+    about: &'static str,
+    default: &'static str,
+    rest: &'static str,
+) -> Setting {
+    Setting { table, key, about, default, shape, values: &[], rest }
+}
+
+const fn word(mut of: Setting, values: &'static [(&'static str, &'static str)]) -> Setting {
+    of.values = values;
+    of
+}
+
+/// Every key.
+#[rustfmt::skip]
+pub(crate) const SETTINGS: &[Setting] = &[
+    word(setting("", "on_checkout", Shape::Word, "What happens when a git branch is checked out that has no database branch yet",
+        "\"create\"", " = \"create\""), CHECKOUT),
+    setting("", "idle_timeout", Shape::Time, "A branch without connections falls asleep after this time.",
+        "\"5m\"", " = \"5m\""),
+    setting("", "switch_grace", Shape::Time, "How long open transactions may go on after a switch, before their connections are closed.",
+        "\"5s\"", " = \"5s\""),
+    setting("", "postgres", Shape::Table, "Settings for Postgres.",
+        "", ".settings = {  }"),
+    setting("postgres", "settings", Shape::Map, "Settings for Postgres.",
+        "{}", " = { shared_buffers = \"64MB\" }"),
+    setting("", "migrations", Shape::Table, "Migrations: what the editor does when a checkout leads to a branch on which some are pending",
+        "", ".on_checkout = \"ask\""),
+    word(setting("migrations", "on_checkout", Shape::Word, "Migrations: what the editor does when a checkout leads to a branch on which some are pending",
+        "\"ask\"", " = \"ask\""), &[("ask", ""), ("apply", ""), ("nothing", "")]),
+    setting("migrations", "check_command", Shape::Text, "a command that `offshoot migrations check` runs at its end, with DATABASE_URL set.",
+        "", " = \"npm test\""),
+    setting("", "schema", Shape::Table, "The schema in files, for `offshoot diff` and the editor.",
+        "", ".file = \"db/schema.facts\""),
+    setting("schema", "file", Shape::Text, "The file of facts, the SQL file or the folder of SQL files that has the schema.",
+        "", " = \"db/schema.facts\""),
+    setting("schema", "renames", Shape::Text, "The SQL file or the folder of SQL files whose lines `-- offshoot:rename table public.old -> new` confirm renames.",
+        "", " = \"db/migrations\""),
+    setting("", "restore", Shape::Table, "The past of every branch, for `offshoot branch create NAME --at …`; the file of the main work tree counts.",
+        "", ".window = \"7d\""),
+    setting("restore", "window", Shape::Time, "How far back it goes; \"off\" keeps none.",
+        "\"7d\"", " = \"7d\""),
+    setting("restore", "max_bytes", Shape::Size, "What it may have on the disk; the oldest goes first.",
+        "\"10GB\"", " = \"10GB\""),
+    setting("", "snapshots", Shape::Table, "A snapshot of the database at each git commit on a branch that has one, for as long as the window above:",
+        "", ".on_commit = true"),
+    setting("snapshots", "on_commit", Shape::Flag, "A snapshot of the database at each git commit on a branch that has one, for as long as the window above:",
+        "false", " = true"),
+    setting("", "masking", Shape::Table, "Personal data, replaced on their way into the store by `offshoot init --from …` and `offshoot refresh`:",
+        "", ".columns = {  }"),
+    setting("masking", "columns", Shape::Map, "Personal data, replaced on their way into the store by `offshoot init --from …` and `offshoot refresh`:",
+        "{}", " = { \"public.users.email\" = \"fake-email\" }"),
+    setting("", "seed", Shape::Table, "SQL files that `offshoot init` and `offshoot refresh` run on the fresh database, in order.",
+        "", ".files = [\"db/seed.sql\"]"),
+    setting("seed", "files", Shape::Texts, "SQL files that `offshoot init` and `offshoot refresh` run on the fresh database, in order.",
+        "[]", " = [\"db/seed.sql\"]"),
+    setting("", "branches", Shape::Tables, "Rules about branches by their names. The first that fits decides, alone; the file of the main work tree counts.",
+        "", " = [{ pattern = \"feature/**\", ttl = \"14d\" }]"),
+    setting("branches", "pattern", Shape::Text, "`*` is any part of a name between slashes, `**` any number of parts, `{a,b}` a or b.",
+        "", " = \"feature/**\""),
+    setting("branches", "parent", Shape::Text, "The branch that a new one is made from.",
+        "", " = \"main\""),
+    setting("branches", "ttl", Shape::Time, "How long after it is made it goes to the trash by itself.",
+        "", " = \"14d\""),
+    setting("branches", "protected", Shape::Flag, "No reset, deletion, restore or renaming without `--override`.",
+        "false", " = true"),
+    word(setting("branches", "on_checkout", Shape::Word, "What happens when a git branch is checked out that has no database branch yet",
+        "", " = \"create\""), CHECKOUT),
+    setting("branches", "max_bytes", Shape::Size, "From 90 % of this on, of its own bytes, it is told.",
+        "", " = \"2GB\""),
+    setting("", "limits", Shape::Table, "What there may be altogether.",
+        "", ".branches = 50"),
+    setting("limits", "branches", Shape::Count, "How many database branches, the root among them.",
+        "", " = 50"),
+    setting("", "storage", Shape::Table, "Room for the store; the file of the main work tree counts.",
+        "", ".max_bytes = \"20GB\""),
+    setting("storage", "max_bytes", Shape::Size, "What it may have on the disk. From 90 % on it is told; at the limit nothing more is made.",
+        "", " = \"20GB\""),
+    setting("storage", "min_free_bytes", Shape::Size, "What it leaves free on its disk.",
+        "", " = \"1GB\""),
+    word(setting("storage", "driver", Shape::Word, "How `offshoot init` keeps branches apart: \"layers\", or \"clone\" on a file system that can clone files (XFS, btrfs).",
+        "\"layers\"", " = \"layers\""), &[("layers", ""), ("clone", "")]),
+];
+
+const CHECKOUT: &[(&str, &str)] = &[
+    ("create", "make one, from the database branch of the git branch that it was cut from"),
+    ("switch", "stay on the present database branch"),
+    ("ask", "stay, and let `offshoot status` tell how to go on"),
+];
+
+/// The key at `word`, where the cursor is in `table`.
+pub(crate) fn find(table: &str, word: &str) -> Option<&'static Setting> {
+    let exact = SETTINGS.iter().find(|setting| setting.table == table && setting.key == word);
+    exact.or_else(|| SETTINGS.iter().find(|setting| setting.key == word))
+}
+
+/// The names of the keys of a table.
+pub(crate) fn known(table: &str) -> Vec<&'static str> {
+    SETTINGS.iter().filter(|setting| setting.table == table).map(|setting| setting.key).collect()
+}
+
+/// What can follow a `[`: the headers of tables, with as many brackets as they have.
+pub(crate) fn headers() -> impl Iterator<Item = (&'static Setting, String)> {
+    SETTINGS.iter().filter_map(|setting| match setting.shape {
+        Shape::Table => Some((setting, format!("[{}]", setting.key))),
+        Shape::Map => Some((setting, format!("[{}.{}]", setting.table, setting.key))),
+        Shape::Tables => Some((setting, format!("[[{}]]", setting.key))),
+        _ => None,
+    })
+}
+
+impl Setting {
+    /// Whether it is `true` or `false`.
+    pub(crate) fn is_flag(&self) -> bool {
+        self.shape == Shape::Flag
+    }
+
+    /// Markdown.
+    pub(crate) fn help(&self) -> String {
+        let mut text = match self.table {
+            "" => format!("`{}`\n\n{}", self.key, self.about),
+            table => format!("`{table}.{}`\n\n{}", self.key, self.about),
+        };
+        for (value, meaning) in self.values {
+            text.extend(["\n- `\"", value, "\"`"]);
+            if !meaning.is_empty() {
+                text.extend([": ", meaning]);
+            }
+        }
+        if !self.default.is_empty() {
+            text.extend(["\n\nWithout it: `", self.default, "`"]);
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{TEMPLATE, parse};
+
+    #[test]
+    fn the_words_are_those_of_the_file_that_init_writes() {
+        for setting in SETTINGS {
+            assert!(TEMPLATE.contains(setting.about), "{}", setting.key);
+            for (value, meaning) in setting.values {
+                assert!(TEMPLATE.contains(&format!("\"{value}\"")) && TEMPLATE.contains(meaning), "{value}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_completion_is_a_line_that_parses() {
+        for setting in SETTINGS {
+            let table = match setting.table {
+                "" => String::new(),
+                "branches" if setting.key == "pattern" => "[[branches]]\n".to_owned(),
+                "branches" => "[[branches]]\npattern = 'x'\n".to_owned(),
+                table => format!("[{table}]\n"),
+            };
+            parse(&format!("{table}{}{}", setting.key, setting.rest)).unwrap();
+        }
+        for (_, header) in headers().filter(|(_, header)| header != "[[branches]]") {
+            parse(&header).unwrap();
+        }
+    }
+
+    #[test]
+    fn every_table_has_keys_and_every_key_has_a_table() {
+        for setting in SETTINGS {
+            let has_keys = !known(setting.key).is_empty();
+            let is_table = matches!(setting.shape, Shape::Table | Shape::Tables) && setting.table.is_empty();
+            assert!(!is_table || has_keys, "{}", setting.key);
+            assert!(setting.table.is_empty() || known("").contains(&setting.table), "{}", setting.key);
+        }
+    }
+}
