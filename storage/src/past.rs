@@ -29,6 +29,7 @@ pub use keep::KeptPast;
 use crate::driver::DriverKind;
 use crate::error::StorageError;
 use crate::events::{self, EventKind};
+use crate::image::read_control;
 use crate::metadata::BranchRow;
 use crate::store::{Shared, Store, locked};
 use crate::{Branch, BranchId};
@@ -172,6 +173,12 @@ impl Store {
             Some(made) => Ok(self.shared.driver.control(row.id)? == made),
             None => Ok(false),
         }
+    }
+
+    /// Whether WAL can be replayed on this snapshot: no Postgres has run on it, and the last one before wrote all that it takes.
+    pub(crate) fn leads_on(&self, row: &BranchRow) -> bool {
+        let control = || read_control(&self.shared.paths.branch(row.id).control_file());
+        self.is_as_made(row).unwrap_or(false) && control().is_ok_and(|(_, control)| !control.wal_is_minimal)
     }
 
     fn check_keeps_past(&self, row: &BranchRow, target: Target) -> Result<(), StorageError> {

@@ -92,6 +92,18 @@ fn a_branch_goes_back_to_moments_and_undo_brings_back_what_it_had() {
 }
 
 #[test]
+fn a_branch_of_a_root_that_was_never_awake_goes_back_to_its_first_moments() {
+    let Some(test) = TestStore::quick(18) else { return };
+    test.store().set_restore_window(Some(RestoreWindow::default()));
+    test.create("feature", "main");
+    test.run("feature", "CREATE TABLE t (n bigint)");
+    let one = insert(&test, "feature", 1);
+    insert(&test, "feature", 2);
+    restore(&test, "feature", one).unwrap();
+    assert_eq!(test.text("feature", ROWS), "1");
+}
+
+#[test]
 fn the_root_goes_back_and_stays_the_root() {
     let Some(mut test) = keeping() else { return };
     let first_root = test.id("main");

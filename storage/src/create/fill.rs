@@ -213,12 +213,28 @@ fn run_while_serving<T>(
         return Err(StorageError::Cancelled);
     }
     progress.step("Shut down", 0, None);
-    let status = server.stop(StopMode::Fast, STOP_PATIENCE)?;
-    if !status.success() {
-        return Err(StorageError::Statement {
-            context: "shut Postgres down",
-            message: format!("{status}: {}", server.log_tail()),
+    shut_down(server)?;
+    if fill.driver == DriverKind::Layers {
+        // From here on the WAL has all that leads to a moment: a branch that is made before anybody wakes the root begins here.
+        let settings = spec.settings.iter().map(|(key, value)| match key.as_str() {
+            "wal_level" => (key.clone(), "replica".to_owned()),
+            _ => (key.clone(), value.clone()),
         });
+        let spec = ServerSpec { settings: settings.collect(), ..spec.clone() };
+        let mut server = Server::spawn(&spec).map_err(failed)?;
+        server.wait_ready(Instant::now() + START_PATIENCE, &|| progress.is_cancelled()).map_err(failed)?;
+        shut_down(server)?;
     }
     Ok(done)
+}
+
+fn shut_down(mut server: Server) -> Result<(), StorageError> {
+    let status = server.stop(StopMode::Fast, STOP_PATIENCE)?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(StorageError::Statement {
+        context: "shut Postgres down",
+        message: format!("{status}: {}", server.log_tail()),
+    })
 }

@@ -183,7 +183,7 @@ impl Store {
         for row in rows.iter().filter(of_it) {
             let Some(lsn) = row.fork_lsn.filter(|_| row.past.moment_us.is_some()) else { continue };
             if let Some(since) = wal.since(lsn)
-                && self.is_as_made(row).unwrap_or(false)
+                && self.leads_on(row)
             {
                 bases.push((row.clone(), Some(since)));
             }

@@ -96,7 +96,7 @@ impl Store {
         let end = wal.end()?;
         let leads_on = |base: &BranchRow| {
             let lsn = base.fork_lsn.filter(|_| base.past.moment_us.is_some())?;
-            (wal.since(lsn).is_some() && self.is_as_made(base).unwrap_or(false)).then_some(lsn)
+            (wal.since(lsn).is_some() && self.leads_on(base)).then_some(lsn)
         };
         let last = rows.iter().find_map(leads_on);
         Ok(last.is_none_or(|last| end.0.saturating_sub(last.0) >= window.snapshot_bytes))
