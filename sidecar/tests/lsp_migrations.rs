@@ -110,8 +110,8 @@ fn a_file_that_is_a_program_is_tried_with_all_that_its_tool_would_run() {
     fs::write(test.repo.join("alembic.ini"), "[alembic]\nscript_location = alembic\n").unwrap();
     fs::write(test.repo.join("alembic/env.py"), "").unwrap();
     for (name, before) in [("a1", "None"), ("b2", "'a1'")] {
-        let text = format!("revision = '{name}'\ndown_revision = {before}\n\ndef upgrade():\n    pass\n");
-        fs::write(test.repo.join(format!("alembic/versions/{name}.py")), text).unwrap();
+        let script = format!("revision = '{name}'\ndown_revision = {before}\n\ndef upgrade():\n    pass\n");
+        fs::write(test.repo.join(format!("alembic/versions/{name}.py")), script).unwrap();
     }
     let mut editor = Editor::open(&test, &[&test.repo]);
     read(&mut editor);
