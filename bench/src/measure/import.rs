@@ -54,7 +54,9 @@ pub(super) fn measure(bench: &Bench<'_>) -> Result<Vec<Figure>> {
     cluster.load("app", &data::script(bytes))?;
     let server = cluster.start()?;
     let source = server.address();
-    source.connect()?.batch_execute("VACUUM FREEZE; CHECKPOINT")?;
+    for statement in ["VACUUM FREEZE", "CHECKPOINT"] {
+        source.connect()?.batch_execute(statement).with_context(|| format!("run {statement}"))?;
+    }
     let (mut files, mut theirs, mut rows) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..=bench.args.repetitions() {
         interrupt::check()?;
