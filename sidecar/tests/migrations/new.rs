@@ -195,4 +195,22 @@ fn on_the_root_branch_a_new_migration_is_recorded_and_owners_are_left_out() {
     test.run(&["sql", "-c", lost]).ok();
     let drift = test.run(&["migrations", "drift", "--tool", "alembic"]).fails(128);
     assert!(drift.contains("nothing tells which migrations ran: gone was applied"), "{drift}");
+
+    // Nor does a tool that fails on an empty database say what to correct.
+    write(&test, "knexfile.js", "module.exports = {};\n");
+    write(&test, "migrations/1_a.js", "exports.up = () => {};\n");
+    let program = "#!/bin/sh\nprintf 'migration file \"1_a.js\" failed\\nmigration failed with error: no item\\n    at x\\n' >&2\nexit 1\n";
+    for name in ["knex", "npx"] {
+        let path = format!("node_modules/.bin/{name}");
+        write(&test, &path, program);
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(test.repo.join(&path), mode).unwrap();
+    }
+    let ran = "create table knex_migrations (id serial primary key, name text, batch int, migration_time timestamptz);
+         insert into knex_migrations (name, batch, migration_time) values ('1_a.js', 1, now())";
+    test.run(&["sql", "-c", ran]).ok();
+    let drift = test.run(&["migrations", "drift", "--tool", "knex"]);
+    assert!(drift.out.contains("migrations/1_a.js:1:1: migration failed with error: no item"), "{drift:?}");
+    assert!(drift.out.contains("The files alone do not make a database"), "{}", drift.out);
+    drift.fails(1);
 }

@@ -10,7 +10,9 @@ use offshoot_protocol::migrations::{
 use offshoot_schema::Facts;
 
 use super::apply::{no_command, step_of};
+use super::blame;
 use super::check::count;
+use super::elsewhere;
 use super::files::{called, id_of};
 use super::passage::Passage;
 use super::runner::Item;
@@ -172,7 +174,13 @@ impl Replay<'_> {
         let words = only.as_ref().unwrap_or(&project.commands.apply);
         let ready = tool::prepare(&self.place.root, project, words, &address.url, self.environment)?;
         let done = Box::pin(tool::run(ready, &title, self.call)).await?;
-        Ok(step_of(MigrationsStepKind::Apply, project, title, &done))
+        let mut step = step_of(MigrationsStepKind::Apply, project, title, &done);
+        if step.outcome == MigrationsOutcome::Failed {
+            // These files ran elsewhere: there is nothing to correct and to apply.
+            step.hint = elsewhere::driver(project, &done.log);
+            blame::tell(&mut step, &self.place.root, project, "the throwaway");
+        }
+        Ok(step)
     }
 }
 
