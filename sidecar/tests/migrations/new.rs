@@ -203,8 +203,7 @@ fn on_the_root_branch_a_new_migration_is_recorded_and_owners_are_left_out() {
     for name in ["knex", "npx"] {
         let path = format!("node_modules/.bin/{name}");
         write(&test, &path, program);
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        fs::set_permissions(test.repo.join(&path), mode).unwrap();
+        fs::set_permissions(test.repo.join(&path), fs::Permissions::from_mode(0o755)).unwrap();
     }
     let ran = "create table knex_migrations (id serial primary key, name text, batch int, migration_time timestamptz);
          insert into knex_migrations (name, batch, migration_time) values ('1_a.js', 1, now())";
