@@ -64,7 +64,7 @@ export function expiryWords(branch: Branch, now: number): string | undefined {
   if (branch.expiresAt === undefined) {
     return undefined;
   }
-  return branch.expiresAt <= now ? l10n.t('expires now') : l10n.t('expires in {0}', formatRemaining(branch.expiresAt - now));
+  return branch.expiresAt <= now ? l10n.t('expired, stays while it is used') : l10n.t('expires in {0}', formatRemaining(branch.expiresAt - now));
 }
 
 /** That its data are older than the root branch's, and since when. */
