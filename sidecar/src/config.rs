@@ -45,6 +45,18 @@ impl OnCheckout {
     }
 }
 
+/// What happens to a database branch when its git branch is deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum OnDelete {
+    /// It stays, and `offshoot status` tells the command that deletes it.
+    #[default]
+    Ask,
+    /// It goes to the trash, unless it is protected or in use.
+    Trash,
+    /// It stays, and nothing is said.
+    Keep,
+}
+
 /// The settings of a worktree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Config {
@@ -52,6 +64,8 @@ pub(crate) struct Config {
     pub(crate) on_checkout: OnCheckout,
     /// The line that says so.
     pub(crate) on_checkout_line: Option<usize>,
+    /// See [`OnDelete`]. The main worktree's file counts.
+    pub(crate) on_delete: OnDelete,
     /// How long a branch without connections stays awake.
     pub(crate) idle_timeout: Duration,
     /// How long open transactions may go on after a switch.
@@ -100,6 +114,7 @@ impl Default for Config {
         Self {
             on_checkout: OnCheckout::default(),
             on_checkout_line: None,
+            on_delete: OnDelete::default(),
             idle_timeout: Duration::from_mins(5),
             switch_grace: Duration::from_secs(5),
             postgres: Vec::new(),
@@ -128,6 +143,12 @@ pub(crate) const TEMPLATE: &str = r#"# Offshoot: a database branch for every git
 #   "switch"  stay on the present database branch
 #   "ask"     stay, and let `offshoot status` tell how to go on
 # on_checkout = "create"
+
+# What happens to a database branch when its git branch is deleted; the file of the main work tree counts:
+#   "ask"    it stays, and `offshoot status` tells the command that deletes it
+#   "trash"  it goes to the trash, from where `offshoot undo` brings it back
+#   "keep"   it stays, and nothing is said
+# on_delete = "ask"
 
 # A branch without connections falls asleep after this time.
 # idle_timeout = "5m"

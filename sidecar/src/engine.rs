@@ -12,6 +12,7 @@ mod disk;
 mod events;
 mod expiry;
 mod explorer;
+mod follow;
 mod fork;
 mod groups;
 mod listing;
@@ -58,6 +59,7 @@ use activity::Activity;
 use binding::Binding;
 use computes::{Computes, Passing};
 use expiry::Expiry;
+use follow::Follower;
 use fork::Forks;
 use room::Room;
 use schemas::Schemas;
@@ -76,6 +78,7 @@ pub(crate) struct Engine {
     policy: policy::Policy,
     room: Room,
     migrations: migrations::Migrations,
+    pub(crate) follower: Follower,
     /// Told when git branches may have new commits.
     committed: Notify,
     /// Counts changes to the set of branches and their names.
@@ -103,6 +106,7 @@ impl Engine {
             policy: policy::Policy::default(),
             room: Room::default(),
             migrations: migrations::Migrations::default(),
+            follower: Follower::default(),
             committed: Notify::new(),
             generation: AtomicU64::new(0),
             started_at: SystemTime::now(),

@@ -17,6 +17,12 @@ pub(crate) fn check(name: &str) -> Result<()> {
     }
 }
 
+/// A name as a shell takes it.
+pub(crate) fn quoted(name: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+@%,:=".contains(c);
+    if name.chars().all(plain) { name.to_owned() } else { format!("'{}'", name.replace('\'', r"'\''")) }
+}
+
 fn fault(name: &str) -> Option<String> {
     const REFUSED: &str = " ~^:?*[\\";
     let fixed = |why: &str| Some(why.to_owned());

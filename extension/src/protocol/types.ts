@@ -1879,7 +1879,7 @@ hint?: string, };
 /**
  * Subjects of [`Note`]s.
  */
-export type NoteKind = "detached" | "ask" | "noBranch" | "otherCommits" | "config" | "portTaken" | "binding" | "compute" | "disk";
+export type NoteKind = "detached" | "ask" | "noBranch" | "otherCommits" | "config" | "portTaken" | "binding" | "compute" | "disk" | "gone";
 
 /**
  * Parameters or result of methods that have none: an empty object.

@@ -47,6 +47,9 @@ pub fn lineage_of(worktree: &Worktree, branch: &str) -> Result<Vec<Origin>, GitE
     let mut lineage = Vec::new();
     let mut name = branch.to_owned();
     for entry in log.iter().rev() {
+        if is_onto_itself(entry) {
+            continue;
+        }
         if let Some(before) = entry.rename().and_then(|(before, _)| short(before)) {
             lineage.push(Origin::RenamedFrom(before.clone()));
             name = before;
@@ -63,6 +66,11 @@ pub fn lineage_of(worktree: &Worktree, branch: &str) -> Result<Vec<Origin>, GitE
     // No record of its birth: none is kept, or it has expired, or some other tool made the branch.
     lineage.extend(nearest_branch(worktree, branch)?.map(Origin::CutFrom));
     Ok(lineage)
+}
+
+/// Whether this renames or copies a branch to the name that it has, which git allows and writes down.
+fn is_onto_itself(entry: &Entry) -> bool {
+    entry.rename().or_else(|| entry.copy()).is_some_and(|(before, after)| before == after)
 }
 
 /// Whether this begins a branch that comes from no other one.

@@ -24,6 +24,24 @@ impl Repository {
         Ok(all)
     }
 
+    /// The linked work trees that git knows and whose folder is not there: deleted by hand, or on a drive that is away. Their paths are
+    /// as git has them.
+    pub fn lost_worktrees(&self) -> Result<Vec<Worktree>, GitError> {
+        let mut lost = Vec::new();
+        for git_dir in self.linked_git_dirs()? {
+            let Some(pointer) = path_in(&git_dir.join("gitdir"), b"") else { continue };
+            let Ok(git_dir) = fs::canonicalize(&git_dir) else { continue };
+            let dot_git = git_dir.join(pointer);
+            if let Some(path) = dot_git.parent()
+                && !dot_git.exists()
+            {
+                let path = path.to_owned();
+                lost.push(Worktree { path, git_dir, common_dir: self.common_dir.clone() });
+            }
+        }
+        Ok(lost)
+    }
+
     /// The top folder of the main work tree; none if the repository is bare.
     fn main_path(&self) -> Result<Option<PathBuf>, GitError> {
         if let Some(known) = &self.main
@@ -44,6 +62,12 @@ impl Repository {
     }
 
     fn linked_worktrees(&self) -> Result<Vec<Worktree>, GitError> {
+        let git_dirs = self.linked_git_dirs()?;
+        Ok(git_dirs.iter().filter_map(|git_dir| self.linked_worktree(git_dir)).collect())
+    }
+
+    /// The git directories of linked work trees.
+    fn linked_git_dirs(&self) -> Result<Vec<PathBuf>, GitError> {
         let folder = self.common_dir.join("worktrees");
         let entries = match fs::read_dir(&folder) {
             Ok(entries) => entries,
@@ -55,12 +79,8 @@ impl Repository {
             }
             Err(error) => return Err(GitError::io("list", &folder)(error)),
         };
-        let mut linked = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(GitError::io("list", &folder))?;
-            linked.extend(self.linked_worktree(&entry.path()));
-        }
-        Ok(linked)
+        let path = |entry: io::Result<fs::DirEntry>| entry.map(|entry| entry.path());
+        entries.map(path).collect::<io::Result<_>>().map_err(GitError::io("list", &folder))
     }
 
     /// The work tree that `<common>/worktrees/<id>` stands for; none if git would call it prunable.

@@ -257,6 +257,8 @@ pub enum NoteKind {
     Compute,
     /// The store has nearly or fully used its room, or its disk is nearly full.
     Disk,
+    /// Git branches are gone whose database branches are still there.
+    Gone,
 }
 
 /// A database branch.

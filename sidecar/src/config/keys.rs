@@ -68,6 +68,8 @@ const fn word(mut of: Setting, values: &'static [(&'static str, &'static str)]) 
 pub(crate) const SETTINGS: &[Setting] = &[
     word(setting("", "on_checkout", Shape::Word, "What happens when a git branch is checked out that has no database branch yet",
         "\"create\"", " = \"create\""), CHECKOUT),
+    word(setting("", "on_delete", Shape::Word, "What happens to a database branch when its git branch is deleted; the file of the main work tree counts",
+        "\"ask\"", " = \"ask\""), DELETE),
     setting("", "idle_timeout", Shape::Time, "A branch without connections falls asleep after this time.",
         "\"5m\"", " = \"5m\""),
     setting("", "switch_grace", Shape::Time, "How long open transactions may go on after a switch, before their connections are closed.",
@@ -134,6 +136,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "\"layers\"", " = \"layers\""), &[("layers", ""), ("clone", "")]),
 ];
 
+/// What may become of a database branch whose git branch is deleted.
+const DELETE: &[(&str, &str)] = &[
+    ("ask", "it stays, and `offshoot status` tells the command that deletes it"),
+    ("trash", "it goes to the trash, from where `offshoot undo` brings it back"),
+    ("keep", "it stays, and nothing is said"),
+];
 const CHECKOUT: &[(&str, &str)] = &[
     ("create", "make one, from the database branch of the git branch that it was cut from"),
     ("switch", "stay on the present database branch"),

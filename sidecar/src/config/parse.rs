@@ -18,7 +18,7 @@ use toml::de::{DeTable, DeValue};
 
 pub(super) use closest::closest;
 
-use super::{Config, OnCheckout, keys};
+use super::{Config, OnCheckout, OnDelete, keys};
 
 /// Why a file cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -116,6 +116,7 @@ impl Source<'_> {
                 config.on_checkout = self.on_checkout("on_checkout", value)?;
                 config.on_checkout_line = Some(self.line(value.span()));
             }
+            "on_delete" => config.on_delete = self.on_delete(value)?,
             "idle_timeout" => config.idle_timeout = self.duration("idle_timeout", value)?,
             "switch_grace" => config.switch_grace = self.duration("switch_grace", value)?,
             "postgres" => return self.each("postgres", value, |entry| self.postgres(entry, config)),
@@ -180,6 +181,20 @@ impl Source<'_> {
                 let message = format!("`{name}` is {other:?}, not one of \"create\", \"switch\" and \"ask\"");
                 let hint = closest(other, &words).map(|word| format!("Did you mean {word:?}?"));
                 Err(self.error(value.span(), message, hint))
+            }
+        }
+    }
+
+    fn on_delete(&self, value: &Spanned<DeValue<'_>>) -> Result<OnDelete, ConfigError> {
+        const SHAPE: &str = "one of \"ask\", \"trash\" and \"keep\"";
+        match self.text("on_delete", value, SHAPE)? {
+            "ask" => Ok(OnDelete::Ask),
+            "trash" => Ok(OnDelete::Trash),
+            "keep" => Ok(OnDelete::Keep),
+            other => {
+                let hint =
+                    closest(other, &["ask", "trash", "keep"]).map(|word| format!("Did you mean {word:?}?"));
+                Err(self.error(value.span(), format!("`on_delete` is {other:?}, not {SHAPE}"), hint))
             }
         }
     }

@@ -15,6 +15,7 @@ const BRANCH_PORT: &str = "branchport.";
 const PROTECTED: &str = "protected.";
 const EXPIRES: &str = "expires.";
 const EXPIRES_BY: &str = "expiresby.";
+const IN_GIT: &str = "ingit.";
 const ANSWERED_PARENT: &str = "answer.parent.";
 const ANSWERED_NEVER: &str = "answer.never";
 
@@ -97,6 +98,15 @@ impl Book<'_> {
         Ok(self.0.put(&format!("{BOUND}{}", seat.0), Some(&branch.0.to_string()))?)
     }
 
+    /// Where the endpoint of each worktree leads.
+    pub(crate) fn all_bound(&self) -> Result<Vec<(SeatKey, BranchId)>> {
+        let all = self.0.list(BOUND)?;
+        let parse = |(key, id): (String, String)| {
+            Some((SeatKey(key.strip_prefix(BOUND)?.to_owned()), BranchId(id.parse().ok()?)))
+        };
+        Ok(all.into_iter().filter_map(parse).collect())
+    }
+
     /// Forgets a worktree that is gone.
     pub(crate) fn release(&self, seat: &SeatKey) -> Result<()> {
         self.0.put(&format!("{ENDPOINT}{}", seat.0), None)?;
@@ -127,6 +137,23 @@ impl Book<'_> {
 
     pub(crate) fn set_protected(&self, id: BranchId, on: bool) -> Result<()> {
         Ok(self.0.put(&format!("{PROTECTED}{}", id.0), on.then_some("1"))?)
+    }
+
+    /// The names under which git had branches of the same name as database branches. A database branch that got another name by hand
+    /// since belongs to no git branch any more.
+    pub(crate) fn names_in_git(&self) -> Result<HashMap<BranchId, String>> {
+        let all = self.0.list(IN_GIT)?;
+        let parse =
+            |(key, name): (String, String)| Some((BranchId(key.strip_prefix(IN_GIT)?.parse().ok()?), name));
+        Ok(all.into_iter().filter_map(parse).collect())
+    }
+
+    pub(crate) fn name_in_git(&self, id: BranchId) -> Result<Option<String>> {
+        Ok(self.0.get(&format!("{IN_GIT}{}", id.0))?)
+    }
+
+    pub(crate) fn set_name_in_git(&self, id: BranchId, name: Option<&str>) -> Result<()> {
+        Ok(self.0.put(&format!("{IN_GIT}{}", id.0), name)?)
     }
 
     /// When branches go to the trash by themselves, in seconds since 1970. Some may be gone already.

@@ -151,6 +151,9 @@ pub(super) async fn create(
             };
             room::made(engine, branch.id);
             Book(&engine.store).set_parent(&branch.name, None)?;
+            if engine.repository.has_branch(&branch.name).unwrap_or(false) {
+                Book(&engine.store).set_name_in_git(branch.id, Some(&branch.name))?;
+            }
             let by = if params.expires_at.is_some() { By::Person } else { By::Rule };
             expiry::begin(engine, branch.id, params.expires_at.or_else(|| expiry::after(birth.ttl)), by)?;
             tracing::info!(branch = %branch.name, id = branch.id.0, parent = parent.0, "made a branch");
@@ -262,6 +265,8 @@ pub(super) async fn reset(engine: &Arc<Engine>, params: GuardedParams, call: &Ca
             let begun = Instant::now();
             let branch = engine.store.reset_branch(id)?;
             Book(&engine.store).keep_expiry(id, branch.id)?;
+            let book = Book(&engine.store);
+            book.set_name_in_git(branch.id, book.name_in_git(id)?.as_deref())?;
             engine.schemas.born(branch.id, parent, begun);
             engine.forget(id);
             tracing::info!(branch = %branch.name, old = id.0, id = branch.id.0, "reset a branch");
@@ -295,7 +300,11 @@ pub(super) async fn undo(engine: &Arc<Engine>, params: UndoParams) -> Result<Und
             let before = engine.store.branches()?;
             let undone = engine.store.undo(&meant).map_err(|error| not_there(error, &meant))?;
             let had_expired = expiry::spare(&engine.store, undone.branch.id)?;
-            Book(&engine.store).set_parent(&undone.branch.name, None)?;
+            let (book, name) = (Book(&engine.store), &undone.branch.name);
+            book.set_parent(name, None)?;
+            // Who brings a branch back wants to have it, whether git has one of its name or not.
+            let in_git = engine.repository.has_branch(name).unwrap_or(false);
+            book.set_name_in_git(undone.branch.id, in_git.then_some(name))?;
             Ok((undone, before, had_expired))
         })
         .await?;

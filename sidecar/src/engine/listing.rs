@@ -15,11 +15,12 @@ use super::book::Book;
 use super::branches::{Marks, describe, state};
 use super::computes::Usage;
 use super::policy::{self, Now};
-use super::refresh;
+use super::{follow, refresh};
 use crate::failure::Result;
 
 /// `branch/list`.
 pub(super) async fn list(engine: &Arc<Engine>) -> Result<BranchList> {
+    follow::look(engine).await;
     let views = engine.binding.fresh_views().await?;
     engine
         .blocking(move |engine| {
@@ -36,6 +37,7 @@ pub(super) async fn list(engine: &Arc<Engine>) -> Result<BranchList> {
 
 /// `branch/table`.
 pub(super) async fn table(engine: &Arc<Engine>, params: WorktreeParams) -> Result<BranchTable> {
+    follow::look(engine).await;
     let views = engine.binding.fresh_views().await?;
     engine
         .blocking(move |engine| {

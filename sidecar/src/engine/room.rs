@@ -11,7 +11,7 @@ use offshoot_protocol::types::{Branch, Note, NoteKind};
 use offshoot_storage::{BranchId, RestoreWindow, Usage};
 
 use super::Engine;
-use crate::config::{Config, ConfigFile};
+use crate::config::{Config, ConfigFile, OnDelete};
 use crate::failure::{Failure, Result};
 use crate::{size, sys};
 
@@ -97,6 +97,11 @@ pub(super) fn restore(engine: &Engine) -> Option<RestoreWindow> {
 /// Whether the main worktree's file asks for snapshots at commits.
 pub(super) fn snapshots_on_commit(engine: &Engine) -> bool {
     with_config(engine, |config| config.snapshots_on_commit)
+}
+
+/// What the main worktree's file says of database branches whose git branch is deleted.
+pub(super) fn on_delete(engine: &Engine) -> OnDelete {
+    with_config(engine, |config| config.on_delete)
 }
 
 fn limits_with(engine: &Engine, disk_bytes: u64) -> Limits {

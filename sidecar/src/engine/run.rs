@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::binding::{Binding, git_failure};
 use super::book::Book;
 use super::presence::Presence;
-use super::{Engine, activity, commits, fork, log, migrations, server, throwaway, upkeep};
+use super::{Engine, activity, commits, follow, fork, log, migrations, server, throwaway, upkeep};
 use crate::config::{Config, ConfigFile};
 use crate::failure::{Failure, Result, chain};
 use crate::paths::{Paths, interposer};
@@ -178,6 +178,7 @@ async fn supervise(
         tokio::spawn(upkeep::run(Arc::clone(&engine))),
         tokio::spawn(upkeep::run_slow(Arc::clone(&engine))),
         tokio::spawn(commits::run(Arc::clone(&engine))),
+        tokio::spawn(follow::run(Arc::clone(&engine))),
         tokio::spawn(upkeep::run_merging(Arc::clone(&engine))),
         tokio::spawn(upkeep::stay_reachable(Arc::clone(&engine), Arc::clone(&presence))),
     ];

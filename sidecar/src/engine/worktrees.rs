@@ -56,6 +56,7 @@ pub(super) async fn status(engine: &Arc<Engine>, params: WorktreeParams) -> Resu
     }
     notes.extend(branch.as_ref().and_then(room::quota_note));
     notes.extend(engine.blocking(|engine| Ok(room::note(engine))).await?);
+    notes.extend(engine.follower.note());
     let asked = view.missing.filter(|missing| missing.asked);
     let ask = asked.map(|missing| Ask { name: missing.name, parent: missing.parent_name });
     let git = match view.head {

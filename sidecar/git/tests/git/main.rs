@@ -7,6 +7,7 @@ mod discover;
 mod head;
 mod origin;
 mod project;
+mod renames;
 mod support;
 mod watch;
 mod worktrees;

@@ -285,3 +285,12 @@ fn many_branches_without_records_are_compared_in_bounded_time() {
     assert_eq!(origin(&repo, "made"), cut("main"));
     println!("the nearest of 2001: {:?}", begun.elapsed());
 }
+
+#[test]
+fn a_branch_renamed_or_copied_onto_itself_keeps_its_origin() {
+    let (_sandbox, repo) = Sandbox::with_repo();
+    repo.run("branch child main");
+    repo.run("branch -c child child");
+    repo.run("branch -M child child");
+    assert_eq!(origin(&repo, "child"), cut("main"));
+}

@@ -45,3 +45,16 @@ fn a_set_work_tree_is_followed() {
     let worktree = discover(&repo.path.join(".git"));
     assert_eq!(worktree.path, files);
 }
+
+#[test]
+fn a_work_tree_whose_folder_is_gone_is_lost_until_git_prunes_it() {
+    let (sandbox, repo) = Sandbox::with_repo();
+    repo.run("worktree add -q ../gone");
+    let gone = discover(&sandbox.path().join("gone"));
+    let repository = repo.worktree().repository();
+    assert!(repository.lost_worktrees().unwrap().is_empty());
+    fs::remove_dir_all(&gone.path).unwrap();
+    assert_eq!(repository.lost_worktrees().unwrap(), [gone]);
+    repo.run("worktree prune");
+    assert!(repository.lost_worktrees().unwrap().is_empty());
+}

@@ -34,10 +34,10 @@ fn the_template_uncommented_is_valid() {
 
 #[test]
 fn every_key_is_read() {
-    let text = "on_checkout = 'ask'\nidle_timeout = \"1.5h\"\nswitch_grace = \"250 ms\"\n\n[postgres.settings]\n\
+    let text = "on_checkout = 'ask'\non_delete = 'trash'\nidle_timeout = \"1.5h\"\nswitch_grace = \"250 ms\"\n\n[postgres.settings]\n\
                 work_mem = \"8MB\"\nmax_connections = 50\njit = false\nrandom_page_cost = 1.1\nAuto_Explain.Log_Analyze = true";
     let config = parse(text).unwrap();
-    assert_eq!(config.on_checkout, OnCheckout::Ask);
+    assert_eq!((config.on_checkout, config.on_delete), (OnCheckout::Ask, OnDelete::Trash));
     assert_eq!((config.idle_timeout.as_secs(), config.switch_grace.as_millis()), (5400, 250));
     let settings: Vec<_> = config.postgres.iter().map(|(n, v)| format!("{n}={v}")).collect();
     assert_eq!(
@@ -71,6 +71,7 @@ fn misspelt_keys_are_recognised() {
     let storage = parse("[storage]\ndriver = 'clone'").unwrap();
     assert_eq!(storage.storage_driver, Some(DriverKind::Clone));
     assert!(fault("on_checkout = 'craete'").ends_with("| Did you mean \"create\"?"));
+    assert!(fault("on_delete = 'trsh'").ends_with("| Did you mean \"trash\"?"));
 }
 
 #[test]

@@ -15,6 +15,11 @@ pub(super) trait Facts {
     fn lineage(&self, name: &str) -> Vec<Origin>;
     /// The git branch with the nearest common commit.
     fn nearest(&self, name: &str) -> Option<String>;
+    /// Whether git had a branch of this database branch's name.
+    fn was_in_git(&self, id: BranchId) -> bool;
+    /// Whether the git branch `name` is the one that `here` is the database of, which got its new name while it was checked out, and
+    /// `taken`, a database branch of that name, may give way to it.
+    fn was_renamed_over(&self, name: &str, here: BranchId, taken: BranchId) -> bool;
     /// The database branch that a person said a git branch uses.
     fn answered(&self, name: &str) -> Option<BranchId>;
 }
@@ -52,6 +57,8 @@ pub(super) enum Decision {
 pub(super) enum Why {
     /// No git branch is checked out.
     Detached { commit: String },
+    /// The git branch has the name of another database branch by now, which is about to give way.
+    Renamed,
     /// The configuration, or a person, says not to make one; a new branch would come from `parent`.
     Switch { name: String, parent: BranchId },
     /// A person said that it uses the database that it stays at.
@@ -69,6 +76,9 @@ pub(super) fn decide(head: &Head, on_checkout: OnCheckout, here: BranchId, facts
         Head::Branch(name) => name.clone(),
     };
     if let Some(id) = facts.named(&name) {
+        if id != here && facts.was_renamed_over(&name, here, id) {
+            return Decision::Stay { at: here, why: Why::Renamed };
+        }
         return Decision::To(id);
     }
     let lineage = facts.lineage(&name);
@@ -77,10 +87,17 @@ pub(super) fn decide(head: &Head, on_checkout: OnCheckout, here: BranchId, facts
         _ => None,
     });
     // A name that git has again belongs to another branch.
-    if let Some(id) = renames.filter(|old| !facts.in_git(old)).find_map(|old| facts.named(old)) {
+    let mut left_behind = renames.filter(|old| !facts.in_git(old)).filter_map(|old| facts.named(old));
+    if let Some(id) = left_behind.find(|id| facts.was_in_git(*id)) {
         return Decision::Rename { id, to: name };
     }
-    let parent = lineage.iter().find_map(|origin| source(&name, origin, facts)).unwrap_or(here);
+    // A former name that git has again is another branch's.
+    let is_taken = |origin: &Origin| matches!(origin, Origin::RenamedFrom(old) if facts.in_git(old));
+    let own = lineage.iter().filter(|origin| !is_taken(origin));
+    let parent = own
+        .chain(lineage.iter().filter(|origin| is_taken(origin)))
+        .find_map(|origin| source(&name, origin, facts))
+        .unwrap_or(here);
     if on_checkout == OnCheckout::Create {
         return Decision::Create { name, parent };
     }
@@ -115,6 +132,8 @@ mod tests {
         git: &'static [&'static str],
         lineage: Vec<Origin>,
         nearest: Option<&'static str>,
+        by_hand: bool,
+        renamed_over: bool,
         answered: Option<BranchId>,
     }
 
@@ -131,6 +150,12 @@ mod tests {
         fn nearest(&self, _name: &str) -> Option<String> {
             self.nearest.map(str::to_owned)
         }
+        fn was_in_git(&self, _id: BranchId) -> bool {
+            !self.by_hand
+        }
+        fn was_renamed_over(&self, _name: &str, _here: BranchId, _taken: BranchId) -> bool {
+            self.renamed_over
+        }
         fn answered(&self, _name: &str) -> Option<BranchId> {
             self.answered
         }
@@ -142,6 +167,8 @@ mod tests {
             git: &["main", "feature", "new"],
             lineage: vec![origin],
             nearest: None,
+            by_hand: false,
+            renamed_over: false,
             answered: None,
         }
     }
@@ -188,6 +215,27 @@ mod tests {
         facts.git = &["main", "new"];
         let decision = decide(&branch("new"), OnCheckout::Create, MAIN, &facts);
         assert_eq!(decision, Decision::Rename { id: FEATURE, to: "new".into() });
+    }
+
+    #[test]
+    fn a_database_branch_that_git_never_had_is_not_renamed() {
+        let mut facts = known(Origin::RenamedFrom("feature".into()));
+        facts.git = &["main", "new"];
+        facts.by_hand = true;
+        assert_eq!(decide(&branch("new"), OnCheckout::Create, MAIN, &facts), create(FEATURE));
+    }
+
+    #[test]
+    fn a_branch_renamed_to_a_name_that_is_taken_keeps_its_data() {
+        let mut facts = known(Origin::RenamedFrom("main".into()));
+        facts.renamed_over = true;
+        let stays = Decision::Stay { at: MAIN, why: Why::Renamed };
+        assert_eq!(decide(&branch("feature"), OnCheckout::Create, MAIN, &facts), stays);
+        assert_eq!(
+            decide(&branch("feature"), OnCheckout::Create, FEATURE, &facts),
+            Decision::To(FEATURE),
+            "it has given way"
+        );
     }
 
     #[test]

@@ -127,6 +127,10 @@ impl Seat {
                 }
             }
         }
+        if self.failure.is_none() && self.branch.is_none() {
+            // Where it led went away during the look, which found nothing new: the next one finds where it leads now.
+            self.waiting.append(&mut self.asked);
+        }
         for reply in self.asked.drain(..) {
             // Whoever asked may have left.
             let _ = reply.send(match (&self.failure, self.branch) {

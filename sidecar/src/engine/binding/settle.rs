@@ -12,9 +12,9 @@ use super::decide::{Decision, Facts, Why, decide};
 use crate::config::{ConfigFile, OnCheckout};
 use crate::engine::book::{Book, By, SeatKey};
 use crate::engine::policy::{self, Birth};
-use crate::engine::{Engine, expiry, room};
+use crate::engine::{Engine, expiry, follow, room};
 use crate::failure::{Failure, Result};
-use crate::names;
+use crate::names::{self, quoted};
 
 /// What decides about a worktree's branch. While it stays the same, so does the branch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,7 +99,7 @@ fn settle(look: &Look, head: Head) -> Result<Outcome> {
         None => Book(store).bound(&look.key)?,
     };
     let here = before.filter(|id| store.branch(*id).is_ok()).unwrap_or(root);
-    let facts = Live { store, worktree: &look.worktree };
+    let facts = Live { engine: &look.engine, store, worktree: &look.worktree };
     let never = Book(store).never()?;
     let decision = decide(&head, if never { OnCheckout::Switch } else { on_checkout }, here, &facts);
     let decision = with_parent(store, decision, &ruled)?;
@@ -108,11 +108,25 @@ fn settle(look: &Look, head: Head) -> Result<Outcome> {
     if before != Some(place.branch) {
         Book(store).set_bound(&look.key, place.branch)?;
     }
+    if let Head::Branch(name) = &head {
+        note_in_git(store, &look.worktree, name, place.branch)?;
+    }
     // A branch made here is part of what the next look will find unchanged.
     let generation =
         if made { look.engine.generation.fetch_add(1, Ordering::AcqRel) + 1 } else { generation };
     let stamp = Stamp { generation, ..stamp };
     Ok(Outcome::Settled { stamp, head, place, made })
+}
+
+/// Notes that git has a branch of the same name as database branch `id`: its deletion in git will mean something.
+fn note_in_git(store: &Store, worktree: &Worktree, name: &str, id: BranchId) -> Result<()> {
+    let book = Book(store);
+    let is_known = book.name_in_git(id)?.as_deref() == Some(name);
+    if !is_known && store.branch(id)?.name == name && worktree.repository().has_branch(name).unwrap_or(false)
+    {
+        book.set_name_in_git(id, Some(name))?;
+    }
+    Ok(())
 }
 
 impl Place {
@@ -186,6 +200,8 @@ fn stay(store: &Store, at: BranchId, why: Why, never: bool) -> Result<Place> {
             let text = format!("HEAD is detached at {short}; the database stays on `{here}`");
             (note(NoteKind::Detached, text, None), None)
         }
+        // The follower of git's branches sees to it.
+        Why::Renamed => return Ok(Place::of(at, Vec::new())),
         Why::Switch { name, parent } => {
             let missing = missing(&name, parent, false)?;
             let mut hint = format!("`offshoot branch create {}` makes one.", quoted(&name));
@@ -259,17 +275,12 @@ fn other_commits(branch: &Branch, facts: &Live<'_>) -> Vec<Note> {
     vec![note(NoteKind::OtherCommits, text, None)]
 }
 
-/// A name as a shell takes it.
-fn quoted(name: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "/._-+@%,:=".contains(c);
-    if name.chars().all(plain) { name.to_owned() } else { format!("'{}'", name.replace('\'', r"'\''")) }
-}
-
 pub(super) fn note(kind: NoteKind, text: String, hint: Option<String>) -> Note {
     Note { kind, text, hint }
 }
 
 struct Live<'a> {
+    engine: &'a Engine,
     store: &'a Store,
     worktree: &'a Worktree,
 }
@@ -293,6 +304,21 @@ impl Facts for Live<'_> {
 
     fn nearest(&self, name: &str) -> Option<String> {
         offshoot_git::nearest_branch(self.worktree, name).ok().flatten()
+    }
+
+    fn was_in_git(&self, id: BranchId) -> bool {
+        let name = self.store.branch(id).map(|branch| branch.name);
+        name.is_ok_and(|name| Book(self.store).name_in_git(id).ok().flatten().as_ref() == Some(&name))
+    }
+
+    fn was_renamed_over(&self, name: &str, here: BranchId, taken: BranchId) -> bool {
+        let Ok(branch) = self.store.branch(here) else { return false };
+        // Asked in this order, the common case costs one look at a file.
+        !self.in_git(&branch.name)
+            && self.was_in_git(here)
+            && offshoot_git::names_while_checked_out(self.worktree, name)
+                .is_ok_and(|names| names.contains(&branch.name))
+            && follow::may_give_way(self.engine, taken).unwrap_or(false)
     }
 
     fn answered(&self, name: &str) -> Option<BranchId> {

@@ -122,7 +122,7 @@ impl Task {
             })
             .await?;
         if !endpoints.is_empty() {
-            let worktrees = self.worktrees().await?;
+            let worktrees = self.worktrees_with_lost().await?;
             for (key, _) in endpoints {
                 match worktrees.iter().find(|worktree| SeatKey::of(worktree) == key) {
                     Some(worktree) => drop(self.register(worktree.clone()).await?),
@@ -140,6 +140,18 @@ impl Task {
 
     async fn worktrees(&self) -> Result<Vec<Worktree>> {
         self.engine.blocking(|engine| engine.repository.worktrees().map_err(|e| super::git_failure(&e))).await
+    }
+
+    /// The same with those whose folder is away: git knows them, and they keep their ports.
+    async fn worktrees_with_lost(&self) -> Result<Vec<Worktree>> {
+        let list = |engine: &Arc<Engine>| {
+            let mut all = engine.repository.worktrees()?;
+            all.extend(engine.repository.lost_worktrees()?);
+            Ok(all)
+        };
+        self.engine
+            .blocking(move |engine| list(engine).map_err(|e: offshoot_git::GitError| super::git_failure(&e)))
+            .await
     }
 
     async fn register(&mut self, worktree: Worktree) -> Result<SeatKey> {
@@ -245,6 +257,7 @@ impl Task {
 
     async fn on_git_change(&mut self) {
         self.engine.committed.notify_one();
+        self.engine.follower.wake();
         self.note_git_branches().await;
         match self.worktrees().await {
             Ok(worktrees) => {
