@@ -42,9 +42,9 @@ export async function apply(tools: Tools, ready: ReadyFolder, more: Partial<Migr
   detach(applied.passed ? tellApplied(tools, ready, applied, isDown) : tellFailed(tools, ready, applied, isDown));
 }
 
-/** Whether there is a snapshot to go back to. The root branch is not taken back in place. */
+/** Whether there is a snapshot to go back to. */
 function canUndo({ project }: ReadyFolder, { snapshot }: MigrationsApplied): boolean {
-  return project.branches.some(({ name, parent }) => name === snapshot?.branch && parent !== undefined);
+  return project.branches.some(({ name }) => name === snapshot?.branch);
 }
 
 /** What ran, in a sentence. */

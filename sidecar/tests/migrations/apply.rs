@@ -58,21 +58,28 @@ fn apply_takes_a_snapshot_and_undo_goes_back_to_it() {
 }
 
 #[test]
-fn a_root_branch_is_not_taken_back_but_told_how() {
+fn a_root_branch_is_taken_back_as_any_other_and_stays_the_root() {
     let test = with_migrations();
     install_tool(&test);
+    let tables =
+        "select count(*) from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace";
+    let before = test.value(tables);
     let applied = test.run(&["migrations", "apply"]).ok();
+    assert!(applied.contains("`offshoot migrations undo` goes back to it"), "{applied}");
+    test.run(&["branch", "create", "kept"]).ok();
+    let after = test.value(tables);
+    assert_ne!(before, after);
+    test.run(&["migrations", "undo", "--yes"]).ok();
+    assert_eq!(test.value(tables), before);
+    let kept = test.run(&["sql", "--branch", "kept", "-c", tables]).ok();
     assert!(
-        applied.contains("`offshoot branch create NAME --from main@before-migrations-")
-            && !applied.contains("migrations undo"),
-        "{applied}"
+        kept.lines().any(|line| line.trim() == after),
+        "a branch that was made of it keeps what it has: {kept}"
     );
-    let refused = test.run(&["migrations", "undo"]).fails(128);
-    assert!(
-        refused.contains("is the root branch")
-            && refused.contains("offshoot branch create NAME --from main@before-migrations-"),
-        "{refused}"
-    );
+    let root = test.run(&["branch", "delete", "main", "--yes"]).fails(128);
+    assert!(root.contains("root branch"), "{root}");
+    test.run(&["undo", "main"]).ok();
+    assert_eq!(test.value(tables), after, "and back again");
 }
 
 #[test]

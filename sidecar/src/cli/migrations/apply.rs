@@ -81,7 +81,7 @@ fn print(applied: &MigrationsApplied, down: bool, output: Output) {
     if let Some(taken) = &applied.snapshot {
         let branches =
             || applied.status.iter().flat_map(|status| &status.projects).flat_map(|one| &one.branches);
-        // The root branch has none: it cannot be taken back in place.
+        // An apply that changed nothing has none.
         let has_undo = branches().any(|one| one.branch == applied.branch && one.undo.is_some());
         let how = if has_undo {
             "`offshoot migrations undo` goes back to it.".to_owned()

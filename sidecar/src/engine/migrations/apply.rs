@@ -119,7 +119,7 @@ async fn on_branch(
             }
             // The snapshot stays: nobody knows what the tool had done by then.
             engine.migrations.busy.ended(id, false);
-            return Err(with_undo(failure, snapshot.as_ref(), id == engine.store.root_branch()));
+            return Err(with_undo(failure, snapshot.as_ref()));
         }
     };
     drop(address);

@@ -66,9 +66,6 @@ pub(super) fn told(engine: &Engine, id: BranchId, name: &str) -> Result<Option<M
         _ => None,
     };
     let way_back = match snapshot {
-        Some(snapshot) if id == engine.store.root_branch() => format!(
-            " `offshoot branch create NAME --from {name}@{snapshot}` makes a branch of what it was before."
-        ),
         Some(snapshot) => {
             format!(
                 " `offshoot migrations undo --branch {name} --snapshot {snapshot}` goes back to before it."

@@ -241,9 +241,7 @@ async fn one(
     let histories = history::read(engine, id, &of, look.may_wake).await;
     engine
         .blocking(move |engine| {
-            // The root cannot be taken back in place, so that nothing is promised.
-            let is_root = id == engine.store.root_branch();
-            let undo = if is_root { None } else { undo_of(engine, id, &name)? };
+            let undo = undo_of(engine, id, &name)?;
             let cut_short = cut_short::told(engine, id, &name)?;
             let mut branches = Vec::new();
             for (at, judged) in projects.iter().enumerate() {

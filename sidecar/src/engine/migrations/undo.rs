@@ -48,15 +48,6 @@ pub(in crate::engine) async fn undo(
     let _taken = engine.migrations.busy.take(id, &name, Work::Undo)?;
     let (asked, of) = (params.snapshot.clone(), name.clone());
     let snapshot = engine.blocking(move |engine| meant(engine, id, &of, asked)).await?;
-    if id == engine.store.root_branch() {
-        let text = format!(
-            "`{name}` is the root branch, on which every other one rests: it cannot be taken back in place"
-        );
-        return Err(Failure::user(text).hint(format!(
-            "`offshoot branch create NAME --from {name}@{}` makes a branch of what it was.",
-            snapshot.name
-        )));
-    }
     if params.snapshot.is_none() && engine.migrations.busy.was_in_vain(id) {
         return Err(Failure::user(format!(
             "the last apply on {name} changed nothing, so there is nothing of it to undo"

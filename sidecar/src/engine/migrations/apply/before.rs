@@ -71,12 +71,8 @@ async fn drop_snapshot(engine: &Arc<Engine>, snapshot: Option<MigrationsSnapshot
 }
 
 /// Says of a failure how the branch becomes what it was.
-pub(super) fn with_undo(failure: Failure, snapshot: Option<&MigrationsSnapshot>, is_root: bool) -> Failure {
+pub(super) fn with_undo(failure: Failure, snapshot: Option<&MigrationsSnapshot>) -> Failure {
     match snapshot {
-        Some(taken) if is_root => failure.hint(format!(
-            "`offshoot branch create NAME --from {}@{}` makes a branch of what it was.",
-            taken.branch, taken.name
-        )),
         Some(taken) => {
             failure.hint(format!("`offshoot migrations undo` goes back to {}@{}.", taken.branch, taken.name))
         }
