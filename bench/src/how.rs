@@ -42,6 +42,8 @@ folder on the file system above. Parents are awake, with connections, and have a
   (`posix_fadvise`) and both servers were started anew; in turn on the branch and on a plain Postgres. Both had the same fifty rounds of scattered
   updates with a checkpoint after each; the branch was frozen after each, by a branch that is then deleted for good, and the
   engine had time to merge. The note says how many layers were left.
+- **Import**: `offshoot init --physical`, `pg_basebackup -c fast` and `offshoot init` by `pg_dump`, in turn, from the same running server by its socket; each
+  from its start to its end, with what it syncs. Bytes are what the store, or the backup, has on the disk then.
 - **Beside others**: the copies are of a database with the same rows. `cp` copies the data directory of a stopped server; the copy's own server is
   started for the first query. `TEMPLATE` copies one database within a server that runs. XFS lies on an image of its own, in a file on the file system
   above, through a loop device. mitosis-db runs with its data there, as a user without rights, on the same Postgres. Bytes on XFS
