@@ -12,7 +12,7 @@ use crate::image::{WalMark, wal_mark};
 use crate::past::KEEP_WAL;
 use crate::store::{Cell, ComputeState, Shared, Store, locked, socket_folder};
 use crate::stuck::Watch;
-use crate::throwaway::is_throwaway;
+use crate::throwaway::is_unlisted;
 use crate::{BranchId, LayerId};
 
 /// How long a start may take: replay of much WAL on a slow disk.
@@ -225,7 +225,7 @@ pub(crate) fn start(
     started
 }
 
-fn settings(shared: &Shared, name: &str) -> Vec<(String, String)> {
+pub(crate) fn settings(shared: &Shared, name: &str) -> Vec<(String, String)> {
     let mut all: Vec<(String, String)> = Vec::new();
     let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
     all.extend(DEFAULT_SETTINGS.iter().map(own));
@@ -238,7 +238,7 @@ fn settings(shared: &Shared, name: &str) -> Vec<(String, String)> {
     all.push(("cluster_name".into(), printable));
     all.extend(locked(&shared.settings).iter().cloned());
     all.extend(FIXED_SETTINGS.iter().map(own));
-    if shared.keeps_past() && !is_throwaway(name) {
+    if shared.keeps_past() && !is_unlisted(name) {
         all.push((KEEP_WAL.0.to_owned(), KEEP_WAL.1.to_owned()));
     }
     all

@@ -105,6 +105,17 @@ mod armed {
             RefreshWritten: "The files of the new root are in their place, the old root is in the trash, and nothing is committed.",
             RefreshCommitted: "The new root is the root; the folder that it was made in is there.",
         }
+        // Following a source.
+        Follow {
+            FollowWritten: "The name of the slot is written down, and there is none.",
+            FollowCommitted: "The standby exists; it has never run.",
+            FollowStarted: "The Postgres of the standby starts.",
+            FollowFetched: "The standby has replayed what the source has.",
+            FollowForked: "A fork of the standby is there.",
+            FollowPlaced: "The fresh root is in its place, and nothing is committed.",
+            FollowRootCommitted: "The fresh root is the root; the one before is in the trash.",
+            FollowSlotDropped: "The slot is gone; the standby is there.",
+        }
         Rename {
             RenameWritten: "The new name is written, and not committed.",
             RenameCommitted: "The branch has its new name.",
@@ -149,6 +160,15 @@ mod armed {
             PastThrowawayMade: "The throwaway exists, and nothing is replayed.",
             PastPromoted: "All is replayed, and Postgres runs.",
             PastReplayed: "All is replayed; the throwaway sleeps, and the branch is not made.",
+        }
+        // A branch of a bundle.
+        Carry {
+            CarryMade: "A throwaway over the base exists, with nothing in it.",
+            CarryPagesWritten: "It has the pages and the small files, which are not on the disk.",
+            CarryRecovered: "Postgres runs on it, with another store's password.",
+            CarryOwned: "It is this store's own, asleep, and no branch is made of it.",
+            CarryWritten: "The branch is written, and not committed.",
+            CarryCommitted: "The branch exists; the throwaway is there.",
         }
         // The first start after one that ended in the middle of a fork.
         Open {

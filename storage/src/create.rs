@@ -3,6 +3,7 @@
 mod fill;
 mod load;
 mod physical;
+mod seed;
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -12,12 +13,15 @@ use std::path::{Path, PathBuf};
 use offshoot_postgres::account::Account;
 use offshoot_postgres::client::ClientTools;
 use offshoot_postgres::load::LoadReport;
-use offshoot_postgres::mask::Rule;
+use offshoot_postgres::mask::{Rule, Transformer};
+use offshoot_postgres::subset::Subset;
 use offshoot_postgres::{Installation, Progress, elf};
 
 use offshoot_pages::process::ProcessId;
 
 pub(crate) use fill::{Fill, Filled};
+pub(crate) use seed::seed;
+pub use seed::{Seed, SeedCommand};
 
 use crate::branches::{check_name, now_ms};
 use crate::compute::new_password;
@@ -31,7 +35,7 @@ use crate::paths::Paths;
 use crate::{BranchId, DriverKind, LayerId, choose_driver};
 
 /// The role that owns a store; dumps name it more often than any other.
-const USER: &str = "postgres";
+pub(crate) const USER: &str = "postgres";
 const ROOT: BranchId = BranchId(1);
 /// What to make a store from.
 #[derive(Clone)]
@@ -46,6 +50,8 @@ pub enum Source {
     Server {
         /// Its address, with the password.
         url: String,
+        /// Which rows of its database.
+        subset: Subset,
     },
     /// The whole cluster of a running server of the same major, as files.
     Cluster {
@@ -55,6 +61,15 @@ pub enum Source {
         database: String,
         /// The most kilobytes a second that it is to send.
         max_rate_kb: Option<u32>,
+    },
+    /// The same, to be its standby.
+    Standby {
+        /// Its address, with the password.
+        url: String,
+        /// The most kilobytes a second that it is to send.
+        max_rate_kb: Option<u32>,
+        /// The replication slot to make there.
+        slot: String,
     },
 }
 
@@ -67,6 +82,7 @@ impl std::fmt::Debug for Source {
             // Its address has a password.
             Self::Server { .. } => f.debug_struct("Server").finish_non_exhaustive(),
             Self::Cluster { .. } => f.debug_struct("Cluster").finish_non_exhaustive(),
+            Self::Standby { .. } => f.debug_struct("Standby").finish_non_exhaustive(),
         }
     }
 }
@@ -96,8 +112,8 @@ pub struct CreateStore {
     pub driver: DriverKind,
     /// What becomes of personal data on their way into the store.
     pub masking: Vec<Rule>,
-    /// Scripts to run behind the data, in order.
-    pub seed: Vec<PathBuf>,
+    /// What to run behind the data, in order.
+    pub seed: Vec<Seed>,
 }
 
 /// What [`create_store`] did.
@@ -240,7 +256,20 @@ fn write_metadata(
     ] {
         metadata.set_property(key, value)?;
     }
+    if let Some(masked) = masked_columns(&request.masking, &request.source) {
+        metadata.set_property(MASKED, &masked)?;
+    }
     Ok(())
+}
+
+/// The property of a store that has the columns which were masked when data were imported last.
+pub(crate) const MASKED: &str = "masked_columns";
+
+/// The columns that rules mask, a line each; `None` where nothing is imported.
+pub(crate) fn masked_columns(rules: &[Rule], source: &Source) -> Option<String> {
+    let masked = rules.iter().filter(|rule| rule.with != Transformer::Keep);
+    let names: Vec<String> = masked.map(|rule| rule.column.to_string()).collect();
+    (!matches!(source, Source::Empty)).then(|| names.join("\n"))
 }
 
 /// Copies the interposer into the store, named by its content: an update of Offshoot does not change the library

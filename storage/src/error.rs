@@ -145,6 +145,14 @@ pub enum StorageError {
         /// Why, and how far back one can go.
         why: String,
     },
+    /// A bundle that cannot be made or used.
+    #[error("the bundle cannot be used: {what}")]
+    Bundle {
+        /// What is wrong.
+        what: String,
+        /// What to do.
+        hint: String,
+    },
     /// The caller cancelled.
     #[error("cancelled")]
     Cancelled,
@@ -160,6 +168,9 @@ pub enum StorageError {
     /// Another server's cluster could not be copied.
     #[error("{0}")]
     Physical(#[source] PhysicalError),
+    /// A source cannot be followed just now, or not any more.
+    #[error(transparent)]
+    Follow(crate::FollowTrouble),
     /// A script that belongs behind the data could not be run.
     #[error("seed {}: {source}", path.display())]
     Seed {
@@ -167,6 +178,16 @@ pub enum StorageError {
         path: PathBuf,
         /// What was wrong.
         source: Box<LoadError>,
+    },
+    /// The command that belongs behind the data failed.
+    #[error("the seed command `{command}` ended with {status}{}{output}", if output.is_empty() { "" } else { ":\n" })]
+    SeedCommand {
+        /// The command.
+        command: String,
+        /// How it ended, or why it could not be run.
+        status: String,
+        /// The last lines that it wrote.
+        output: String,
     },
     /// A server could not be stopped or looked at.
     #[error(transparent)]
@@ -229,10 +250,13 @@ impl StorageError {
             | Self::NothingToUndo
             | Self::NoSuchMoment { .. }
             | Self::StoreExists { .. }
+            | Self::Bundle { .. }
             | Self::Cancelled
             | Self::Load(_)
             | Self::Physical(_)
-            | Self::Seed { .. } => ErrorKind::User,
+            | Self::Follow(_)
+            | Self::Seed { .. }
+            | Self::SeedCommand { .. } => ErrorKind::User,
             Self::NotAStore { .. }
             | Self::FormatTooNew { .. }
             | Self::DiskFull { .. }
@@ -270,10 +294,15 @@ impl StorageError {
                 format!("Look at process {pid}; it may be stopped or its disk hang.")
             }
             Self::TooDeep { .. } => "Delete branches that are done with, or start from a fresh root.".into(),
+            Self::Bundle { hint, .. } => hint.clone(),
             Self::Install(error) => error.hint(),
             Self::Load(error) => error.hint(),
             Self::Physical(error) => error.hint(),
+            Self::Follow(trouble) => trouble.hint(),
             Self::Seed { .. } => "Correct the script and try again; nothing was left of this attempt.".into(),
+            Self::SeedCommand { .. } => {
+                "Correct `seed.command` or what it runs, and try again; nothing was left of this attempt.".into()
+            }
             Self::Server(error) => error.hint(),
             _ => return None,
         };

@@ -46,7 +46,8 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    fn as_str(&self) -> &str {
+    /// The word that it is written down by.
+    pub(crate) fn word(&self) -> &str {
         match self {
             Self::Created => "created",
             Self::Reset => "reset",
@@ -73,7 +74,7 @@ impl EventKind {
             Self::SnapshotTaken,
             Self::SnapshotRemoved,
         ];
-        own.into_iter().find(|kind| kind.as_str() == text).unwrap_or(Self::Told(text))
+        own.into_iter().find(|kind| kind.word() == text).unwrap_or(Self::Told(text))
     }
 }
 
@@ -129,7 +130,7 @@ pub(crate) fn record(
         )?
         .execute(params![
             now as i64,
-            kind.as_str(),
+            kind.word(),
             branch.0.0 as i64,
             branch.1,
             other.0.map(|id| id.0 as i64),

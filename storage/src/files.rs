@@ -104,7 +104,7 @@ pub(crate) fn is_btrfs(path: &Path) -> bool {
 }
 
 /// Bytes that can still be written on the file system of `path`.
-fn free_bytes(path: &Path) -> io::Result<u64> {
+pub(crate) fn free_bytes(path: &Path) -> io::Result<u64> {
     let path = CString::new(path.as_os_str().as_bytes()).map_err(io::Error::other)?;
     // SAFETY: any bytes are a valid value of it.
     let mut facts: libc::statvfs = unsafe { std::mem::zeroed() };

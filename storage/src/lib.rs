@@ -8,6 +8,7 @@ mod crash;
 
 mod boot;
 mod branches;
+mod bundle;
 mod changed;
 mod clones;
 mod compute;
@@ -28,17 +29,22 @@ mod paths;
 mod purge;
 mod refresh;
 mod snapshots;
+mod standby;
 mod store;
 mod stuck;
 mod throwaway;
 mod trash;
 mod usage;
 
+pub use bundle::{
+    BundleBase, BundleFacts, Bundled, Inspected, SchemaProof, Unpacked, WriteBundle, inspect_bundle,
+    read_bundle_facts,
+};
 pub use changed::{Blocks, ChangedBlocks};
 pub use clones::{DriverChoice, choose_driver};
 #[cfg(feature = "crash-points")]
 pub use crash::{CrashPoint, Operation, act_at, die_at};
-pub use create::{CreateReport, CreateStore, Source, create_store};
+pub use create::{CreateReport, CreateStore, Seed, SeedCommand, Source, create_store};
 pub use driver::DriverKind;
 pub use error::{ErrorKind, StorageError};
 pub use events::{Event, EventKind};
@@ -49,6 +55,8 @@ pub use past::{KeptPast, Moment, RestoreWindow};
 pub use purge::{Purged, Trashed};
 pub use refresh::{NewRoot, REFRESHED, Refresh};
 pub use snapshots::{Snapshot, SnapshotKind};
+pub use standby::place::FreshRoot;
+pub use standby::{Follow, FollowTrouble, Following, Turn, check_masking};
 pub use store::{Branch, BranchSize, ComputeState, OpenStore, Store, StoreInfo};
 pub use trash::{Former, Undoable, Undone};
 pub use usage::{BranchUsage, Share, Usage};

@@ -24,7 +24,7 @@ use crate::page_layers::PageLayers;
 use crate::paths::Paths;
 use crate::purge::make_ballast;
 use crate::store::{OpenStore, Shared, Store, StoreInfo};
-use crate::{BranchId, boot, create, refresh};
+use crate::{BranchId, boot, create, refresh, standby};
 
 impl Store {
     /// Opens and locks the store, and recovers from whatever stopped the last engine.
@@ -46,6 +46,7 @@ impl Store {
         let driver = make_driver(&options, &info, &paths, &metadata)?;
         stop_orphans(&paths, options.account.as_ref())?;
         refresh::clear(&paths, options.account.as_ref())?;
+        standby::clear(&paths, &metadata)?;
         crash_point!(OpenOrphansStopped);
         prepare_runtime(paths.runtime(), options.account.as_ref())?;
         let boot = boot::id(paths.store())?;

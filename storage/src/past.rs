@@ -143,10 +143,10 @@ impl Store {
         }
     }
 
-    /// Removes what a moment was replayed in.
-    fn put_away(&self, throwaway: BranchId) {
+    /// Removes a throwaway that was made on the way to something.
+    pub(crate) fn put_away(&self, throwaway: BranchId) {
         if let Err(error) = self.remove_throwaway(throwaway) {
-            tracing::warn!(%throwaway, %error, "what a moment was replayed in is left; the next start removes it");
+            tracing::warn!(%throwaway, %error, "a throwaway is left; the next start removes it");
         }
     }
 

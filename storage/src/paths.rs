@@ -41,6 +41,11 @@ impl Paths {
         self.store.join("refresh.partial")
     }
 
+    /// The address of the source that is followed, with its password.
+    pub(crate) fn followed(&self) -> PathBuf {
+        self.store.join("followed")
+    }
+
     pub(crate) fn secret(&self) -> PathBuf {
         self.store.join("secret")
     }

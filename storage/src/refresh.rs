@@ -16,7 +16,7 @@ use offshoot_postgres::{Progress, server};
 use rusqlite::{Transaction, params};
 
 use crate::branches::{name_taken, now_ms};
-use crate::create::{Fill, Filled, Source};
+use crate::create::{Fill, Filled, MASKED, Seed, Source, masked_columns};
 use crate::error::{Context as _, StorageError};
 use crate::events::{self, EventKind};
 use crate::files::{disk_usage, make_private, remove_tree, set_mode, sync_file_system, sync_folder};
@@ -26,7 +26,7 @@ use crate::store::{Branch, Shared, Store, locked};
 use crate::{BranchId, DriverKind, LayerId, compute, past, trash};
 
 /// The branch's number while it is made.
-const MADE_AS: BranchId = BranchId(1);
+pub(crate) const MADE_AS: BranchId = BranchId(1);
 
 /// New data for the root branch.
 #[derive(Clone, Debug)]
@@ -37,8 +37,8 @@ pub struct Refresh {
     pub tools: Option<ClientTools>,
     /// What becomes of personal data on their way.
     pub masking: Vec<Rule>,
-    /// Scripts to run behind them, in order.
-    pub seed: Vec<PathBuf>,
+    /// What to run behind them, in order.
+    pub seed: Vec<Seed>,
 }
 
 /// The note of the root branch that says when it got new data, in milliseconds since 1970.
@@ -53,10 +53,12 @@ pub struct NewRoot {
     pub bytes: u64,
     /// What was loaded.
     pub load: Option<LoadReport>,
+    /// The columns that were masked, if anything was imported.
+    masked: Option<String>,
 }
 
 /// The folder in which a new root is made; gone when this is dropped.
-struct Building(PathBuf);
+pub(crate) struct Building(pub(crate) PathBuf);
 
 impl Drop for Building {
     fn drop(&mut self) {
@@ -106,12 +108,22 @@ impl Store {
         progress.step("Write to disk", 0, None);
         sync_file_system(&building.0)?;
         let bytes = disk_usage(&building.0);
-        Ok(NewRoot { building, paths, stack, bytes, load })
+        let masked = masked_columns(&request.masking, &request.source);
+        Ok(NewRoot { building, paths, stack, bytes, load, masked })
     }
 
     /// Whether data were ever masked on their way into this store.
     pub fn has_masked(&self) -> bool {
         self.shared.paths.masking_key().exists()
+    }
+
+    /// The columns that rules masked when data were imported last, as `schema.table.column`; `None` if that is not known.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn masked_columns(&self) -> Result<Option<Vec<String>>, StorageError> {
+        let lines = self.shared.metadata.property(MASKED)?;
+        Ok(lines.map(|lines| lines.lines().map(str::to_owned).collect()))
     }
 
     /// Puts a new root in the place of the one that there is. What that was goes to the trash, from where [`Store::undo`] brings it
@@ -121,7 +133,7 @@ impl Store {
     /// Failures to stop Postgres, and of the disk. Nothing is changed then.
     pub fn replace_root(&self, made: NewRoot) -> Result<Branch, StorageError> {
         let shared = &self.shared;
-        let NewRoot { building, paths: made, stack, .. } = made;
+        let NewRoot { building, paths: made, stack, masked, .. } = made;
         let old = self.root_branch();
         // In this order everywhere: what removes things waits for all who make something.
         let _making = self.making();
@@ -146,6 +158,12 @@ impl Store {
                     "INSERT INTO notes VALUES (?1, ?2, ?3)",
                     params![new.0 as i64, REFRESHED, now_ms().to_string()],
                 )?;
+                if let Some(masked) = &masked {
+                    transaction.execute(
+                        "INSERT OR REPLACE INTO properties VALUES (?1, ?2)",
+                        params![MASKED, masked],
+                    )?;
+                }
                 events::record(
                     transaction,
                     EventKind::Refreshed,
@@ -172,7 +190,7 @@ impl Store {
     }
 }
 
-fn move_in(
+pub(crate) fn move_in(
     shared: &Shared,
     made: &Paths,
     new: BranchId,
@@ -190,7 +208,7 @@ fn move_in(
     sync_folder(&shared.paths.branches()).context("sync", &shared.paths.branches())
 }
 
-fn begin(shared: &Shared) -> Result<Building, StorageError> {
+pub(crate) fn begin(shared: &Shared) -> Result<Building, StorageError> {
     let folder = shared.paths.refreshing();
     match fs::create_dir(&folder) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {

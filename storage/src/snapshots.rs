@@ -18,7 +18,7 @@ use crate::error::StorageError;
 use crate::events::{self, EventKind};
 use crate::metadata::{self, BranchRow, Past};
 use crate::store::{Store, locked};
-use crate::throwaway::is_throwaway;
+use crate::throwaway::is_unlisted;
 
 /// The name of fork points: only logs show it.
 const FORK_NAME: &str = "fork";
@@ -135,7 +135,7 @@ impl Store {
     pub fn snapshots(&self, branch: BranchId) -> Result<Vec<Snapshot>, StorageError> {
         self.shared.branch_row(branch)?;
         let rows = self.shared.metadata.snapshots(branch)?;
-        Ok(rows.into_iter().filter_map(describe).collect())
+        Ok(rows.into_iter().filter(|row| !is_hidden(row)).filter_map(describe).collect())
     }
 
     /// Removes a snapshot for good. Branches that were made of it keep working.
@@ -152,9 +152,14 @@ impl Store {
         let _turn = locked(&shared.merging);
         let _alone = shared.making.write().unwrap_or_else(PoisonError::into_inner);
         let of = shared.branch_row(row.owner())?;
+        let beside = hidden_name(&row.name);
+        let hidden = shared.metadata.snapshots(of.id)?.into_iter().find(|other| other.name == beside);
         shared.metadata.transaction(|transaction| {
             let kind = EventKind::SnapshotRemoved;
             events::record(transaction, kind, (of.id, &of.name), (None, None), Some(&row.name))?;
+            if let Some(hidden) = &hidden {
+                metadata::forget_branch(transaction, hidden.id)?;
+            }
             metadata::forget_branch(transaction, id)
         })?;
         locked(&shared.cells).remove(&id);
@@ -166,7 +171,7 @@ impl Store {
     /// What is kept of `of` as it is before its Postgres starts for the first time: a branch's fork point; of any other state that
     /// moments are reached from, another one like it, as a Postgres that ran on it has led elsewhere than the branch's WAL.
     pub(crate) fn kept_before_waking(&self, of: &BranchRow) -> Result<Option<SnapshotKind>, StorageError> {
-        if is_throwaway(&of.name) {
+        if is_unlisted(&of.name) {
             return Ok(None);
         }
         if of.snapshot.is_none() && self.is_as_forked(of.id)? {
@@ -231,6 +236,16 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// The name of the snapshot that is kept beside one with this name, in no list: the very state that came in a bundle, with another store's
+/// password. Git takes no `~` in a name, so nobody's snapshot is called so.
+pub(crate) fn hidden_name(name: &str) -> String {
+    format!("~{name}")
+}
+
+fn is_hidden(row: &BranchRow) -> bool {
+    row.name.starts_with('~')
 }
 
 fn is_no_fork_point(row: &BranchRow) -> bool {

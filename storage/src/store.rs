@@ -21,7 +21,7 @@ use crate::merge::Merged;
 use crate::metadata::{BranchRow, Metadata};
 use crate::past::RestoreWindow;
 use crate::paths::Paths;
-use crate::throwaway::is_throwaway;
+use crate::throwaway::is_unlisted;
 
 /// What a branch's Postgres is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,7 +209,7 @@ impl Store {
 
     /// All live branches, oldest first; no throwaways.
     pub fn branches(&self) -> Result<Vec<Branch>, StorageError> {
-        let is_wanted = |row: &&BranchRow| row.is_listed() && !is_throwaway(&row.name);
+        let is_wanted = |row: &&BranchRow| row.is_listed() && !is_unlisted(&row.name);
         self.shared.metadata.mirrored(|mirror| {
             let rows = || mirror.rows().filter(is_wanted);
             let names: IdMap<BranchId, &str> = rows().map(|row| (row.id, row.name.as_str())).collect();
@@ -239,7 +239,7 @@ impl Store {
     /// The live branch with this name.
     pub fn branch_named(&self, name: &str) -> Result<Option<Branch>, StorageError> {
         match self.shared.metadata.live_branch(name)? {
-            Some(row) if is_throwaway(&row.name) => Ok(None),
+            Some(row) if is_unlisted(&row.name) => Ok(None),
             Some(row) => self.branch(row.id).map(Some),
             None => Ok(None),
         }

@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use offshoot_postgres::server::StopMode;
+use rusqlite::Transaction;
 
 use crate::error::{Context as _, StorageError};
 use crate::files::remove_tree;
@@ -17,6 +18,14 @@ const PREFIX: &str = "~throwaway/";
 
 /// How long Postgres may take to end at once, before it is killed.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The name of the branch that is the standby of a source that is followed.
+pub(crate) const STANDBY: &str = "~standby";
+
+/// Whether a branch with this name is in no list: a throwaway, or the standby.
+pub(crate) fn is_unlisted(name: &str) -> bool {
+    name == STANDBY || is_throwaway(name)
+}
 
 /// Whether a branch with this name is a throwaway.
 pub(crate) fn is_throwaway(name: &str) -> bool {
@@ -57,10 +66,20 @@ impl Store {
     /// [`StorageError::Stalled`] and other failures to stop its Postgres, and those of the disk. It is found again by
     /// [`Store::throwaways`] then.
     pub fn remove_throwaway(&self, id: BranchId) -> Result<(), StorageError> {
+        let is_one = self.shared.metadata.branch(id)?.is_some_and(|row| is_throwaway(&row.name));
+        if is_one {
+            self.remove_hidden(id, &|_| Ok(()))?;
+        }
+        Ok(())
+    }
+
+    /// Removes a branch for good that is in no list, together with what `also` does to the metadata.
+    pub(crate) fn remove_hidden(
+        &self,
+        id: BranchId,
+        also: &dyn Fn(&Transaction<'_>) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
         let shared = &self.shared;
-        let Some(row) = shared.metadata.branch(id)?.filter(|row| is_throwaway(&row.name)) else {
-            return Ok(());
-        };
         {
             let cell = shared.cell(id);
             let mut compute = locked(&cell.compute);
@@ -75,10 +94,13 @@ impl Store {
         }
         let _turn = locked(&shared.merging);
         let _alone = shared.making.write().unwrap_or_else(PoisonError::into_inner);
-        shared.metadata.transaction(|transaction| metadata::forget_branch(transaction, row.id))?;
+        shared.metadata.transaction(|transaction| {
+            metadata::forget_branch(transaction, id)?;
+            also(transaction)
+        })?;
         locked(&shared.cells).remove(&id);
         shared.driver.reclaim()?;
-        tracing::info!(branch = %id, "removed a throwaway");
+        tracing::info!(branch = %id, "removed a branch that was in no list");
         Ok(())
     }
 }

@@ -17,7 +17,7 @@ use crate::metadata::{BranchRow, Metadata};
 use crate::page_layers::{PageLayers, locked};
 use crate::paths::Paths;
 use crate::store::Store;
-use crate::throwaway::is_throwaway;
+use crate::throwaway::is_unlisted;
 use crate::{BranchId, BranchSize, LayerId};
 pub(crate) use tally::Tally;
 
@@ -185,7 +185,7 @@ pub(crate) fn summarize(
     };
     let branches = rows
         .into_iter()
-        .filter(|row| row.snapshot.is_none() && !is_throwaway(&row.name))
+        .filter(|row| row.snapshot.is_none() && !is_unlisted(&row.name))
         .map(|row| BranchUsage {
             own_bytes: part(row.id.0, true),
             shared_bytes: part(row.id.0, false),

@@ -166,6 +166,11 @@ fn names_are_checked_and_unique_and_the_root_stays() {
         Err(StorageError::BranchExists { .. })
     ));
     assert_eq!(store.branches().unwrap().len(), 2);
+    // Names that differ by case alone are different, whatever the file system makes of them: folders are numbered.
+    let cases = ["Feature", "feature", "FEATURE"].map(|name| (name, test.create(name, "main")));
+    for (name, id) in cases {
+        assert_eq!(test.id(name), id);
+    }
 }
 
 #[test]

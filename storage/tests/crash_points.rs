@@ -8,7 +8,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{Seek as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,8 +16,8 @@ use std::time::{Duration, SystemTime};
 
 use offshoot_postgres::Silent;
 use offshoot_storage::{
-    CrashPoint, DriverKind, Former, Moment, OpenStore, Operation, Refresh, RestoreWindow, Source,
-    StorageError, Store, die_at,
+    CrashPoint, DriverKind, Former, Moment, OpenStore, Operation, Refresh, RestoreWindow, SchemaProof,
+    Source, StorageError, Store, WriteBundle, die_at,
 };
 use support::layers::assert_tidy;
 use support::{TestStore, first, processes};
@@ -68,7 +68,11 @@ macro_rules! each_operation {
 
         /// Does not compile when an operation has no test.
         const fn _is_tested(operation: Operation) {
-            match operation { $(Operation::$operation => {})+ }
+            match operation {
+                $(Operation::$operation => {})+
+                // It needs a source: `tests/follow/points.rs`.
+                Operation::Follow => {}
+            }
         }
     };
 }
@@ -89,6 +93,7 @@ each_operation! {
     an_engine_killed_in_merge: Merge,
     an_engine_killed_in_window: Window,
     an_engine_killed_in_past: Past,
+    an_engine_killed_in_carry: Carry,
     an_engine_killed_in_open: Open,
 }
 
@@ -169,7 +174,10 @@ fn amid_a_fork(template: &Path) -> CrashPoint {
 
 /// Clones have no layers to merge, and keep no past.
 fn is_of_layers(operation: Operation) -> bool {
-    matches!(operation, Operation::Merge | Operation::Window | Operation::Past | Operation::Rewind)
+    matches!(
+        operation,
+        Operation::Merge | Operation::Window | Operation::Past | Operation::Rewind | Operation::Carry
+    )
 }
 
 fn kill_at_each_point_of(operation: Operation) {
@@ -198,7 +206,7 @@ fn assert_healed(test: &mut TestStore, operation: Operation, point: CrashPoint, 
     test.open();
     assert_eq!(processes::left_in(&test.dir()), [], "{point:?}: left running");
     assert_tidy(&test.dir());
-    if matches!(operation, Operation::Past | Operation::Rewind) {
+    if matches!(operation, Operation::Past | Operation::Rewind | Operation::Carry) {
         // As the engine does when it starts.
         for left in test.store().throwaways().unwrap() {
             test.store().remove_throwaway(left).unwrap();
@@ -382,7 +390,26 @@ fn engine_process() {
             arm(point);
             end(store.create_branch_at("new", id("main"), Moment::Time(SystemTime::now()), &Silent));
         }
-        Operation::Open => {}
+        Operation::Carry => {
+            acknowledge(&store, "feature", &[]);
+            let frozen_as = store.create_throwaway(id("feature")).unwrap();
+            let order = WriteBundle {
+                branch: id("feature"),
+                frozen_as,
+                full: false,
+                schema: SchemaProof::default(),
+                extensions: Vec::new(),
+                roles: Vec::new(),
+            };
+            let mut file = tempfile::tempfile().unwrap();
+            store.write_bundle(&order, &mut file, &Silent).unwrap();
+            store.remove_throwaway(frozen_as).unwrap();
+            file.rewind().unwrap();
+            arm(point);
+            let unpacked = store.unpack_bundle(&mut file, Some("carried"), &Silent);
+            end(unpacked.and_then(|unpacked| store.adopt_bundle(&unpacked, "carried")));
+        }
+        Operation::Open | Operation::Follow => {}
     }
     if servers::victim().is_some() {
         servers::assert_works(&store);
@@ -445,7 +472,7 @@ fn expected(operation: Operation, acknowledged: &str) -> (State, State) {
     let of_feature = content("201", acknowledged);
     let mut new;
     match operation {
-        Operation::Create | Operation::Settle | Operation::Past | Operation::Open => {
+        Operation::Create | Operation::Settle | Operation::Past | Operation::Open | Operation::Follow => {
             set(&mut old, "main", "", Some(content("", acknowledged)));
             set(&mut old, "feature", "main", Some(content("201", "")));
             new = old.clone();
@@ -478,6 +505,11 @@ fn expected(operation: Operation, acknowledged: &str) -> (State, State) {
             new = old.clone();
             set(&mut old, "main", "", Some(content("", acknowledged)));
             set(&mut new, "main", "", Some(content("999", "")));
+        }
+        Operation::Carry => {
+            set(&mut old, "feature", "main", Some(of_feature.clone()));
+            new = old.clone();
+            set(&mut new, "carried", "main", Some(of_feature));
         }
         Operation::Rename => {
             set(&mut old, "feature", "main", Some(of_feature.clone()));

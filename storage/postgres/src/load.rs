@@ -8,6 +8,7 @@ mod lexer;
 mod lines;
 mod name;
 mod run;
+mod sizes;
 mod source;
 mod target;
 mod url;
@@ -17,14 +18,17 @@ use std::io::BufRead;
 use postgres::{Client, NoTls};
 
 pub use error::LoadError;
+pub(crate) use error::causes;
 pub use input::{is_archive, open_script, script_bytes};
 pub(crate) use name::parts as name_parts;
+pub(crate) use source::{connect_failure, dump_part};
 pub use source::{dump_server, restore_archive, server_major};
 pub use target::{Refusal, Rows, ServerError, Target};
 pub(crate) use url::Source as Address;
 
 use crate::mask::{MaskedColumn, Plan};
 use crate::progress::Progress;
+use crate::subset::SubsetReport;
 use crate::watch;
 
 /// What a load did.
@@ -46,6 +50,8 @@ pub struct LoadReport {
     pub masked: Vec<MaskedColumn>,
     /// How many columns look personal and have no rule, where somebody looked.
     pub unmasked: usize,
+    /// What was taken of a database of which a part was wanted.
+    pub subset: Option<SubsetReport>,
 }
 
 /// How data are masked, in two passes over the same source.
@@ -74,7 +80,20 @@ pub fn load_script(
     total_bytes: Option<u64>,
     progress: &dyn Progress,
 ) -> Result<LoadReport, LoadError> {
-    load(reader, client, total_bytes, None, progress, run::End::Lenient)
+    load(reader, client, Job { total_bytes, ..Job::default() }, progress)
+}
+
+/// As [`load_script`], for the database's own script: settings that it makes with `ALTER SYSTEM` are made.
+///
+/// # Errors
+/// As [`load_script`].
+pub fn load_seed(
+    reader: &mut dyn BufRead,
+    client: &mut Client,
+    total_bytes: Option<u64>,
+    progress: &dyn Progress,
+) -> Result<LoadReport, LoadError> {
+    load(reader, client, Job { total_bytes, is_own: true, ..Job::default() }, progress)
 }
 
 /// As [`load_script`], with the rows of masked columns replaced before the server sees them.
@@ -88,7 +107,7 @@ pub fn load_masked(
     masking: Masking<'_>,
     progress: &dyn Progress,
 ) -> Result<LoadReport, LoadError> {
-    load(reader, client, total_bytes, Some(masking), progress, run::End::Lenient)
+    load(reader, client, Job { total_bytes, masking: Some(masking), ..Job::default() }, progress)
 }
 
 /// As [`load_script`], but for a server that something else than a [`Client`] speaks to. Cancelling is its affair: it
@@ -105,13 +124,23 @@ pub fn run_script(
     run::Loader::new(reader, target, total_bytes, progress).run(run::End::Lenient)
 }
 
+/// What is loaded, and how.
+#[derive(Default)]
+struct Job<'a> {
+    total_bytes: Option<u64>,
+    masking: Option<Masking<'a>>,
+    end: run::End,
+    /// It is no copy of another database.
+    is_own: bool,
+    /// The sizes of the tables, where they are known.
+    sizes: Option<sizes::Sizes>,
+}
+
 fn load(
     reader: &mut dyn BufRead,
     client: &mut Client,
-    total_bytes: Option<u64>,
-    masking: Option<Masking<'_>>,
+    job: Job<'_>,
     progress: &dyn Progress,
-    end: run::End,
 ) -> Result<LoadReport, LoadError> {
     let token = client.cancel_token();
     let cancel = move || {
@@ -119,6 +148,10 @@ fn load(
         let _ = token.cancel_query(NoTls);
     };
     watch::beside(progress, cancel, || {
-        run::Loader::new(reader, client, total_bytes, progress).of_copy().masked(masking).run(end)
+        run::Loader::new(reader, client, job.total_bytes, progress)
+            .of_copy(job.is_own)
+            .sized(job.sizes)
+            .masked(job.masking)
+            .run(job.end)
     })
 }

@@ -14,6 +14,7 @@ mod look;
 mod personal;
 mod plan;
 mod row;
+mod shuffle;
 mod transform;
 mod words;
 
@@ -22,7 +23,7 @@ pub use key::Key;
 pub use look::{Personal, personal};
 pub use personal::{Suspicion, suspicion};
 pub use plan::{Plan, Table};
-pub(crate) use row::RowMask;
+pub(crate) use row::{RowMask, decoded};
 
 /// What becomes of a column's values.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,11 +42,16 @@ pub enum Transformer {
     FakeEmail,
     /// A number of the same form: digits become other digits.
     FakePhone,
+    /// The value of another row of the table.
+    Shuffle,
+    /// What an expression of the source's SQL makes of the row.
+    Sql(String),
 }
 
 impl Transformer {
     /// The names of those without a parameter.
-    pub const NAMES: [&'static str; 6] = ["keep", "null", "hash", "fake-name", "fake-email", "fake-phone"];
+    pub const NAMES: [&'static str; 7] =
+        ["keep", "null", "hash", "fake-name", "fake-email", "fake-phone", "shuffle"];
 
     /// The one with this name.
     pub fn parse(name: &str) -> Option<Self> {
@@ -56,6 +62,7 @@ impl Transformer {
             "fake-name" => Self::FakeName,
             "fake-email" => Self::FakeEmail,
             "fake-phone" => Self::FakePhone,
+            "shuffle" => Self::Shuffle,
             _ => return None,
         })
     }
@@ -70,6 +77,8 @@ impl Transformer {
             Self::FakeName => "fake-name",
             Self::FakeEmail => "fake-email",
             Self::FakePhone => "fake-phone",
+            Self::Shuffle => "shuffle",
+            Self::Sql(_) => "sql",
         }
     }
 }

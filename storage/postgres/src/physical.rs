@@ -7,8 +7,10 @@ mod adopt;
 mod connection;
 mod error;
 mod files;
+mod follow;
 mod login;
 mod manifest;
+mod relay;
 mod single;
 mod source;
 mod stream;
@@ -20,6 +22,8 @@ use std::path::Path;
 
 pub use adopt::{Adopt, Adopted, adopt};
 pub use error::PhysicalError;
+pub use follow::{Seen, create_slot, drop_slot, history, see};
+pub use relay::{Passed, RELAY_PORT, Relay};
 
 use crate::account::{Account, chown};
 use crate::load::Address;
@@ -47,6 +51,8 @@ pub struct CopyCluster<'a> {
     pub major: u32,
     /// The most kilobytes a second, 32 to 1,048,576.
     pub max_rate_kb: Option<u32>,
+    /// A slot to make at the source, which stays; without one, a temporary one keeps the WAL for as long as this takes.
+    pub slot: Option<&'a str>,
 }
 
 /// A cluster that was copied.
@@ -118,7 +124,9 @@ fn receive(
 ) -> Result<CopiedCluster, PhysicalError> {
     let mut notes = facts.notes;
     connection.query("IDENTIFY_SYSTEM")?;
-    if let Err(error) = keep_wal(connection) {
+    if let Some(slot) = order.slot {
+        follow::make_slot(connection, slot)?;
+    } else if let Err(error) = keep_wal(connection) {
         match error {
             PhysicalError::Cut { .. } | PhysicalError::Damaged { .. } => return Err(error),
             other => notes.push(format!(

@@ -43,6 +43,17 @@ pub(crate) fn kill(pid: i32, signal: i32) -> io::Result<()> {
     check(unsafe { libc::kill(pid, signal) }.into()).map(drop)
 }
 
+/// Whether `child` has ended; it is not waited for, so that its number stays its own.
+pub(crate) fn has_ended(child: &std::process::Child) -> io::Result<bool> {
+    // SAFETY: a siginfo of zeros is a valid one.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let flags = libc::WEXITED | libc::WNOWAIT | libc::WNOHANG;
+    // SAFETY: waitid writes into `info`, which lives until it returns.
+    check(unsafe { libc::waitid(libc::P_PID, child.id(), &raw mut info, flags) }.into())?;
+    // SAFETY: with WNOHANG the field is 0 if nothing has ended, else the child's number; waitid has set it.
+    Ok(unsafe { info.si_pid() } != 0)
+}
+
 /// A descriptor that stands for process `pid` and becomes readable when it ends. Linux 5.3 and later.
 #[cfg(target_os = "linux")]
 pub(crate) fn pidfd_open(pid: u32) -> io::Result<OwnedFd> {

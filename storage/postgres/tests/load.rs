@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use offshoot_postgres::load::{self, LoadError, LoadReport, Masking, load_script};
 use offshoot_postgres::mask::{ColumnName, Key, Plan, Rule, Transformer};
+use offshoot_postgres::subset::LOCK_TIMEOUT;
 use offshoot_postgres::{ClientTools, Locator, Progress, Silent};
 use postgres::Client;
 use support::Running;
@@ -216,19 +217,22 @@ fn server_is_copied_without_its_owners() {
         load::server_major(&running.source("source")).unwrap(),
         running.cluster.installation.version.major
     );
-    let report = load::dump_server(&tools, &running.source("source"), &mut target, None, &Silent).unwrap();
+    let report =
+        load::dump_server(&tools, &running.source("source"), LOCK_TIMEOUT, &mut target, None, &Silent)
+            .unwrap();
     assert_eq!((report.rows_copied, count(&mut target, "public.t")), (1000, 1000));
     assert!(report.created_roles.is_empty());
 
     let wrong = running.source("source").replace("password='", "password='x");
-    let error = load::dump_server(&tools, &wrong, &mut target, None, &Silent).unwrap_err();
+    let error = load::dump_server(&tools, &wrong, LOCK_TIMEOUT, &mut target, None, &Silent).unwrap_err();
     assert!(matches!(error, LoadError::SourcePassword { .. }), "{error}");
     assert!(matches!(load::server_major(&wrong), Err(LoadError::SourcePassword { .. })));
     let none = running.source("source").replace("/s user", "/none user");
-    let error = load::dump_server(&tools, &none, &mut target, None, &Silent).unwrap_err();
+    let error = load::dump_server(&tools, &none, LOCK_TIMEOUT, &mut target, None, &Silent).unwrap_err();
     assert!(matches!(error, LoadError::SourceUnreachable { .. }), "{error}");
     let error =
-        load::dump_server(&tools, &running.source("nowhere"), &mut target, None, &Silent).unwrap_err();
+        load::dump_server(&tools, &running.source("nowhere"), LOCK_TIMEOUT, &mut target, None, &Silent)
+            .unwrap_err();
     assert!(matches!(error, LoadError::Source { .. }), "{error}");
 }
 

@@ -10,9 +10,10 @@ use offshoot_postgres::cluster::{InitCluster, init_cluster};
 use offshoot_postgres::load::LoadReport;
 use offshoot_postgres::mask::Rule;
 use offshoot_postgres::server::{Server, ServerSpec, StopMode};
+use offshoot_postgres::subset::Session;
 use offshoot_postgres::{Installation, Progress};
 
-use super::{Source, USER, load, physical};
+use super::{Seed, Source, USER, load, physical, seed};
 use crate::clones::make_data_folder;
 use crate::error::{Context as _, StorageError};
 use crate::files::{give, make_branch_folder, make_private, remove_tree};
@@ -54,8 +55,8 @@ pub(crate) struct Fill<'a> {
     pub(crate) masking: &'a [Rule],
     /// The file of the secret on which masked values depend.
     pub(crate) masking_key: PathBuf,
-    /// Scripts to run behind the data.
-    pub(crate) seed: &'a [PathBuf],
+    /// What to run behind the data.
+    pub(crate) seed: &'a [Seed],
     pub(crate) driver: DriverKind,
     pub(crate) password: &'a str,
 }
@@ -76,6 +77,8 @@ impl Fill<'_> {
         branch: &BranchPaths,
         progress: &dyn Progress,
     ) -> Result<Filled, StorageError> {
+        // What is wrong with what was asked for is told before anything is made.
+        let mut session = load::open(self, progress)?;
         make_branch_folder(branch, self.account)?;
         match self.driver {
             DriverKind::Layers => make_private(&branch.data(), self.account)?,
@@ -83,9 +86,11 @@ impl Fill<'_> {
         }
         let load = if let Source::Cluster { url, database, max_rate_kb } = self.source {
             Some(physical::copy(self, branch, (url, database, *max_rate_kb), progress)?)
+        } else if let Source::Standby { url, max_rate_kb, slot } = self.source {
+            Some(physical::copy_standby(self, branch, (url, slot, *max_rate_kb), progress)?)
         } else {
             self.init(branch, progress)?;
-            let load = load_data(self, branch, progress)?;
+            let load = load_data(self, branch, session.take(), progress)?;
             drop_unused(&branch.data())?;
             load
         };
@@ -153,12 +158,13 @@ fn drop_comments(path: &Path) -> Result<(), StorageError> {
 fn load_data(
     fill: &Fill<'_>,
     branch: &BranchPaths,
+    session: Option<Session>,
     progress: &dyn Progress,
 ) -> Result<Option<LoadReport>, StorageError> {
     serve(fill, branch, progress, |spec| {
         crash_point!(RefreshLoading);
-        let report = load::load(fill, spec, progress)?;
-        load::seed(fill, spec, progress)?;
+        let report = load::load(fill, spec, session, progress)?;
+        seed(fill, spec, progress)?;
         progress.step("Vacuum and analyze", 0, None);
         for database in [fill.database, "postgres", "template1"] {
             // With its hint bits set now, a page is not copied into a branch that only reads it.
@@ -214,18 +220,46 @@ fn run_while_serving<T>(
     }
     progress.step("Shut down", 0, None);
     shut_down(server)?;
-    if fill.driver == DriverKind::Layers {
+    let own = own_settings(&spec.data_dir)?;
+    if fill.driver == DriverKind::Layers || !own.is_empty() {
         // From here on the WAL has all that leads to a moment: a branch that is made before anybody wakes the root begins here.
-        let settings = spec.settings.iter().map(|(key, value)| match key.as_str() {
-            "wal_level" => (key.clone(), "replica".to_owned()),
-            _ => (key.clone(), value.clone()),
-        });
+        // Settings that a seed has made are tried, as the root must wake with them.
+        let is_own = |key: &str| own.iter().any(|(name, _)| name == key);
+        let settings =
+            spec.settings.iter().filter(|(key, _)| !is_own(key)).map(|(key, value)| match key.as_str() {
+                "wal_level" => (key.clone(), "replica".to_owned()),
+                _ => (key.clone(), value.clone()),
+            });
         let spec = ServerSpec { settings: settings.collect(), ..spec.clone() };
+        let failed = |source| match failed(source) {
+            StorageError::StartFailed { source, .. } if !own.is_empty() => does_not_start(&own, &source),
+            other => other,
+        };
         let mut server = Server::spawn(&spec).map_err(failed)?;
         server.wait_ready(Instant::now() + START_PATIENCE, &|| progress.is_cancelled()).map_err(failed)?;
         shut_down(server)?;
     }
     Ok(done)
+}
+
+/// What `ALTER SYSTEM` has set, as lines of names and values.
+fn own_settings(data: &Path) -> Result<Vec<(String, String)>, StorageError> {
+    let path = data.join("postgresql.auto.conf");
+    let text = match fs::read_to_string(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        read => read.context("read", &path)?,
+    };
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let pairs = lines.filter_map(|line| line.split_once('='));
+    Ok(pairs.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect())
+}
+
+fn does_not_start(own: &[(String, String)], error: &offshoot_postgres::server::ServerError) -> StorageError {
+    let shown: Vec<String> = own.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+    StorageError::Refused {
+        what: format!("What ALTER SYSTEM has set ({})", shown.join(", ")),
+        why: format!("Postgres does not start with it: {error}"),
+    }
 }
 
 fn shut_down(mut server: Server) -> Result<(), StorageError> {

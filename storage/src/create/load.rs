@@ -3,8 +3,9 @@
 use offshoot_postgres::Progress;
 use offshoot_postgres::client::ClientTools;
 use offshoot_postgres::load::{self, LoadError, LoadReport, Masking};
-use offshoot_postgres::mask::{Key, Plan, Transformer, personal};
+use offshoot_postgres::mask::{Key, MaskError, Plan, Rule, Transformer, personal};
 use offshoot_postgres::server::ServerSpec;
+use offshoot_postgres::subset::Session;
 use postgres::Client;
 
 use super::fill::Fill;
@@ -16,26 +17,49 @@ const FIRST_DATABASE: &str = "postgres";
 /// The database that the schema is made in beforehand, where that is what the data go to as well.
 const ASIDE: &str = "offshoot_masking";
 
+/// Looks at the source, where a part of it is wanted.
+pub(super) fn open(fill: &Fill<'_>, progress: &dyn Progress) -> Result<Option<Session>, StorageError> {
+    let has_sql = |rule: &&Rule| matches!(rule.with, Transformer::Sql(_));
+    let computed = fill.masking.iter().find(has_sql);
+    match (fill.source, computed) {
+        (Source::Server { url, subset }, computed) if computed.is_some() || !subset.is_everything() => {
+            let mut session = Session::open(url, subset, progress)?;
+            session.check_expressions(fill.masking).map(|()| Some(session)).map_err(Into::into)
+        }
+        (Source::Script(_) | Source::Archive(_), Some(rule)) => Err(LoadError::from(MaskError::new(
+            format!(
+                "the rule for {} is an expression in SQL, which only a running server can work out",
+                rule.column
+            ),
+            "Import from the server, as `--from postgres://…`, or take another rule for the column.",
+        ))
+        .into()),
+        _ => Ok(None),
+    }
+}
+
 /// Makes the database and loads the data into it.
 pub(super) fn load(
     fill: &Fill<'_>,
     spec: &ServerSpec,
+    mut session: Option<Session>,
     progress: &dyn Progress,
 ) -> Result<Option<LoadReport>, StorageError> {
     let masks = fill.masking.iter().any(|rule| rule.with != Transformer::Keep);
     let mut before = None;
     if masks && !matches!(fill.source, Source::Empty) {
-        before = Some(plan(fill, spec, progress)?);
+        before = Some(plan(fill, spec, session.as_mut(), progress)?);
     }
     if fill.database != FIRST_DATABASE {
         create_database(fill, spec, fill.database)?;
     }
     let mut client = connect(spec, fill.database, fill.password)?;
     let Some((mut plan, schema)) = before else {
-        let report = pass(fill, &mut client, None, progress)?;
+        let report = pass(fill, &mut client, session.as_mut(), None, progress)?;
         return Ok(report.map(|report| LoadReport { unmasked: unmasked(fill, spec, None), ..report }));
     };
-    let mut report = pass(fill, &mut client, Some(Masking::Rows(&mut plan)), progress)?;
+    let masking = Some(Masking::Rows(&mut plan));
+    let mut report = pass(fill, &mut client, session.as_mut(), masking, progress)?;
     if let Some(report) = &mut report {
         // The first pass made them.
         report.created_roles.splice(0..0, schema.created_roles);
@@ -48,6 +72,7 @@ pub(super) fn load(
 fn plan(
     fill: &Fill<'_>,
     spec: &ServerSpec,
+    session: Option<&mut Session>,
     progress: &dyn Progress,
 ) -> Result<(Plan, LoadReport), StorageError> {
     let key = Key::of_file(&fill.masking_key).context("keep the key for masking in", &fill.masking_key)?;
@@ -55,7 +80,7 @@ fn plan(
     progress.step("Read the schema", 0, None);
     create_database(fill, spec, name)?;
     let mut client = connect(spec, name, fill.password)?;
-    let report = pass(fill, &mut client, Some(Masking::Schema), progress)?.unwrap_or_default();
+    let report = pass(fill, &mut client, session, Some(Masking::Schema), progress)?.unwrap_or_default();
     drop(client);
     // Settings of the script, such as a search path, are gone with its session.
     let mut client = connect(spec, name, fill.password)?;
@@ -82,37 +107,24 @@ fn unmasked(fill: &Fill<'_>, spec: &ServerSpec, plan: Option<&Plan>) -> usize {
     look().unwrap_or(0)
 }
 
-/// Runs the scripts that belong behind the data. They are the repository's own, and nothing in them is masked.
-pub(super) fn seed(fill: &Fill<'_>, spec: &ServerSpec, progress: &dyn Progress) -> Result<(), StorageError> {
-    for path in fill.seed {
-        progress.step(&format!("Run {}", path.display()), 0, None);
-        let run = || -> Result<(), LoadError> {
-            let mut script = load::open_script(path)?;
-            let bytes = load::script_bytes(path)?;
-            // Each in a session of its own: it may set anything in it.
-            let mut client = connect(spec, fill.database, fill.password)
-                .map_err(|error| LoadError::Connection(error.to_string()))?;
-            load::load_script(&mut script, &mut client, bytes, progress)?;
-            Ok(())
-        };
-        run().map_err(|source| match source {
-            LoadError::Cancelled => StorageError::Cancelled,
-            source => StorageError::Seed { path: path.clone(), source: Box::new(source) },
-        })?;
-    }
-    Ok(())
-}
-
 /// Reads the source once.
 fn pass(
     fill: &Fill<'_>,
     client: &mut Client,
+    session: Option<&mut Session>,
     masking: Option<Masking<'_>>,
     progress: &dyn Progress,
 ) -> Result<Option<LoadReport>, StorageError> {
+    if let Some(session) = session {
+        return Ok(Some(match masking {
+            Some(Masking::Schema) => session.schema(tools(fill)?, client, masking, progress)?,
+            Some(Masking::Rows(plan)) => session.load(tools(fill)?, client, Some(plan), progress)?,
+            None => session.load(tools(fill)?, client, None, progress)?,
+        }));
+    }
     Ok(Some(match fill.source {
         // A cluster that was copied has its data.
-        Source::Empty | Source::Cluster { .. } => return Ok(None),
+        Source::Empty | Source::Cluster { .. } | Source::Standby { .. } => return Ok(None),
         Source::Script(path) => {
             let mut script = load::open_script(path)?;
             let bytes = load::script_bytes(path).context("look at", path)?;
@@ -122,7 +134,9 @@ fn pass(
             }
         }
         Source::Archive(path) => load::restore_archive(tools(fill)?, path, client, masking, progress)?,
-        Source::Server { url } => load::dump_server(tools(fill)?, url, client, masking, progress)?,
+        Source::Server { url, subset } => {
+            load::dump_server(tools(fill)?, url, subset.lock_timeout, client, masking, progress)?
+        }
     }))
 }
 

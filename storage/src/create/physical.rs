@@ -9,7 +9,7 @@ use offshoot_postgres::mask::Transformer;
 use offshoot_postgres::physical::{Adopt, CopyCluster, adopt, copy_cluster};
 
 use super::fill::{Fill, serve};
-use super::{USER, load};
+use super::{USER, seed};
 use crate::error::StorageError;
 use crate::paths::BranchPaths;
 
@@ -34,6 +34,7 @@ pub(super) fn copy(
         account: fill.account,
         major: fill.installation.version.major,
         max_rate_kb,
+        slot: None,
     };
     let copied = copy_cluster(&order, progress)?;
     let order = Adopt {
@@ -44,10 +45,12 @@ pub(super) fn copy(
         password: fill.password,
         source_database: database,
         database: fill.database,
+        env: &[],
+        durable: false,
     };
     let adopted = adopt(&order, progress)?;
     if !fill.seed.is_empty() {
-        serve(fill, branch, progress, |spec| load::seed(fill, spec, progress))?;
+        serve(fill, branch, progress, |spec| seed(fill, spec, progress))?;
     }
     Ok(LoadReport {
         files: copied.files,
@@ -55,4 +58,23 @@ pub(super) fn copy(
         notes: [copied.notes, adopted.notes].concat(),
         ..LoadReport::default()
     })
+}
+
+/// Copies the cluster at a URL as it is, to be its standby, with a slot at the source that stays.
+pub(super) fn copy_standby(
+    fill: &Fill<'_>,
+    branch: &BranchPaths,
+    (url, slot, max_rate_kb): (&str, &str, Option<u32>),
+    progress: &dyn Progress,
+) -> Result<LoadReport, StorageError> {
+    let order = CopyCluster {
+        url,
+        data_dir: &branch.data(),
+        account: fill.account,
+        major: fill.installation.version.major,
+        max_rate_kb,
+        slot: Some(slot),
+    };
+    let copied = copy_cluster(&order, progress)?;
+    Ok(LoadReport { files: copied.files, bytes: copied.bytes, notes: copied.notes, ..LoadReport::default() })
 }

@@ -15,7 +15,7 @@ use crate::files::disk_usage;
 use crate::metadata::{self, BranchRow};
 use crate::snapshots::SnapshotKind;
 use crate::store::{ComputeState, Store, locked};
-use crate::throwaway::is_throwaway;
+use crate::throwaway::is_unlisted;
 
 /// What the past has on the disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,7 +79,7 @@ impl Store {
 
     fn keep_past_of(&self, id: BranchId, window: RestoreWindow) -> Result<bool, StorageError> {
         let Ok(row) = self.shared.branch_row(id) else { return Ok(false) };
-        if is_throwaway(&row.name) || !self.is_snapshot_due(&row, window)? {
+        if is_unlisted(&row.name) || !self.is_snapshot_due(&row, window)? {
             return Ok(false);
         }
         let making = self.making();
@@ -155,7 +155,7 @@ impl Store {
         let rows = self.shared.metadata.branches()?;
         let autos: Vec<BranchId> = rows.iter().filter(|row| is_auto(row)).map(|row| row.id).collect();
         let mut kept = KeptPast { snapshots: autos.len(), ..KeptPast::default() };
-        for row in rows.iter().filter(|row| row.snapshot.is_none() && !is_throwaway(&row.name)) {
+        for row in rows.iter().filter(|row| row.snapshot.is_none() && !is_unlisted(&row.name)) {
             kept.wal_bytes += KeptWal::of(&self.shared.paths.branch(row.id))?.past_bytes();
         }
         kept.snapshot_bytes = self.shared.driver.only_read_by(&autos)?;
@@ -177,7 +177,7 @@ impl Store {
         let asked_to_keep =
             locked(&self.shared.restore).is_none() && locked(&self.shared.settings).iter().any(keeps);
         let mut lines = Vec::new();
-        for branch in rows.into_iter().filter(|row| row.snapshot.is_none() && !is_throwaway(&row.name)) {
+        for branch in rows.into_iter().filter(|row| row.snapshot.is_none() && !is_unlisted(&row.name)) {
             let paths = self.shared.paths.branch(branch.id);
             let mut bases = by_origin.remove(&branch.id).unwrap_or_default();
             bases.retain(|base| base.past.moment_us.is_some() && base.fork_lsn.is_some());

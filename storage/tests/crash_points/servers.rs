@@ -49,8 +49,10 @@ fn has_victim(victim: Victim, operation: Operation, point: CrashPoint) -> bool {
         | Operation::Restore
         | Operation::Rewind
         | Operation::Refresh
+        | Operation::Follow
         | Operation::Delete
         | Operation::Undo
+        | Operation::Carry
         | Operation::Open => false,
     }
 }

@@ -1,7 +1,10 @@
 //! A server to copy from.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(dead_code, reason = "each test file uses a part of it")]
 
+use std::fs::File;
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use offshoot_postgres::account::{self, Account};
@@ -22,8 +25,17 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// A new cluster of this major, with these settings.
+    /// A cluster of this major, with these settings. All of a major have one system identifier: they are copies of one.
     pub(crate) fn new(major: u32, settings: &[(&str, &str)]) -> Option<Self> {
+        Self::made(major, settings, |spec| support::copy_tree(&template(spec), &spec.data_dir))
+    }
+
+    /// As [`Source::new`], with a system identifier of its own.
+    pub(crate) fn another(major: u32) -> Option<Self> {
+        Self::made(major, &[], init)
+    }
+
+    fn made(major: u32, settings: &[(&str, &str)], fill: impl FnOnce(&ServerSpec)) -> Option<Self> {
         let installation = support::installation(major)?;
         let folder = support::quick_folder();
         let account = account::unprivileged().unwrap();
@@ -32,17 +44,7 @@ impl Source {
         let spec = spec(installation, &folder, account.clone(), port, settings);
         std::fs::create_dir(&spec.socket_dir).unwrap();
         account::chown(&spec.socket_dir, account.as_ref()).unwrap();
-        let order = InitCluster {
-            installation: &spec.installation,
-            data_dir: &spec.data_dir,
-            // Not the name that the copy's superuser has.
-            superuser: "chief",
-            password: PASSWORD,
-            account: account.as_ref(),
-            wal_segment_size_mb: None,
-            sync: false,
-        };
-        init_cluster(&order, &Silent).unwrap();
+        fill(&spec);
         let server = start(&spec);
         let source = Self { server, folder, port, account };
         source.run("postgres", "CREATE DATABASE shop");
@@ -55,6 +57,15 @@ impl Source {
         let spec = spec(before.installation.clone(), &self.folder, self.account.clone(), self.port, settings);
         self.server.stop(StopMode::Fast, Duration::from_secs(30)).unwrap();
         self.server = start(&spec);
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Stops it; [`Source::restart`] starts it again.
+    pub(crate) fn stop(&mut self) {
+        self.server.stop(StopMode::Fast, Duration::from_secs(30)).unwrap();
     }
 
     pub(crate) fn connect(&self, database: &str) -> postgres::Client {
@@ -92,6 +103,42 @@ impl Drop for Source {
     fn drop(&mut self) {
         let _ = self.server.stop(StopMode::Immediate, Duration::from_secs(10));
     }
+}
+
+fn init(spec: &ServerSpec) {
+    let order = InitCluster {
+        installation: &spec.installation,
+        data_dir: &spec.data_dir,
+        // Not the name that the copy's superuser has.
+        superuser: "chief",
+        password: PASSWORD,
+        account: spec.account.as_ref(),
+        wal_segment_size_mb: None,
+        sync: false,
+    };
+    init_cluster(&order, &Silent).unwrap();
+}
+
+/// A cluster to copy, made by the first test that asks: `initdb` takes longer than much of what is tested.
+fn template(spec: &ServerSpec) -> PathBuf {
+    let near = support::templates();
+    std::fs::create_dir_all(&near).unwrap();
+    let folder = near.join(format!("source-{}", spec.installation.version.major));
+    let lock = File::create(folder.with_extension("lock")).unwrap();
+    lock.lock().unwrap();
+    if !folder.exists() {
+        let place = support::quick_folder();
+        let made = ServerSpec { data_dir: place.path().join("data"), ..spec.clone() };
+        init(&made);
+        // A test that is ended here leaves no half of one, which all others would take.
+        let half = folder.with_extension("half");
+        if half.exists() {
+            std::fs::remove_dir_all(&half).unwrap();
+        }
+        support::copy_tree(&made.data_dir, &half);
+        std::fs::rename(&half, &folder).unwrap();
+    }
+    folder
 }
 
 fn start(spec: &ServerSpec) -> Server {

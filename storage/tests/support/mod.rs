@@ -88,11 +88,32 @@ fn template(major: u32) -> Option<PathBuf> {
     let lock = File::create(folder.with_extension("lock")).unwrap();
     lock.lock().unwrap();
     if !folder.exists() {
+        forget_old_templates(&near);
         let made = TestStore::unopened(major)?;
         made.make(Source::Empty).unwrap();
-        copy_tree(&made.folder.path().join("store"), &folder);
+        // A test that is ended here leaves no half of one, which all others would take.
+        let half = near.join(format!("half-{key}"));
+        if half.exists() {
+            fs::remove_dir_all(&half).unwrap();
+        }
+        copy_tree(&made.folder.path().join("store"), &half);
+        fs::rename(&half, &folder).unwrap();
     }
     Some(folder)
+}
+
+/// Removes templates of builds that are days old. Those of today may be in use by the tests of another build.
+fn forget_old_templates(near: &Path) {
+    let days = std::time::Duration::from_hours(48);
+    let is_old = |lock: &Path| {
+        let age = fs::metadata(lock).and_then(|facts| facts.modified()).map(|time| time.elapsed());
+        age.is_ok_and(|age| age.is_ok_and(|age| age > days))
+    };
+    let locks = fs::read_dir(near).unwrap().flatten().map(|entry| entry.path());
+    for lock in locks.filter(|path| path.extension().is_some_and(|kind| kind == "lock") && is_old(path)) {
+        let _ = fs::remove_dir_all(lock.with_extension(""));
+        let _ = fs::remove_file(lock);
+    }
 }
 
 /// When the storage crate that this program holds was built, as a number that is another one for another build.

@@ -15,7 +15,7 @@ pub(super) fn rows(
     masking: Option<&mut Masking<'_>>,
 ) -> Result<u64, LoadError> {
     let first_row = lines.number + 1;
-    let mut block = Block { lines, first_row, mask: None };
+    let mut block = Block { lines, first_row, mask: None, has_ended: false };
     let plan = match masking {
         None => None,
         Some(Masking::Schema) => {
@@ -42,6 +42,12 @@ fn mask(plan: &Plan, sql: &str, line: u64) -> Result<Option<RowMask>, LoadError>
     let table = gate::goal(plan, &copied.table).map_err(refused)?;
     gate::check_columns(plan, &copied).map_err(refused)?;
     let Some(table) = table else { return Ok(None) };
+    if table.has_expressions() {
+        let name = &copied.table.name;
+        return Err(refused(format!(
+            "the rows of {name} have a rule in SQL, which only a running server can work out"
+        )));
+    }
     if copied.has_options {
         let name = &copied.table.name;
         return Err(refused(format!(
@@ -56,22 +62,34 @@ struct Block<'a, 'r> {
     lines: &'a mut Lines<'r>,
     first_row: u64,
     mask: Option<RowMask>,
+    has_ended: bool,
 }
 
 impl Rows for Block<'_, '_> {
     fn next(&mut self) -> Result<Option<&[u8]>, LoadError> {
-        if !self.lines.advance()? {
-            return Err(LoadError::Unfinished { line: self.first_row, what: "the rows of a COPY" });
+        loop {
+            // A mask may hold rows back.
+            if self.mask.as_mut().is_some_and(RowMask::is_ready) {
+                return Ok(self.mask.as_ref().map(RowMask::ready));
+            }
+            if self.has_ended {
+                return Ok(None);
+            }
+            if !self.lines.advance()? {
+                return Err(LoadError::Unfinished { line: self.first_row, what: "the rows of a COPY" });
+            }
+            if matches!(self.lines.current(), b"\\.\n" | b"\\.\r\n" | b"\\.") {
+                self.has_ended = true;
+                self.mask.iter_mut().for_each(RowMask::end);
+                continue;
+            }
+            let Some(mask) = &mut self.mask else { break };
+            let line = self.lines.number;
+            let what = "a row has not the fields that its COPY says, so that it cannot be masked";
+            mask.take(self.lines.current())
+                .ok_or_else(|| LoadError::Unmaskable { line, what: what.to_owned() })?;
         }
-        let line = self.lines.number;
-        let row = self.lines.current();
-        if matches!(row, b"\\.\n" | b"\\.\r\n" | b"\\.") {
-            return Ok(None);
-        }
-        let Some(mask) = &mut self.mask else { return Ok(Some(row)) };
-        let masked = mask.row(row);
-        let what = "a row has not the fields that its COPY says, so that it cannot be masked";
-        masked.map(Some).ok_or_else(|| LoadError::Unmaskable { line, what: what.to_owned() })
+        Ok(Some(self.lines.current()))
     }
 }
 

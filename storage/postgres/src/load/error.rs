@@ -135,6 +135,9 @@ pub enum LoadError {
     /// The rules of masking cannot be met.
     #[error(transparent)]
     Mask(#[from] crate::mask::MaskError),
+    /// A part of a database cannot be taken.
+    #[error(transparent)]
+    Subset(#[from] crate::subset::SubsetError),
     /// The caller cancelled.
     #[error("cancelled")]
     Cancelled,
@@ -181,6 +184,7 @@ impl LoadError {
                 "Only rows that come by COPY are masked: dump with pg_dump and without --inserts, or give its archive."
             }
             Self::Mask(error) => &error.hint,
+            Self::Subset(error) => &error.hint,
             Self::Cancelled => "Start it again when you want it.",
             Self::Io(_) => "Check that the file exists and can be read.",
         };
@@ -223,7 +227,7 @@ pub(super) fn excerpt(statement: &str) -> String {
 }
 
 /// An error's message and those of what caused it.
-pub(super) fn causes(error: &postgres::Error) -> String {
+pub(crate) fn causes(error: &postgres::Error) -> String {
     // Where the server refused, its own words are all that there is to tell.
     if let Some(refusal) = error.as_db_error() {
         return refusal.message().to_owned();

@@ -3,7 +3,8 @@
 use std::io::{BufRead, ErrorKind, Read};
 use std::time::{Duration, Instant};
 
-use super::LoadError;
+use super::sizes::Sizes;
+use super::{LoadError, gate};
 use crate::progress::Progress;
 
 /// Postgres takes no message longer than this, so no statement and no row can be.
@@ -25,6 +26,8 @@ pub(super) struct Lines<'a> {
     pub(super) number: u64,
     /// Bytes read so far.
     pub(super) bytes: u64,
+    /// The sizes of the tables, where they are known: they tell better than the bytes how far it is.
+    pub(super) sizes: Option<Sizes>,
 }
 
 impl<'a> Lines<'a> {
@@ -33,7 +36,30 @@ impl<'a> Lines<'a> {
         total_bytes: Option<u64>,
         progress: &'a dyn Progress,
     ) -> Self {
-        Self { reader, progress, total_bytes, reported: None, line: Vec::new(), number: 0, bytes: 0 }
+        Self {
+            reader,
+            progress,
+            total_bytes,
+            reported: None,
+            line: Vec::new(),
+            number: 0,
+            bytes: 0,
+            sizes: None,
+        }
+    }
+
+    /// The rows of a `COPY` begin.
+    pub(super) fn begin_table(&mut self, sql: &str) {
+        if let Some(sizes) = &mut self.sizes
+            && let Some(copied) = gate::copied(sql)
+        {
+            sizes.begin(copied.table.schema.as_deref().unwrap_or_default(), &copied.table.name);
+        }
+    }
+
+    /// They have ended.
+    pub(super) fn end_table(&mut self) {
+        self.sizes.iter_mut().for_each(Sizes::end);
     }
 
     /// Reads the next line; `false` at the end.
@@ -50,6 +76,7 @@ impl<'a> Lines<'a> {
             _ => error.into(),
         })?;
         self.bytes += count as u64;
+        self.sizes.iter_mut().for_each(|sizes| sizes.read(count as u64));
         if count > MAX_BYTES {
             return Err(self.not_text("a line is longer than 1 GiB"));
         }
@@ -75,7 +102,11 @@ impl<'a> Lines<'a> {
     fn report(&mut self, at_end: bool) {
         if at_end || self.reported.is_none_or(|then| then.elapsed() >= REPORT_EVERY) {
             self.reported = Some(Instant::now());
-            self.progress.step("Load", self.bytes, self.total_bytes);
+            let (what, done, total) = match &self.sizes {
+                Some(sizes) => sizes.progress(),
+                None => ("Load", self.bytes, self.total_bytes),
+            };
+            self.progress.step(what, done, total);
         }
     }
 }

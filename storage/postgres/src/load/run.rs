@@ -5,6 +5,7 @@ use postgres::error::SqlState;
 use super::error::excerpt;
 use super::lexer::{Found, Lexer, Statement};
 use super::lines::{Lines, MAX_BYTES};
+use super::sizes::Sizes;
 use super::target::{Refusal, ServerError, Target};
 use super::{LoadError, LoadReport, Masking, copy, gate};
 use crate::progress::Progress;
@@ -19,9 +20,10 @@ const MAX_ROLES: usize = 64;
 const CLUSTER_DUMP: &[u8] = b"-- PostgreSQL database cluster dump";
 
 /// What a last statement without a semicolon means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum End {
     /// A person left it out: the statement runs.
+    #[default]
     Lenient,
     /// A tool always writes it: the stream was cut off.
     Strict,
@@ -35,6 +37,8 @@ pub(super) struct Loader<'a> {
     in_transaction: bool,
     /// Extensions that this installation lacks are left out; otherwise they are errors.
     is_copy: bool,
+    /// Settings of the whole server are left out: with those of another one, this one may not start.
+    leaves_settings: bool,
     /// Those that were.
     left_out: Vec<String>,
     masking: Option<Masking<'a>>,
@@ -55,6 +59,7 @@ impl<'a> Loader<'a> {
             lexer: Lexer::new(),
             in_transaction: false,
             is_copy: false,
+            leaves_settings: false,
             left_out: Vec::new(),
             masking: None,
             report: LoadReport::default(),
@@ -62,8 +67,17 @@ impl<'a> Loader<'a> {
     }
 
     /// The script is a copy of a database elsewhere: what can work without an extension that is not installed here shall.
-    pub(super) fn of_copy(mut self) -> Self {
+    ///
+    /// Unless it is the database's own, the other server's settings are left out.
+    pub(super) fn of_copy(mut self, is_own: bool) -> Self {
         self.is_copy = true;
+        self.leaves_settings = !is_own;
+        self
+    }
+
+    /// The sizes of the tables are known.
+    pub(super) fn sized(mut self, sizes: Option<Sizes>) -> Self {
+        self.lines.sizes = sizes;
         self
     }
 
@@ -181,6 +195,14 @@ impl<'a> Loader<'a> {
         if is_settled_without_running(statement, text)? {
             return Ok(());
         }
+        if self.leaves_settings && statement.words.starts_with(&["ALTER".to_owned(), "SYSTEM".to_owned()]) {
+            self.note(format!(
+                "line {line}: left out `{}`: settings of another server may keep this one from starting; `[postgres] settings` in \
+                 offshoot.toml has some, and ALTER SYSTEM on a branch makes others",
+                excerpt(text).trim_end_matches(';')
+            ));
+            return Ok(());
+        }
         if let Some(masking) = &self.masking {
             let plan = if let Masking::Rows(plan) = masking { Some(&**plan) } else { None };
             if gate::judge(statement, text, plan)? == gate::Verdict::PassOver {
@@ -188,8 +210,10 @@ impl<'a> Loader<'a> {
             }
         }
         if statement.copies_in {
+            self.lines.begin_table(text);
             self.report.rows_copied +=
                 copy::rows(self.target, &mut self.lines, text, line, self.masking.as_mut())?;
+            self.lines.end_table();
         } else {
             self.run_statement(statement, text)?;
         }

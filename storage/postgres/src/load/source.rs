@@ -11,6 +11,7 @@ use postgres::{Client, NoTls};
 
 use super::error::causes;
 use super::run::End;
+use super::sizes::Sizes;
 use super::url::Source;
 use super::{LoadError, LoadReport, Masking};
 use crate::child;
@@ -21,8 +22,6 @@ use crate::{sys, watch};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a server may take to let in and to say what it is.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long the source's tables may be held by others; all that was locked before them is held up meanwhile.
-const LOCK_TIMEOUT: Duration = Duration::from_mins(1);
 const BUFFER_BYTES: usize = 256 * 1024;
 
 /// What is left out: it belongs to the other cluster, and here it would fail or reach out to other servers.
@@ -41,12 +40,13 @@ pub fn restore_archive(
 ) -> Result<LoadReport, LoadError> {
     let mut command = Command::new(&tools.pg_restore);
     command.args(["-f", "-"]).args(LEFT_OUT).args(only(masking.as_ref())).arg(path);
-    from_tool(command, client, masking, progress, |stderr| LoadError::Archive { stderr })
+    from_tool(command, client, (masking, None), progress, |stderr| LoadError::Archive { stderr })
 }
 
 /// Copies the database at `url` (a URL or a `keyword=value` string).
 ///
-/// The password travels in the tool's environment, never in its arguments.
+/// The password travels in the tool's environment, never in its arguments. The source's tables may be held by others for `lock_timeout`; all
+/// that was locked before them is held up meanwhile.
 ///
 /// # Errors
 /// [`LoadError::SourceUnreachable`], [`LoadError::SourcePassword`], [`LoadError::SourceTooNew`],
@@ -54,23 +54,39 @@ pub fn restore_archive(
 pub fn dump_server(
     tools: &ClientTools,
     url: &str,
+    lock_timeout: Duration,
     client: &mut Client,
     masking: Option<Masking<'_>>,
     progress: &dyn Progress,
 ) -> Result<LoadReport, LoadError> {
-    let source = Source::parse(url);
+    let part: Vec<&str> = only(masking.as_ref()).into_iter().collect();
+    dump_part(tools, &Source::parse(url), &part, lock_timeout, client, masking, progress)
+}
+
+/// As [`dump_server`], with options of `pg_dump` that say which part.
+pub(crate) fn dump_part(
+    tools: &ClientTools,
+    source: &Source,
+    part: &[&str],
+    lock_timeout: Duration,
+    client: &mut Client,
+    masking: Option<Masking<'_>>,
+    progress: &dyn Progress,
+) -> Result<LoadReport, LoadError> {
     let mut command = Command::new(&tools.pg_dump);
     command
         .args(LEFT_OUT)
-        .args(only(masking.as_ref()))
+        .args(part)
         .args(["--encoding=UTF8", "--no-password"])
-        .arg(format!("--lock-wait-timeout={}", LOCK_TIMEOUT.as_millis()))
+        .arg(format!("--lock-wait-timeout={}", lock_timeout.as_millis()))
         .arg(format!("--dbname={}", source.for_dump()));
     command.env("PGCONNECT_TIMEOUT", CONNECT_TIMEOUT.as_secs().to_string());
     if let Some(password) = &source.password {
         command.env("PGPASSWORD", password);
     }
-    from_tool(command, client, masking, progress, dump_failure)
+    // Only with rows is there anything to count.
+    let sizes = if part.is_empty() { Sizes::ask(source) } else { None };
+    from_tool(command, client, (masking, sizes), progress, dump_failure)
 }
 
 /// The first pass of masking needs no rows.
@@ -82,12 +98,14 @@ fn only(masking: Option<&Masking<'_>>) -> Option<&'static str> {
 fn from_tool(
     mut command: Command,
     client: &mut Client,
-    masking: Option<Masking<'_>>,
+    (masking, sizes): (Option<Masking<'_>>, Option<Sizes>),
     progress: &dyn Progress,
     failure: fn(String) -> LoadError,
 ) -> Result<LoadReport, LoadError> {
     // English messages, so that they are understood.
     command.env("LC_ALL", "C").env_remove("LD_PRELOAD").process_group(0);
+    // A tool that waits for a lock at the source would outlive a process that is killed.
+    sys::die_with_parent(&mut command);
     let mut tool = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let group = -(tool.id() as i32);
     let kill = || {
@@ -99,7 +117,8 @@ fn from_tool(
     let loaded = watch::beside(progress, kill, || match output {
         Some(output) => {
             let mut reader = BufReader::with_capacity(BUFFER_BYTES, output);
-            super::load(&mut reader, client, None, masking, progress, End::Strict)
+            let job = super::Job { masking, end: End::Strict, sizes, ..super::Job::default() };
+            super::load(&mut reader, client, job, progress)
         }
         None => Err(LoadError::Io(std::io::ErrorKind::BrokenPipe.into())),
     });
@@ -174,7 +193,7 @@ fn ask_major(url: &str) -> Result<u32, LoadError> {
     Ok(number as u32 / 10_000)
 }
 
-fn connect_failure(error: &postgres::Error) -> LoadError {
+pub(crate) fn connect_failure(error: &postgres::Error) -> LoadError {
     let message = causes(error);
     match error.code() {
         Some(code) if *code == SqlState::INVALID_PASSWORD => LoadError::SourcePassword { message },

@@ -37,6 +37,10 @@ pub(super) struct Catalog {
     pub(super) partitions: Vec<(Id, Id)>,
     /// Columns that take part in something unique.
     pub(super) unique: HashSet<Id>,
+    /// Those of them that are unique together with others, or under a condition only.
+    pub(super) entangled: HashSet<Id>,
+    /// Columns of foreign keys of several columns.
+    pub(super) composite: HashSet<Id>,
 }
 
 const COLUMNS: &str = "
@@ -71,6 +75,18 @@ const UNIQUE: &str = "
         AND d.refobjid = i.indrelid AND d.refobjsubid > 0
     WHERE i.indisunique";
 
+/// As above, by index, and whether it is of one column and of all rows.
+const ENTANGLED: &str = "
+    SELECT i.indrelid, array_agg(DISTINCT c.attnum), bool_or(i.indnkeyatts > 1 OR i.indpred IS NOT NULL OR i.indisexclusion)
+    FROM pg_catalog.pg_index i, LATERAL (
+        SELECT k.attnum FROM pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY k(attnum, at)
+        WHERE k.attnum > 0 AND k.at <= i.indnkeyatts
+        UNION
+        SELECT d.refobjsubid::int2 FROM pg_catalog.pg_depend d
+        WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = i.indexrelid AND d.refobjid = i.indrelid
+          AND d.refobjsubid > 0 AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)) c
+    WHERE i.indisunique OR i.indisexclusion GROUP BY i.indexrelid, i.indrelid";
+
 impl Catalog {
     /// Reads the catalogs of the database that `client` is connected to.
     pub(super) fn read(client: &mut Client) -> Result<Self, postgres::Error> {
@@ -94,6 +110,9 @@ impl Catalog {
         for row in client.query(REFERENCES, &[])? {
             let (table, other): (u32, u32) = (row.get(0), row.get(1));
             let (from, to): (Vec<i16>, Vec<i16>) = (row.get(2), row.get(3));
+            if from.len() > 1 {
+                catalog.composite.extend(from.iter().map(|column| (table, *column)));
+            }
             catalog
                 .references
                 .extend(from.into_iter().zip(to).map(|(from, to)| ((table, from), (other, to))));
@@ -118,6 +137,12 @@ impl Catalog {
         catalog.inherits = inherits;
         catalog.partitions = partitions;
         catalog.unique = client.query(UNIQUE, &[])?.iter().map(|row| (row.get(0), row.get(1))).collect();
+        for row in client.query(ENTANGLED, &[])? {
+            let (table, columns): (u32, Vec<i16>) = (row.get(0), row.get(1));
+            if row.get(2) || columns.len() > 1 {
+                catalog.entangled.extend(columns.into_iter().map(|column| (table, column)));
+            }
+        }
         Ok(catalog)
     }
 

@@ -11,7 +11,8 @@ pub struct MaskError {
 }
 
 impl MaskError {
-    pub(super) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+    /// With what is wrong, and what to do.
+    pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { message: message.into(), hint: hint.into() }
     }
 }

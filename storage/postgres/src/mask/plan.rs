@@ -131,6 +131,19 @@ impl Plan {
 }
 
 impl Table {
+    /// The expression by which the source has to replace a column.
+    pub(crate) fn expression(&self, column: &str) -> Option<&str> {
+        match &self.methods.get(column)?.0.with {
+            Transformer::Sql(sql) => Some(sql),
+            _ => None,
+        }
+    }
+
+    /// Whether the source has to replace any of its columns.
+    pub(crate) fn has_expressions(&self) -> bool {
+        self.columns.iter().any(|column| self.expression(column).is_some())
+    }
+
     /// Whether any of its columns is masked.
     pub(crate) fn is_masked(&self) -> bool {
         !self.methods.is_empty()
@@ -186,10 +199,36 @@ fn choose(rules: &[Rule], catalog: &Catalog) -> Result<BTreeMap<Id, Choice>, Mas
             choices.entry(child).or_insert(choice);
         }
     }
+    for (id, choice) in &choices {
+        entangled(*id, &choice.with, catalog)?;
+    }
     for (child, parent) in &catalog.references {
         agree(*child, *parent, &choices, catalog)?;
     }
     Ok(choices)
+}
+
+/// Refuses to shuffle, or to compute, what others depend on.
+fn entangled(id: Id, with: &Transformer, catalog: &Catalog) -> Result<(), MaskError> {
+    let refers = || catalog.references.iter().any(|(child, _)| *child == id);
+    let is_key = catalog.references.iter().any(|(_, parent)| *parent == id);
+    let why = match with {
+        Transformer::Shuffle if is_key => "others refer to it, and would refer to somebody else",
+        Transformer::Shuffle if catalog.composite.contains(&id) => {
+            "it refers to another table together with other columns"
+        }
+        Transformer::Shuffle if catalog.entangled.contains(&id) => {
+            "it is unique together with others, or under a condition, and would not be any more"
+        }
+        Transformer::Sql(_) if is_key => "others refer to it",
+        Transformer::Sql(_) if refers() => "it refers to another table",
+        _ => return Ok(()),
+    };
+    let column = &catalog.columns[&id].name;
+    Err(MaskError::new(
+        format!("{column} cannot be masked with `{}`: {why}", with.as_str()),
+        format!("Take another rule for it, such as `\"{column}\" = \"hash\"`."),
+    ))
 }
 
 /// Refuses a foreign key whose two ends become different.
@@ -197,7 +236,8 @@ fn agree(child: Id, parent: Id, choices: &BTreeMap<Id, Choice>, catalog: &Catalo
     let with = |id: Id| choices.get(&id).map_or(&Transformer::Keep, |choice| &choice.with);
     let (ours, theirs) = (with(child), with(parent));
     // What refers to nothing is true.
-    if ours == theirs || *ours == Transformer::Null {
+    let stays_within = *ours == Transformer::Shuffle && *theirs == Transformer::Keep;
+    if ours == theirs || *ours == Transformer::Null || stays_within {
         return Ok(());
     }
     let (child, parent) = (&catalog.columns[&child].name, &catalog.columns[&parent].name);

@@ -1,7 +1,8 @@
 //! Rows of `COPY` in text format: reading a field, and writing another one in its place (manual of `COPY`, "Text Format").
 
+use super::shuffle::Shuffle;
 use super::transform::Method;
-use super::{Key, Plan, Table};
+use super::{Key, Plan, Table, Transformer};
 
 /// Masks the rows of one `COPY`.
 #[derive(Debug)]
@@ -11,18 +12,71 @@ pub(crate) struct RowMask {
     /// The place of each in the report.
     places: Vec<Option<usize>>,
     replaced: Vec<u64>,
+    shuffle: Option<Shuffle>,
     out: Vec<u8>,
+    is_ready: bool,
 }
 
 impl RowMask {
     /// For rows of `table` with these columns, or with all of its columns.
     pub(crate) fn new(plan: &Plan, table: &Table, columns: Option<&[String]>) -> Self {
         let (methods, places) = table.for_columns(columns);
-        Self { key: plan.key().clone(), replaced: vec![0; methods.len()], methods, places, out: Vec::new() }
+        let is_shuffled = |method: &Option<Method>| {
+            method.as_ref().is_some_and(|method| method.with == Transformer::Shuffle)
+        };
+        let shuffled = methods.iter().zip(&places).enumerate().filter(|(_, (method, _))| is_shuffled(method));
+        let shuffled: Vec<(usize, String)> = shuffled
+            .filter_map(|(at, (_, place))| Some((at, plan.report().get((*place)?)?.column.to_string())))
+            .collect();
+        let shuffle = (!shuffled.is_empty()).then(|| Shuffle::new(plan.key().clone(), shuffled));
+        Self {
+            key: plan.key().clone(),
+            replaced: vec![0; methods.len()],
+            methods,
+            places,
+            shuffle,
+            out: Vec::new(),
+            is_ready: false,
+        }
     }
 
-    /// The row, which keeps its line break, with its fields replaced; `None` if it has not the fields that it should have.
-    pub(crate) fn row(&mut self, row: &[u8]) -> Option<&[u8]> {
+    /// Takes a row, which keeps its line break; `None` if it has not the fields that it should have.
+    pub(crate) fn take(&mut self, row: &[u8]) -> Option<()> {
+        self.row(row)?;
+        match &mut self.shuffle {
+            Some(shuffle) => shuffle.take(&self.out),
+            None => self.is_ready = true,
+        }
+        Some(())
+    }
+
+    /// Whether a row has its fields replaced and may go: [`RowMask::ready`].
+    pub(crate) fn is_ready(&mut self) -> bool {
+        match &mut self.shuffle {
+            Some(shuffle) => shuffle.leave(&mut self.out),
+            None => std::mem::take(&mut self.is_ready),
+        }
+    }
+
+    /// The row that may go.
+    pub(crate) fn ready(&self) -> &[u8] {
+        &self.out
+    }
+
+    /// Whether rows may be left when no other comes.
+    pub(crate) fn holds_back(&self) -> bool {
+        self.shuffle.is_some()
+    }
+
+    /// No row comes any more: those that were held back may go.
+    pub(crate) fn end(&mut self) {
+        if let Some(shuffle) = &mut self.shuffle {
+            shuffle.end();
+        }
+    }
+
+    /// The row with its fields replaced.
+    fn row(&mut self, row: &[u8]) -> Option<&[u8]> {
         self.out.clear();
         let body = row.strip_suffix(b"\n").unwrap_or(row);
         let body = body.strip_suffix(b"\r").unwrap_or(body);
@@ -39,6 +93,10 @@ impl RowMask {
             match method {
                 Some(method) if field != b"\\N" => {
                     self.replaced[at] += 1;
+                    if matches!(method.with, Transformer::Shuffle | Transformer::Sql(_)) {
+                        self.out.extend_from_slice(field);
+                        continue;
+                    }
                     match method.apply(&self.key, &decoded(field)) {
                         Some(value) => encode(&value, &mut self.out),
                         None => self.out.extend_from_slice(b"\\N"),
@@ -61,7 +119,8 @@ impl RowMask {
     }
 }
 
-fn decoded(field: &[u8]) -> Vec<u8> {
+/// The bytes that a field stands for.
+pub(crate) fn decoded(field: &[u8]) -> Vec<u8> {
     let mut value = Vec::with_capacity(field.len());
     let mut rest = field;
     while let Some((&byte, tail)) = rest.split_first() {
@@ -134,7 +193,9 @@ mod tests {
             methods: methods.to_vec(),
             places: vec![None; methods.len()],
             replaced: vec![0; methods.len()],
+            shuffle: None,
             out: Vec::new(),
+            is_ready: false,
         };
         Some(String::from_utf8(mask.row(row.as_bytes())?.to_vec()).unwrap())
     }

@@ -57,7 +57,8 @@ impl Method {
                 .then(|| format!("has a type that `{}` does not know: it takes {what}", self.with.as_str()))
         };
         match &self.with {
-            Transformer::Keep | Transformer::Null => None,
+            // What speaks against the last two has to do with the table as a whole: `plan::entangled`.
+            Transformer::Keep | Transformer::Null | Transformer::Shuffle | Transformer::Sql(_) => None,
             Transformer::Fixed(_) if self.unique => {
                 Some("has to be unique, and a fixed value is not".to_owned())
             }
@@ -92,7 +93,8 @@ impl Method {
             Transformer::Fixed(text) => text.clone().into_bytes(),
             // Nothing is not personal.
             _ if value.is_empty() => Vec::new(),
-            Transformer::Keep => value.to_vec(),
+            // The row, or the source, has replaced these.
+            Transformer::Keep | Transformer::Shuffle | Transformer::Sql(_) => value.to_vec(),
             Transformer::Hash if is_text => {
                 let chars = self.max_chars.unwrap_or(HASH_CHARS).min(HASH_CHARS);
                 hex(&key.hash("hash", &[value]))[..chars].to_vec()

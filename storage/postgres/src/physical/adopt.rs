@@ -1,6 +1,7 @@
 //! Making a copied cluster one's own: recovered, with a password of one's own, and nothing in it that leads back to the source.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::Path;
 
 use postgres_protocol::password::scram_sha_256;
@@ -29,6 +30,10 @@ pub struct Adopt<'a> {
     pub source_database: &'a str,
     /// The name that it is to have.
     pub database: &'a str,
+    /// Additions to the environment of Postgres.
+    pub env: &'a [(OsString, OsString)],
+    /// Whether what is written is on the disk afterwards; otherwise the caller sees to that.
+    pub durable: bool,
 }
 
 /// What a cluster has that was made one's own.
@@ -50,8 +55,13 @@ const DATABASE_COLLATIONS_SINCE: u32 = 15;
 /// # Errors
 /// [`PhysicalError::Recovery`], [`PhysicalError::NoDatabase`], [`PhysicalError::Unsuitable`] for a locale that is not here.
 pub fn adopt(order: &Adopt<'_>, progress: &dyn Progress) -> Result<Adopted, PhysicalError> {
-    let single =
-        Single { installation: order.installation, data_dir: order.data_dir, account: order.account };
+    let single = Single {
+        installation: order.installation,
+        data_dir: order.data_dir,
+        account: order.account,
+        env: order.env,
+        durable: order.durable,
+    };
     progress.step("Recover to the end of the backup", 0, None);
     let mut statements = own(order.superuser, order.password);
     let tolerated = format!("role \"{}\" already exists", order.superuser);

@@ -35,7 +35,7 @@ enum Place {
 }
 
 #[derive(Debug)]
-enum Socket {
+pub(super) enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
@@ -59,7 +59,8 @@ impl Socket {
         })
     }
 
-    fn shut(&self) {
+    /// Ends what is read from it, and written to it, by anybody.
+    pub(super) fn cut(&self) {
         // It may be gone already.
         let _ = match self {
             Self::Tcp(stream) => stream.shutdown(Shutdown::Both),
@@ -126,7 +127,14 @@ impl Stopper {
     /// Asks the source to end what it does, and cuts the connection, so that whoever reads from it returns.
     pub(super) fn stop(&self) {
         cancel(&self.place, self.key);
-        self.socket.shut();
+        self.socket.cut();
+    }
+}
+
+impl Stopper {
+    /// Cuts the connection, without a word to the source.
+    pub(super) fn cut(&self) {
+        self.socket.cut();
     }
 }
 
@@ -146,7 +154,7 @@ impl Drop for Connection {
     fn drop(&mut self) {
         if !self.closed {
             cancel(&self.place, self.key);
-            self.reader.get_ref().shut();
+            self.reader.get_ref().cut();
         }
     }
 }
@@ -191,6 +199,22 @@ impl Connection {
         Ok(Stopper { socket, place: self.place.clone(), key: self.key })
     }
 
+    /// How long the source may take for each answer from now on.
+    pub(super) fn be_patient(&self, patience: Duration) -> io::Result<()> {
+        self.reader.get_ref().limit(Some(patience))
+    }
+
+    /// A way to write to the source while another thread reads.
+    pub(super) fn writer(&self) -> io::Result<Socket> {
+        self.reader.get_ref().try_clone()
+    }
+
+    /// Ends the connection at once; what runs at the source notices.
+    pub(super) fn cut(mut self) {
+        self.reader.get_ref().cut();
+        self.closed = true;
+    }
+
     /// Ends the connection in good order.
     pub(super) fn close(mut self) {
         let mut message = BytesMut::new();
@@ -206,6 +230,11 @@ impl Connection {
     /// A setting that the source told by itself.
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.get(name).map(String::as_str)
+    }
+
+    /// All settings that the source told by itself.
+    pub(super) fn parameters(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     pub(super) fn send(&mut self, bytes: &[u8]) -> Result<(), PhysicalError> {
@@ -280,6 +309,27 @@ impl Connection {
                 Some(message) => return Ok(Frame::Message(message)),
                 None => return Err(unexpected("half a message")),
             }
+        }
+    }
+
+    /// Waits for what the source says next, and returns it as it came, with its header of 5 bytes.
+    pub(super) fn next_raw(&mut self) -> Result<Vec<u8>, PhysicalError> {
+        let mut frame = vec![0; 5];
+        self.reader.read_exact(&mut frame).map_err(|e| cut(&e))?;
+        let length = u32::from_be_bytes([frame[1], frame[2], frame[3], frame[4]]) as usize;
+        if !(4..=MESSAGE_BYTES).contains(&length) {
+            return Err(unexpected("a message that is too long"));
+        }
+        frame.resize(length + 1, 0);
+        self.reader.read_exact(&mut frame[5..]).map_err(|e| cut(&e))?;
+        Ok(frame)
+    }
+
+    /// What a message of [`Connection::next_raw`] refuses, if it refuses something.
+    pub(super) fn refusal_in(&self, frame: &[u8]) -> Option<PhysicalError> {
+        match Message::parse(&mut BytesMut::from(frame)) {
+            Ok(Some(Message::ErrorResponse(body))) => Some(self.refusal(body.fields())),
+            _ => None,
         }
     }
 

@@ -88,6 +88,24 @@ pub enum PhysicalError {
         /// What the server said.
         message: String,
     },
+    /// The slot that keeps the source's WAL is not there, or keeps nothing any more.
+    #[error("the source has lost the replication slot: {message}")]
+    SlotLost {
+        /// What the server said.
+        message: String,
+    },
+    /// Somebody else reads by the slot.
+    #[error("the replication slot is in use: {message}")]
+    SlotInUse {
+        /// What the server said.
+        message: String,
+    },
+    /// The source can have no further slot.
+    #[error("the source has no replication slot free: {message}")]
+    NoSlots {
+        /// What the server said.
+        message: String,
+    },
     /// The connection broke, or the source was stopped.
     #[error("the connection to the source broke: {message}")]
     Cut {
@@ -165,6 +183,19 @@ impl PhysicalError {
                 "Raise `max_slot_wal_keep_size` or `wal_keep_size` at the source, or copy when less is written there."
                     .into()
             }
+            Self::SlotLost { .. } => {
+                "Follow it anew: `offshoot follow stop`, then `offshoot follow start --from URL`; \
+                 and raise `max_slot_wal_keep_size` at the source if less time than you are away is kept."
+                    .into()
+            }
+            Self::SlotInUse { .. } => {
+                "Wait: a connection that broke holds it until the source notices, by its `wal_sender_timeout`.".into()
+            }
+            Self::NoSlots { .. } => {
+                "Raise `max_replication_slots` at the source and restart it, or drop a slot that nobody needs \
+                 (`SELECT * FROM pg_replication_slots` shows them)."
+                    .into()
+            }
             Self::Cut { .. } => "Nothing is left here or there; try again.".into(),
             Self::Refused { .. } => {
                 "What the server says is to be put right there; or copy without --physical.".into()
@@ -196,6 +227,12 @@ impl PhysicalError {
             "53300" if says("currently 0") => Self::NoSenders { message },
             "53300" => Self::Busy { message },
             "55000" if says("WAL level") || says("wal_level") => Self::NoSenders { message },
+            "42704" if says("replication slot") => Self::SlotLost { message },
+            "55000" | "58P01" if says("slot") && (says("invalidated") || says("no longer")) => {
+                Self::SlotLost { message }
+            }
+            "55006" if says("replication slot") => Self::SlotInUse { message },
+            "53400" if says("replication slots") => Self::NoSlots { message },
             "58P01" if says("WAL") => Self::WalRemoved { message },
             _ if says("could not find any WAL files") || says("has already been removed") => {
                 Self::WalRemoved { message }

@@ -1,5 +1,6 @@
 //! Postgres for a single user: no socket, no password, and it is gone when its input ends.
 
+use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +12,7 @@ use crate::install::Installation;
 use crate::progress::Progress;
 use crate::sys;
 
-/// Nothing is durable until the whole store is. What the cluster's files say of these is replaced.
+/// Nothing is durable until the whole store is, unless it is asked for. What the cluster's files say of these is replaced.
 const SETTINGS: [(&str, &str); 18] = [
     ("fsync", "off"),
     ("synchronous_commit", "off"),
@@ -44,6 +45,10 @@ pub(super) struct Single<'a> {
     pub(super) installation: &'a Installation,
     pub(super) data_dir: &'a Path,
     pub(super) account: Option<&'a Account>,
+    /// Additions to the environment.
+    pub(super) env: &'a [(OsString, OsString)],
+    /// Whether what is written is on the disk at the end.
+    pub(super) durable: bool,
 }
 
 /// What came of it.
@@ -70,6 +75,9 @@ impl Single<'_> {
         for (name, value) in SETTINGS {
             command.arg("-c").arg(format!("{name}={value}"));
         }
+        if self.durable {
+            command.args(["-c", "fsync=on"]);
+        }
         command.arg(database);
         for (name, _) in std::env::vars_os() {
             let bytes = name.as_encoded_bytes();
@@ -77,6 +85,7 @@ impl Single<'_> {
                 command.env_remove(name);
             }
         }
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.current_dir("/");
         account::apply(&mut command, self.account);
         // A copy that was killed is cleared away at the next start, and nothing may write there then.

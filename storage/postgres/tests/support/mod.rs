@@ -102,6 +102,11 @@ impl Running {
         connect(&self.cluster.dir.path().join("s"), "postgres")
     }
 
+    /// A client of a database that is there.
+    pub(crate) fn client_of(&self, name: &str) -> postgres::Client {
+        connect(&self.cluster.dir.path().join("s"), name)
+    }
+
     /// An empty database of its own.
     pub(crate) fn database(&self, name: &str) -> postgres::Client {
         self.client().batch_execute(&format!("CREATE DATABASE \"{name}\" TEMPLATE template0")).unwrap();
@@ -126,4 +131,14 @@ pub(crate) fn connect(sockets: &Path, database: &str) -> postgres::Client {
     let mut config = postgres::Config::new();
     config.host(sockets.to_str().unwrap()).user("postgres").password(PASSWORD).dbname(database);
     config.connect(postgres::NoTls).unwrap()
+}
+
+/// Waits until a condition holds.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !holds() {
+        assert!(Instant::now() < deadline, "never came true: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
