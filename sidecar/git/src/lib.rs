@@ -18,11 +18,13 @@
 //! Discovery always asks `git` (2.13 or newer). Everything else reads the files and asks only where the files do
 //! not tell: a reftable repository, or ancestry.
 
+mod arrival;
 mod blob;
 mod config;
 mod discover;
 mod error;
 mod head;
+mod hooks;
 mod name;
 mod nearest;
 mod operation;
@@ -32,13 +34,16 @@ mod reflog;
 mod refs;
 mod renames;
 mod run;
+mod standing;
 mod sys;
 mod watch;
 mod worktrees;
 
+pub use arrival::{ancestors, commit_time, merged_since, movements_since, was_checked_out};
 pub use discover::{Repository, Worktree, discover, discover_with};
 pub use error::GitError;
 pub use head::{Head, head, head_commit};
+pub use hooks::{HOOKS, HookError, HookState, Hooks, hooks};
 pub use name::{branch_name_from_bytes, branch_name_to_bytes};
 pub use nearest::nearest_branch;
 pub use operation::{Operation, operation};
@@ -46,4 +51,5 @@ pub use origin::{Origin, lineage_of, origin_of};
 pub use project::ProjectId;
 pub use renames::{earlier_names, names_while_checked_out};
 pub use run::Environment;
+pub use standing::{Standing, standing};
 pub use watch::{Backend, Change, Mode, Watcher, watch, watch_with};

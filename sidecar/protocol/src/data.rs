@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::migrations::MigrationsVariable;
 use crate::types::Branch;
 
 /// Asks for new data for the root branch.
@@ -19,6 +20,18 @@ pub struct RefreshParams {
     /// The most kilobytes a second that it is to send of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_rate_kb: Option<u32>,
+    /// Which rows of a server.
+    #[serde(default, skip_serializing_if = "SubsetParams::is_default")]
+    pub subset: SubsetParams,
+    /// Also without rules for masking that held for the data of before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub drop_masking: bool,
+    /// Whether the command of `[seed]` was agreed to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub run_seed: bool,
+    /// The variables that it runs with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub environment: Vec<MigrationsVariable>,
     /// Against the rules of `offshoot.toml`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub override_rules: bool,
@@ -41,6 +54,9 @@ pub struct RefreshResult {
     pub files: u64,
     /// What was left out and why.
     pub notes: Vec<String>,
+    /// What was taken, if a part was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subset: Option<SubsetResult>,
     /// What was masked.
     pub masked: Vec<MaskedColumn>,
     /// Branches whose data are older than the root branch's now.
@@ -60,4 +76,58 @@ pub struct MaskedColumn {
     pub follows: Option<String>,
     /// Values that were replaced.
     pub values: u64,
+}
+
+/// Which rows of a server are wanted. Empty for what `[subset]` of `offshoot.toml` says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SubsetParams {
+    /// Tables that are taken with all rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<String>,
+    /// Tables that are left empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without_rows: Vec<String>,
+    /// `TABLE=CONDITION`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<String>,
+    /// All rows, whatever the file says.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub all_rows: bool,
+    /// How long a query at the source may wait for a lock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock_timeout_ms: Option<u64>,
+    /// How long it may take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statement_timeout_ms: Option<u64>,
+}
+
+impl SubsetParams {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What was taken of a server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SubsetResult {
+    /// Tables with rows, and those that were asked for, by name.
+    pub tables: Vec<SubsetTable>,
+    /// How many tables were left empty.
+    pub empty_tables: usize,
+}
+
+/// What was taken of a table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SubsetTable {
+    /// `schema.table`.
+    pub table: String,
+    /// `all`, `where`, or `followed` if none of its rows was asked for.
+    pub taken: String,
+    /// Rows that were asked for.
+    pub chosen: u64,
+    /// Rows that came along because others refer to them.
+    pub followed: u64,
 }

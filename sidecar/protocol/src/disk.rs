@@ -26,6 +26,12 @@ pub struct DiskUsage {
     /// Bytes of snapshots that are taken by themselves for that; a part of what branches have.
     #[serde(default)]
     pub past_snapshot_bytes: u64,
+    /// Bytes of the standby of a source that is followed, which no branch reads; they are in none of the branches.
+    #[serde(default)]
+    pub standby_bytes: u64,
+    /// The standby's number among the readers of `shares`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standby: Option<u64>,
     /// Branches, parents before children, then the trash, newest first.
     pub branches: Vec<BranchDiskUsage>,
     /// Bytes that the same branches read, the largest first. Each byte of a branch is in one of them.

@@ -241,6 +241,10 @@ pub struct EditorCreateParams {
     /// The moment of its parent that it begins with, in microseconds since 1970; absent for now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_us: Option<u64>,
+    /// Against the rules of `offshoot.toml`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+    pub override_rules: bool,
 }
 
 /// Asks what happened to a branch.
@@ -268,6 +272,10 @@ pub struct EditorBranchParams {
     /// Reports go here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work_done_token: Option<ProgressToken>,
+    /// Against the rules of `offshoot.toml`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+    pub override_rules: bool,
 }
 
 /// Asks for a deleted or reset branch back.
@@ -293,6 +301,10 @@ pub struct EditorRenameParams {
     pub name: String,
     /// New name.
     pub to: String,
+    /// Against the rules of `offshoot.toml`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+    pub override_rules: bool,
 }
 
 /// Guards a branch, or no longer.

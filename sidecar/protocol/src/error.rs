@@ -72,6 +72,8 @@ pub enum Reason {
     NotAgreed,
     /// A migration tool runs on a branch, which this would pull away from under it.
     UnderWay,
+    /// A rule of `offshoot.toml` forbids it; `overrideRules` goes against it.
+    Ruled,
 }
 
 impl RpcError {

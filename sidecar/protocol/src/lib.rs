@@ -7,16 +7,21 @@
 //! [`editor`] has what crosses between the language server and the editor. [`method`] lists every method with the names of its types;
 //! `typescript` (in the tests) writes the TypeScript types and client from it.
 
+pub mod bundle;
 pub mod client;
 pub mod data;
 pub mod disk;
 pub mod editor;
+pub mod env;
 pub mod error;
 pub mod explorer;
+pub mod follow;
 pub mod frame;
+pub mod hooks;
 pub mod measure;
 pub mod method;
 pub mod migrations;
+pub mod offers;
 pub mod past;
 pub mod policy;
 pub mod snapshot;

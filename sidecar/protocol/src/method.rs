@@ -2,10 +2,14 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::bundle as bu;
 use crate::data as dt;
 use crate::disk as d;
 use crate::editor as e;
+use crate::env as en;
 use crate::explorer as x;
+use crate::follow as f;
+use crate::hooks as h;
 use crate::measure as ms;
 use crate::migrations as g;
 use crate::past as p;
@@ -88,6 +92,8 @@ methods! {
     WorktreeGetStatus = "worktree/status" (t::WorktreeParams) -> t::WorktreeStatus;
     /// A worktree's URL, after any switch that is due.
     WorktreeUrl = "worktree/url" (t::WorktreeUrlParams) -> t::UrlResult;
+    /// The file in which programs of a worktree find its address: how it stands, writing it, taking that back.
+    WorktreeEnv = "worktree/env" (en::EnvParams) -> en::EnvStatus;
     /// All branches.
     BranchGetList = "branch/list" (t::Nothing) -> t::BranchList;
     /// All branches, with what a list shows of them to one who stands in this worktree.
@@ -104,6 +110,14 @@ methods! {
     BranchRestore = "branch/restore" (p::RestoreParams) -> p::RestoreResult;
     /// Gives the root branch new data; what it had goes to the trash. Long.
     BranchRefresh = "branch/refresh" (dt::RefreshParams) -> dt::RefreshResult;
+    /// Follows a running server from now on: the root branch has what it has, minutes later. Long.
+    FollowStart = "follow/start" (f::FollowStartParams) -> f::FollowTurn;
+    /// What is followed, and how that goes.
+    FollowGetStatus = "follow/status" (t::Nothing) -> f::FollowStatus;
+    /// Fetches now what the source has. Long.
+    FollowNow = "follow/now" (t::Nothing) -> f::FollowTurn;
+    /// Ends following; the root branch stays as it is.
+    FollowStop = "follow/stop" (t::Nothing) -> f::FollowStopped;
     /// What happened to branches, and when.
     BranchGetLog = "branch/log" (p::LogParams) -> p::Log;
     /// Brings the newest deleted or reset branch back.
@@ -124,6 +138,8 @@ methods! {
     PolicyGetPlan = "policy/plan" (t::Nothing) -> po::PolicyPlan;
     /// Changes what was planned, all of it or nothing.
     PolicyApply = "policy/apply" (po::PolicyApplyParams) -> po::PolicyPlan;
+    /// The commands of `offshoot.toml`, and whether they are trusted; trusting them.
+    PolicyTrust = "policy/trust" (h::TrustParams) -> h::Trust;
     /// Answers the question that a checkout raised.
     WorktreeAnswer = "worktree/answer" (t::AnswerParams) -> t::WorktreeStatus;
     /// What one branch's schema has that another one's has not. Wakes both if their schemas are not known.
@@ -150,6 +166,10 @@ methods! {
     SnapshotGetSchema = "snapshot/schema" (s::SnapshotParams) -> t::FactsFile;
     /// The schema that a branch had at a moment, as a file. Long.
     PastGetSchema = "past/schema" (p::MomentParams) -> t::FactsFile;
+    /// Writes a branch to a file for another store. Long.
+    BundleCreate = "bundle/create" (bu::BundleCreateParams) -> bu::BundleCreated;
+    /// Makes a branch of such a file, or puts it in the place of the root branch. Long.
+    BundleApply = "bundle/apply" (bu::BundleApplyParams) -> bu::BundleApplied;
     /// What the store has on the disk. Takes time in the number of its files.
     DiskGetUsage = "disk/usage" (t::Nothing) -> d::DiskUsage;
     /// Removes for good what is in the trash.
@@ -170,6 +190,8 @@ methods! {
     MigrationsRehearse = "migrations/rehearse" (g::MigrationsRehearseParams) -> g::MigrationsRehearsal;
     /// Writes a new migration from a difference. Long.
     MigrationsCreate = "migrations/new" (g::MigrationsNewParams) -> g::MigrationsNew;
+    /// Something in the git directory may have changed: it is looked at once.
+    GitChanged = "git/changed" (t::Nothing) -> t::Nothing;
     /// From now on the engine sends `offshoot/changed`.
     Subscribe = "subscribe" (t::Nothing) -> t::Nothing;
 }

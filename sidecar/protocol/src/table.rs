@@ -44,6 +44,9 @@ pub struct BranchLine {
     /// The root branch got new data that this one has not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stale: bool,
+    /// The server that it, the root branch, follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<crate::follow::Follows>,
     /// When it goes to the trash by itself, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<u64>,
@@ -80,6 +83,7 @@ mod tests {
             connections: 2,
             protected: true,
             stale: true,
+            follows: None,
             expires_at: Some(9),
             max_bytes: Some(10),
         };

@@ -149,6 +149,10 @@ pub struct WorktreeStatus {
     /// The question that the checkout raised, with `on_checkout = "ask"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ask: Option<Ask>,
+    /// What git did that leaves something to decide, newest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, ts(optional, as = "Option<Vec<crate::offers::Offer>>"))]
+    pub offers: Vec<crate::offers::Offer>,
 }
 
 /// A git branch without a database branch is checked out: what shall be done?
@@ -175,6 +179,10 @@ pub enum Answer {
     Never,
     /// Forget what was said to this repository's questions.
     AskAgain,
+    /// Never mind what [`WorktreeStatus::offers`] has.
+    Dismiss,
+    /// Take a snapshot of the branch that was left, as [`WorktreeStatus::offers`] has it.
+    Snapshot,
 }
 
 /// Answers [`Ask`].
@@ -259,6 +267,12 @@ pub enum NoteKind {
     Disk,
     /// Git branches are gone whose database branches are still there.
     Gone,
+    /// The server that the root branch follows cannot be followed.
+    Follow,
+    /// The file for the address cannot be written, or was changed by hand.
+    EnvFile,
+    /// A command of `offshoot.toml` failed, or is not trusted.
+    Hook,
 }
 
 /// A database branch.
@@ -306,6 +320,9 @@ pub struct Branch {
     /// When the root branch got new data that this branch has not, in seconds since 1970. A reset takes them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stale_since: Option<u64>,
+    /// The server that it, the root branch, follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<crate::follow::Follows>,
 }
 
 /// Asks for a worktree's URL.

@@ -5,6 +5,7 @@
 mod branches;
 mod discover;
 mod head;
+mod hooks;
 mod origin;
 mod project;
 mod renames;
