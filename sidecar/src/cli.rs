@@ -3,6 +3,7 @@
 mod answer;
 mod args;
 mod branch;
+mod bundle;
 mod commit;
 mod connect;
 mod diff;
@@ -11,7 +12,10 @@ mod draft;
 mod du;
 mod dump;
 mod engine;
+mod env;
 mod exec;
+mod follow;
+mod hooks;
 mod init;
 mod leash;
 mod log;
@@ -89,14 +93,18 @@ fn run(args: Args, output: Output) -> Result<u8> {
         Command::Sql(arguments) => sql::run(&arguments, output),
         Command::Diff(arguments) => diff::run(&arguments, output),
         Command::Dump(arguments) => dump::run(&arguments, output),
+        Command::Bundle { command } => bundle::run(command, output),
         Command::Schema { command } => diff::schema(command, output),
         Command::Exec { branch, command } => exec::run(branch.as_deref(), &command),
+        Command::Hooks { command } => hooks::run(&command, output),
         Command::Engine { command } => engine::run(command, output),
         Command::Snapshot { command } => snapshot::run(command, output),
         Command::Migrations { command } => migrations::run(command, output),
         Command::Push(arguments) => diff::push(&arguments, output),
         Command::Refresh(arguments) => refresh::run(&arguments, output),
+        Command::Follow { command } => follow::run(command, output),
         Command::Masking { command } => masking::run(&command, output),
+        Command::Env { command } => env::run(command, output),
         Command::Du => du::run(output),
         Command::Doctor => doctor::run(output),
         Command::Lsp { log } => Ok(if crate::lsp::run(log.as_deref())? { OK } else { NEGATIVE }),

@@ -1,8 +1,11 @@
 //! `offshoot.toml`: what a worktree asks of the engine.
 //!
-//! The file comes with a repository, so nothing in it may name a program to run or a place to write to.
+//! The file comes with a repository, so nothing in it may name a program that is run by itself, nor a place to write to but an env file that
+//! git ignores.
 
+mod connection;
 mod file;
+mod hooks;
 pub(crate) mod keys;
 mod parse;
 pub(crate) mod rules;
@@ -12,11 +15,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use offshoot_postgres::mask::Rule;
+use offshoot_postgres::subset::Subset;
 use offshoot_protocol::migrations::MigrationsOnCheckout;
 use offshoot_storage::{DriverKind, RestoreWindow};
 
+#[cfg(test)]
+pub(crate) use connection::Preset;
+pub(crate) use connection::{AddressOf, Connection};
 pub(crate) use file::{ConfigFile, MAX_BYTES, broken, read};
-pub(crate) use parse::{ConfigError, duration, duration_text, parse, parse_all};
+pub(crate) use hooks::Hooks;
+pub(crate) use parse::{ConfigError, closest, duration, duration_text, parse, parse_all};
 pub(crate) use rules::Rules;
 
 /// Name of the file, at the root of a worktree.
@@ -57,6 +65,18 @@ pub(crate) enum OnDelete {
     Keep,
 }
 
+/// What happens after a git branch was merged into the one that is checked out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum OnMerge {
+    /// Its migrations and the deletion of its database branch are offered.
+    #[default]
+    Ask,
+    /// The editor applies the migrations.
+    Apply,
+    /// Nothing.
+    Nothing,
+}
+
 /// The settings of a worktree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Config {
@@ -66,6 +86,10 @@ pub(crate) struct Config {
     pub(crate) on_checkout_line: Option<usize>,
     /// See [`OnDelete`]. The main worktree's file counts.
     pub(crate) on_delete: OnDelete,
+    /// See [`OnMerge`]. The main worktree's file counts.
+    pub(crate) on_merge: OnMerge,
+    /// Whether it is told what a checkout leaves behind. The main worktree's file counts.
+    pub(crate) tells_leaving: bool,
     /// How long a branch without connections stays awake.
     pub(crate) idle_timeout: Duration,
     /// How long open transactions may go on after a switch.
@@ -95,8 +119,16 @@ pub(crate) struct Config {
     pub(crate) snapshots_on_commit: bool,
     /// What becomes of personal data on their way into the store.
     pub(crate) masking: Vec<Rule>,
+    /// Which rows of a server are taken.
+    pub(crate) subset: Subset,
     /// SQL files that belong behind the data of a fresh root branch, from the top of the work tree.
     pub(crate) seed_files: Vec<String>,
+    /// The command that runs behind them, if somebody agrees to it.
+    pub(crate) seed_command: Option<String>,
+    /// Where programs of the work tree find the address.
+    pub(crate) connection: Option<Connection>,
+    /// Commands around branches. The main worktree's file counts.
+    pub(crate) hooks: Hooks,
     /// What holds for which branches.
     pub(crate) rules: Arc<Rules>,
 }
@@ -115,6 +147,8 @@ impl Default for Config {
             on_checkout: OnCheckout::default(),
             on_checkout_line: None,
             on_delete: OnDelete::default(),
+            on_merge: OnMerge::default(),
+            tells_leaving: true,
             idle_timeout: Duration::from_mins(5),
             switch_grace: Duration::from_secs(5),
             postgres: Vec::new(),
@@ -129,7 +163,11 @@ impl Default for Config {
             restore_window: Some(RestoreWindow::default().window),
             restore_max_bytes: RestoreWindow::default().max_bytes,
             masking: Vec::new(),
+            subset: Subset::default(),
             seed_files: Vec::new(),
+            seed_command: None,
+            connection: None,
+            hooks: Hooks::default(),
             rules: Arc::default(),
         }
     }
@@ -149,6 +187,17 @@ pub(crate) const TEMPLATE: &str = r#"# Offshoot: a database branch for every git
 #   "trash"  it goes to the trash, from where `offshoot undo` brings it back
 #   "keep"   it stays, and nothing is said
 # on_delete = "ask"
+
+# What happens after a git branch was merged into the one that is checked out; the file of the main work tree counts:
+#   "ask"      its migrations and the deletion of its database branch are offered
+#   "apply"    the editor tries its migrations on a throwaway and applies them
+#   "nothing"  nothing
+# on_merge = "ask"
+
+# Whether a checkout tells what it leaves behind: migrations that the other branch lacks, changes in no migration, open transactions:
+#   "tell"     `offshoot status` and the editor say so, once
+#   "nothing"  nothing is said
+# on_leave = "tell"
 
 # A branch without connections falls asleep after this time.
 # idle_timeout = "5m"
@@ -186,14 +235,48 @@ pub(crate) const TEMPLATE: &str = r#"# Offshoot: a database branch for every git
 # on_commit = false
 
 # Personal data, replaced on their way into the store by `offshoot init --from …` and `offshoot refresh`:
-#   "null", "hash", "fake-name", "fake-email", "fake-phone", a fixed text, or "keep" for what is not personal.
+#   "null", "hash", "fake-name", "fake-email", "fake-phone", "shuffle", a fixed text, an expression in SQL, or "keep" for
+#   what is not personal.
 # `offshoot masking check` lists columns that look personal and have no rule.
 # [masking.columns]
 # "public.users.email" = "fake-email"
 
+# Which rows `offshoot init` and `offshoot refresh` take of a server, with all rows that these refer to. Options of the command line
+# stand in its place.
+# [subset]
+# Tables that are taken with all rows; `*` is any part of a name.
+# tables = ["public.plans"]
+# Tables that are left empty.
+# exclude_table_data = ["public.audit_*"]
+# Tables of which those rows are taken that meet a condition, in the source's SQL.
+# [subset.where]
+# "public.orders" = "created_at > now() - interval '30 days'"
+
 # SQL files that `offshoot init` and `offshoot refresh` run on the fresh database, in order.
 # [seed]
 # files = ["db/seed.sql"]
+# A command that runs behind them, with DATABASE_URL set, after it was agreed to.
+# command = "npm run seed"
+
+# The address of this work tree's database, in a file for programs that read one.
+# [connection]
+# The file, such as ".env", which git has to ignore. It gets the password; only the lines of the variables are touched.
+# env_file = ".env"
+# The name of the variable.
+# variable = "DATABASE_URL"
+# The variables, and the form of the URL, that a framework reads:
+#   "rails"       DATABASE_URL, postgres://…
+#   "django"      DATABASE_URL, postgres://…
+#   "prisma"      DATABASE_URL, postgresql://…?schema=public
+#   "sqlalchemy"  DATABASE_URL, postgresql://…
+#   "laravel"     DB_CONNECTION, DB_HOST, DB_PORT, DB_DATABASE, DB_USERNAME and DB_PASSWORD
+#   "spring"      SPRING_DATASOURCE_URL, with jdbc:postgresql://…, SPRING_DATASOURCE_USERNAME and SPRING_DATASOURCE_PASSWORD
+#   "libpq"       PGHOST, PGPORT, PGUSER, PGPASSWORD and PGDATABASE
+# preset = "prisma"
+# Which address it is:
+#   "worktree"  the one that stays the same and leads to whatever is checked out
+#   "branch"    the one of the branch that is checked out: it changes with each checkout
+# address = "worktree"
 
 # Rules about branches by their names. The first that fits decides, alone; the file of the main work tree counts.
 # [[branches]]
@@ -209,6 +292,25 @@ pub(crate) const TEMPLATE: &str = r#"# Offshoot: a database branch for every git
 # ttl = "14d"
 # From 90 % of this on, of its own bytes, it is told.
 # max_bytes = "2GB"
+# Extensions that a new one has before anybody connects to it.
+# extensions = ["pg_trgm"]
+# Roles that it has, none of which logs in.
+# roles = ["reader"]
+# What roles may do with what there is in a schema, and with what is made there later.
+# grants = ["select, insert on tables in public to reader"]
+
+# Commands around branches, with DATABASE_URL set; the file of the main work tree counts. None runs before `offshoot policy trust`.
+# [hooks]
+# After a branch was made.
+# after_create = "npm run db:seed"
+# Before a branch goes to the trash. If it fails, the branch stays.
+# before_delete = "./scripts/export.sh"
+# How long each may take.
+# timeout = "1m"
+# What becomes of a new branch whose command failed:
+#   "keep"  it stays, and it is told
+#   "undo"  it goes to the trash
+# on_failure = "keep"
 
 # What there may be altogether.
 # [limits]

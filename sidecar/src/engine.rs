@@ -5,23 +5,30 @@ mod answers;
 pub(crate) mod binding;
 pub(crate) mod book;
 mod branches;
+pub(crate) mod bundle;
 mod catalogs;
 mod commits;
 mod computes;
+mod detached;
 mod disk;
+mod env_files;
 mod events;
 mod expiry;
 mod explorer;
 mod follow;
+mod following;
 mod fork;
 mod groups;
+mod hooks;
 mod listing;
 pub(crate) mod log;
 mod measure;
 mod migrations;
+mod offers;
 mod past;
 mod policy;
 mod ports;
+mod prepare;
 mod presence;
 mod refresh;
 mod reporter;
@@ -58,6 +65,7 @@ use crate::failure::{Failure, Result};
 use activity::Activity;
 use binding::Binding;
 use computes::{Computes, Passing};
+use env_files::EnvFiles;
 use expiry::Expiry;
 use follow::Follower;
 use fork::Forks;
@@ -79,6 +87,10 @@ pub(crate) struct Engine {
     room: Room,
     migrations: migrations::Migrations,
     pub(crate) follower: Follower,
+    pub(crate) offers: offers::Offers,
+    following: following::Following,
+    env_files: EnvFiles,
+    hooks: hooks::Runner,
     /// Told when git branches may have new commits.
     committed: Notify,
     /// Counts changes to the set of branches and their names.
@@ -107,6 +119,10 @@ impl Engine {
             room: Room::default(),
             migrations: migrations::Migrations::default(),
             follower: Follower::default(),
+            offers: offers::Offers::default(),
+            following: following::Following::default(),
+            env_files: EnvFiles::default(),
+            hooks: hooks::Runner::default(),
             committed: Notify::new(),
             generation: AtomicU64::new(0),
             started_at: SystemTime::now(),
@@ -187,6 +203,9 @@ impl Engine {
 
     /// Tells subscribers.
     pub(crate) fn changed(&self, what: Subject) {
+        if what == Subject::Worktrees {
+            self.env_files.wake();
+        }
         // An error means that nobody listens.
         let _ = self.changes.send(what);
     }

@@ -1,6 +1,8 @@
 //! Making a repository's database: the work of `offshoot init`, for the terminal and for the editor.
 
 mod guard;
+pub(crate) mod seed;
+pub(crate) mod subset;
 
 use std::fs;
 use std::io::Write;
@@ -11,16 +13,18 @@ use offshoot_git::{Head, Worktree};
 use offshoot_postgres::load::LoadError;
 use offshoot_postgres::mask::Rule;
 use offshoot_postgres::physical::{self, PhysicalError};
+use offshoot_postgres::subset::Subset;
 use offshoot_postgres::{Account, ClientTools, Installation, Locator, Progress, Request as Wanted, load};
 use offshoot_protocol::error::Reason;
 use offshoot_storage::{
-    CreateReport, CreateStore, DriverChoice, DriverKind, Source, StorageError, choose_driver, create_store,
+    CreateReport, CreateStore, DriverChoice, DriverKind, Seed, Source, StorageError, choose_driver,
+    create_store,
 };
 
 pub(crate) use guard::Guard;
 
 use crate::address::hide_password;
-use crate::config::{Config, ConfigFile, FILE_NAME, TEMPLATE, broken};
+use crate::config::{ConfigFile, FILE_NAME, TEMPLATE, broken};
 use crate::engine::binding::git_failure;
 use crate::failure::{Failure, Result, chain};
 use crate::names;
@@ -50,6 +54,10 @@ pub(crate) struct Request {
     pub(crate) driver: Option<DriverKind>,
     /// Whether the source's files are copied, rather than its rows.
     pub(crate) physical: Option<Physical>,
+    /// Which rows of a server.
+    pub(crate) subset: subset::Asked,
+    /// Whether the command of `[seed]` was agreed to.
+    pub(crate) run_seed: bool,
 }
 
 /// How files are copied.
@@ -75,8 +83,10 @@ pub(crate) struct Prepared {
     had_id: bool,
     /// What becomes of personal data.
     masking: Vec<Rule>,
-    /// Scripts to run behind the data.
-    seed: Vec<PathBuf>,
+    /// What to run behind the data.
+    seed: Vec<Seed>,
+    /// What is to be told of the choice of rows.
+    note: Option<String>,
 }
 
 /// What was made.
@@ -99,7 +109,7 @@ pub(crate) struct Made {
 pub(crate) fn prepare(worktree: Worktree, request: &Request, host: &dyn Host) -> Result<Prepared> {
     let paths = Paths::from_env()?;
     let root_branch = root_branch(request, &worktree)?;
-    let source = source(request.from.as_deref(), request.physical)?;
+    let mut source = source(request.from.as_deref(), request.physical)?;
     let database = database(request, &source)?;
     let interposer = interposer()?;
     let file = ConfigFile::open(&worktree.path);
@@ -107,9 +117,10 @@ pub(crate) fn prepare(worktree: Worktree, request: &Request, host: &dyn Host) ->
         // Rules for masking that cannot be read must not be taken for none.
         return Err(broken(error));
     }
+    let note = subset::choose(&mut source, &request.subset, file.config())?;
     let asked = request.driver.or(file.config().storage_driver);
     let driver = choose_driver(asked, &paths.make_stores()?)?;
-    let seed = seed_files(file.config(), &worktree.path)?;
+    let seed = seed::seeds(file.config(), &worktree.path, request.run_seed, std::env::vars_os())?;
     let had_id = worktree.repository().project_id().is_ok_and(|id| id.is_some());
     let store = free_store(&worktree, &paths, host)?;
     Ok(Prepared {
@@ -125,6 +136,7 @@ pub(crate) fn prepare(worktree: Worktree, request: &Request, host: &dyn Host) ->
         had_id,
         masking: file.config().masking.clone(),
         seed,
+        note,
     })
 }
 
@@ -166,7 +178,11 @@ impl Prepared {
             masking: self.masking.clone(),
             seed: self.seed.clone(),
         };
-        create_store(&request, progress).map_err(again)
+        let mut report = create_store(&request, progress).map_err(again)?;
+        if let Some(load) = &mut report.load {
+            load.notes.extend(self.note.clone());
+        }
+        Ok(report)
     }
 }
 
@@ -229,29 +245,15 @@ pub(crate) fn tools(
 ) -> Result<Option<ClientTools>> {
     let at_least = match source {
         Source::Archive(_) => major,
-        Source::Server { url } => {
+        Source::Server { url, .. } => {
             load::server_major(url).map_err(|e| Failure::from(StorageError::from(e)))?
         }
-        Source::Empty | Source::Script(_) | Source::Cluster { .. } => return Ok(None),
+        Source::Empty | Source::Script(_) | Source::Cluster { .. } | Source::Standby { .. } => {
+            return Ok(None);
+        }
     };
     let tools = locator.client_tools(at_least, progress);
     Ok(Some(tools.map_err(|e| Failure::from(StorageError::from(e)))?))
-}
-
-/// The files of `[seed]`, which have to be there.
-pub(crate) fn seed_files(config: &Config, worktree: &Path) -> Result<Vec<PathBuf>> {
-    let found = config.seed_files.iter().map(|name| {
-        let path = worktree.join(name);
-        // A link must not lead out of the repository.
-        let real = fs::canonicalize(&path).ok().filter(|real| real.is_file());
-        let top = fs::canonicalize(worktree).unwrap_or_else(|_| worktree.to_owned());
-        real.filter(|real| real.starts_with(&top)).ok_or_else(|| {
-            Failure::configuration(format!("the seed file {name} is not in the repository")).hint(format!(
-                "`seed.files` in {FILE_NAME} names it; put it there, or take it out of the list."
-            ))
-        })
-    });
-    found.collect()
 }
 
 /// Where the store of this repository can be made.
@@ -299,7 +301,7 @@ pub(crate) fn source(from: Option<&str>, physical: Option<Physical>) -> Result<S
         return cluster(from, max_rate_kb);
     }
     if from.starts_with("postgres://") || from.starts_with("postgresql://") {
-        return Ok(Source::Server { url: from.to_owned() });
+        return Ok(Source::Server { url: from.to_owned(), subset: Subset::default() });
     }
     let path = Path::new(from);
     let fault = |e: &std::io::Error| {
@@ -336,7 +338,7 @@ fn database_of(url: &str) -> Option<String> {
 fn database(request: &Request, source: &Source) -> Result<String> {
     let name = match (&request.database, source) {
         (Some(name), _) => name.clone(),
-        (None, Source::Server { url }) => database_of(url).unwrap_or_else(|| DEFAULT_DATABASE.to_owned()),
+        (None, Source::Server { url, .. }) => database_of(url).unwrap_or_else(|| DEFAULT_DATABASE.to_owned()),
         (None, Source::Cluster { database, .. }) => database.clone(),
         (None, _) => DEFAULT_DATABASE.to_owned(),
     };
@@ -406,7 +408,7 @@ mod tests {
 
     #[test]
     fn the_database_is_named_as_its_source() {
-        let server = |url: &str| Source::Server { url: url.into() };
+        let server = |url: &str| Source::Server { url: url.into(), subset: Subset::default() };
         for (url, name) in [
             ("postgres://u:p@h:5432/shop", "shop"),
             ("postgres://u@h/my%20shop?sslmode=require", "my shop"),

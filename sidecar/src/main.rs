@@ -4,6 +4,7 @@ mod address;
 mod cli;
 mod config;
 mod engine;
+mod env_file;
 mod failure;
 mod histories;
 mod init;

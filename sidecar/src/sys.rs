@@ -101,6 +101,26 @@ pub(crate) fn disk(path: &Path) -> io::Result<Disk> {
     }
 }
 
+/// Two files of one file system take each other's names, at once.
+///
+/// # Errors
+/// `EINVAL`, `ENOSYS` or `ENOTSUP` where the system or the file system cannot.
+pub(crate) fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    use std::os::unix::ffi::OsStrExt;
+    let name = |path: &Path| std::ffi::CString::new(path.as_os_str().as_bytes());
+    let (one, other) = (name(one)?, name(other)?);
+    #[cfg(target_os = "linux")]
+    // SAFETY: both paths are C strings for as long as the call takes.
+    let result = unsafe {
+        let (here, swap) = (libc::AT_FDCWD, libc::RENAME_EXCHANGE);
+        libc::syscall(libc::SYS_renameat2, here, one.as_ptr(), here, other.as_ptr(), swap)
+    };
+    #[cfg(target_os = "macos")]
+    // SAFETY: as above.
+    let result = unsafe { libc::renamex_np(one.as_ptr(), other.as_ptr(), libc::RENAME_SWAP) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Resident memory of this process in bytes, where the system tells.
 pub(crate) fn resident_bytes() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/self/statm").ok()?;

@@ -57,7 +57,7 @@ fn help_tells_every_verb() {
       url          Print the URL of this worktree's database. It stays the same whatever is checked out
       branch       List, make and change database branches
       snapshot     Keep a branch as it is now, to compare with and to branch from
-      answer       Answer the question of a checkout with `on_checkout = "ask"`
+      answer       Answer the question of a checkout, or what `offshoot status` offers
       restore      Take a branch back in its place to what it was at a moment. `offshoot undo` undoes it
       log          Show what happened to a branch, and when; the newest first
       undo         Bring back the branch that was deleted, reset or restored last
@@ -65,12 +65,16 @@ fn help_tells_every_verb() {
       sql          Run SQL, from the command line, a file or a prompt
       diff         Show what the schema of branch B has that the one of A has not
       dump         Write a branch to a file that `pg_restore`, psql and `offshoot init` read
+      bundle       Carry a branch to a colleague as a file with the pages that differ
       schema       Write schemas to files
       migrations   Show what migrations have done to which branch, apply them, try them out
       push         Bring a branch's schema, never its data, to another server
       refresh      Give the root branch new data. Other branches keep theirs until they are reset
+      follow       Follow a running server: the root branch has what it has, minutes later
       masking      Look after the rules by which personal data are replaced while they are imported
       exec         Run a program with DATABASE_URL and the PG* variables set
+      env          Look after the file, such as `.env`, in which programs find the address
+      hooks        Let git tell Offshoot at once, where files are watched badly. Not needed otherwise
       engine       Look at the engine, the process behind the databases
       du           Show what the databases take on the disk, and what of it deleting would free
       doctor       Check everything that Offshoot needs, and say what to do about the rest

@@ -2,6 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests too")]
 
+#[path = "git_cases/commits.rs"]
+mod commits;
+#[path = "git_cases/kinds.rs"]
+mod kinds;
+#[path = "git_cases/offers.rs"]
+mod offers;
 mod support;
 
 use std::fs;

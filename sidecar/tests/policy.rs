@@ -2,6 +2,12 @@
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "only tests are here")]
 
+#[path = "policy/env_file.rs"]
+mod env_file;
+#[path = "policy/hooks.rs"]
+mod hooks;
+#[path = "policy/initial.rs"]
+mod initial;
 mod support;
 
 use std::fs;

@@ -68,10 +68,15 @@ fn the_root_gets_new_data_and_others_keep_theirs_until_they_are_reset() {
     }
     test.run(&["branch", "create", "below", "--from", "kept"]).ok();
     test.run(&["sql", "--branch", "kept", "-c", "delete from people where id > 4"]).ok();
-    fs::write(test.repo.join("two.sql"), script(0..25)).unwrap();
+    let settings = "ALTER SYSTEM SET shared_preload_libraries = 'no_such_library';\n";
+    fs::write(test.repo.join("two.sql"), format!("{settings}{}", script(0..25))).unwrap();
     let told: Value = test.run(&["refresh", "--from", "two.sql", "--json"]).json();
     assert_eq!((&told["rows"], &told["branch"]["name"]), (&25.into(), &"main".into()), "{told}");
     assert_eq!(told["masked"][0]["values"], 25, "{told}");
+    assert!(
+        told["notes"][0].as_str().unwrap().contains("left out `ALTER SYSTEM SET shared_preload_libraries"),
+        "{told}"
+    );
     assert_eq!(told["stale"].as_array().unwrap().len(), 3, "{told}");
     assert_eq!(test.value("select count(*) from people"), "25");
     assert_eq!(test.value("select name from plan"), "free", "the seed runs on each fresh root");
@@ -123,6 +128,14 @@ fn a_refresh_that_fails_or_is_ended_changes_nothing() {
     let said = test.run(&["refresh", "--empty"]).fails(128);
     assert!(said.contains("seed") && said.contains("seed.sql") && said.contains("line 2"), "{said}");
     is_as_before();
+    fs::write(test.repo.join("seed.sql"), "alter system set shared_preload_libraries = 'no_such_library';\n")
+        .unwrap();
+    let said = test.run(&["refresh", "--empty"]).fails(128);
+    assert!(
+        said.contains("ALTER SYSTEM") && said.contains("no_such_library") && said.contains("does not start"),
+        "{said}"
+    );
+    is_as_before();
     test.run(&["branch", "protect", "main"]).ok();
     assert!(test.run(&["refresh", "--empty"]).fails(128).contains("protected"));
     test.run(&["branch", "unprotect", "main"]).ok();
@@ -133,6 +146,11 @@ fn a_refresh_that_fails_or_is_ended_changes_nothing() {
     fs::write(&config, "").unwrap();
     let said = test.run(&["refresh", "--from", "bad.sql"]).fails(128);
     assert!(said.contains("no rule for masking") && said.contains("\"keep\""), "{said}");
+    fs::write(&config, "[masking.columns]\n'public.people.id' = 'keep'\n").unwrap();
+    let said = test.run(&["refresh", "--from", "bad.sql"]).fails(128);
+    assert!(said.contains("public.people.email was masked") && said.contains("--drop-masking"), "{said}");
+    let said = test.run(&["refresh", "--from", "bad.sql", "--drop-masking"]).fails(128);
+    assert!(said.contains("line 2") && said.contains("nonsense"), "it is tried: {said}");
     fs::write(&config, rules).unwrap();
 
     // Somebody protects the branch while its new data are loaded.
@@ -181,4 +199,38 @@ fn a_refresh_that_fails_or_is_ended_changes_nothing() {
     assert_eq!(ended.status.code(), Some(128));
     is_as_before();
     support::wait_until("its server is gone", || !support::is_running(&server));
+}
+
+#[test]
+fn a_seed_command_runs_once_it_is_agreed_to_and_tells_why_it_failed() {
+    let psql = ["/usr/bin/psql", "/usr/local/bin/psql"].into_iter().find(|path| Path::new(path).is_file());
+    let Some(psql) = psql else {
+        eprintln!("SKIPPED: no psql on this machine");
+        return;
+    };
+    let test = TestRepo::with_database();
+    let seed = |text: &str| fs::write(test.repo.join("seed.sh"), text).unwrap();
+    let config = "[seed]\nfiles = ['seed.sql']\ncommand = 'sh seed.sh'\n";
+    fs::write(test.repo.join("offshoot.toml"), config).unwrap();
+    fs::write(test.repo.join("seed.sql"), "create table plan (name text, who text);\n").unwrap();
+    seed(&format!(
+        "echo filling\n{psql} \"$DATABASE_URL\" -qc \"insert into plan values ('$MINE', current_user)\"\n{psql} -qc 'insert into plan select * from plan'\n"
+    ));
+    let said = test.run(&["refresh", "--empty"]).fails(128);
+    assert!(said.contains("runs `sh seed.sh`") && said.contains("--run-seed"), "{said}");
+    let mut refresh = test.command(support::PROGRAM);
+    let ran = refresh.args(["refresh", "--empty", "--run-seed"]).env("MINE", "free").output().unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    assert_eq!(
+        test.value("select string_agg(name || ' ' || who, ', ') from plan"),
+        "free postgres, free postgres"
+    );
+    seed("echo one line\necho \"$PGPASSWORD went wrong\" >&2\nexit 3\n");
+    let said = test.run(&["refresh", "--empty", "--run-seed"]).fails(128);
+    assert!(
+        said.contains("exit status: 3") && said.contains("one line") && said.contains("… went wrong"),
+        "{said}"
+    );
+    assert!(said.contains("Nothing has changed"), "{said}");
+    assert_eq!(test.value("select count(*) from plan"), "2");
 }

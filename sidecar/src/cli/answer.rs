@@ -15,6 +15,8 @@ pub(super) fn run(word: Word, output: Output) -> Result<u8> {
         Word::Parent => Answer::UseParent,
         Word::Never => Answer::Never,
         Word::Ask => Answer::AskAgain,
+        Word::Dismiss => Answer::Dismiss,
+        Word::Snapshot => Answer::Snapshot,
     };
     let mut session = Session::open(output)?;
     let path = session.path();

@@ -8,13 +8,21 @@ use clap::{ArgGroup, Args as Group, Parser, Subcommand, ValueEnum};
 use offshoot_storage::DriverKind;
 
 mod branch;
+mod bundle;
 mod data;
+mod env;
+mod follow;
+mod hooks;
 mod masking;
 mod migrations;
 mod policy;
 mod snapshot;
 pub(super) use branch::BranchCommand;
-pub(super) use data::{DumpArgs, DumpFormat, PushArgs, RefreshArgs};
+pub(super) use bundle::BundleCommand;
+pub(super) use data::{DumpArgs, DumpFormat, PushArgs, RefreshArgs, SubsetArgs};
+pub(super) use env::EnvCommand;
+pub(super) use follow::FollowCommand;
+pub(super) use hooks::HooksCommand;
 pub(super) use masking::MaskingCommand;
 pub(super) use migrations::{ApplyArgs, CheckArgs, MigrationsCommand, NewArgs, RehearseArgs, StatusArgs};
 pub(super) use policy::{Against, PolicyCommand};
@@ -56,6 +64,7 @@ EXAMPLES:
     offshoot init --from postgres://me:secret@db.example.com/shop
     offshoot init --from postgres://backup:secret@db.example.com/shop --physical
     offshoot init --from dump.sql.gz --postgres 17
+    offshoot init --from \"$URL\" --table 'public.plan*' --where \"public.orders=created_at > now() - interval '30 days'\"
     offshoot init --from backup.dump --root-branch main")]
     Init(InitArgs),
     /// Show where this worktree's database is.
@@ -102,13 +111,15 @@ EXAMPLES:
         #[command(subcommand)]
         command: SnapshotCommand,
     },
-    /// Answer the question of a checkout with `on_checkout = "ask"`.
+    /// Answer the question of a checkout, or what `offshoot status` offers.
     #[command(after_help = "\
 EXAMPLES:
     offshoot answer create      make a database branch for the git branch
     offshoot answer parent      use the parent's database, and do not ask for this git branch again
     offshoot answer never       make none by itself in this repository, and do not ask
-    offshoot answer ask         forget these answers")]
+    offshoot answer ask         forget these answers
+    offshoot answer dismiss     never mind what `offshoot status` offers
+    offshoot answer snapshot    keep the branch that was left as it is")]
     Answer {
         /// What to do.
         answer: Word,
@@ -201,6 +212,17 @@ EXAMPLES:
     offshoot dump main --format custom -o shop.dump
     offshoot dump --schema-only -o schema.sql --force")]
     Dump(DumpArgs),
+    /// Carry a branch to a colleague as a file with the pages that differ.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot bundle create main --full -o main.bundle    once: the base
+    offshoot bundle create feature -o feature.bundle     what differs from it
+    offshoot bundle apply feature.bundle                 on the other machine
+    offshoot bundle inspect feature.bundle")]
+    Bundle {
+        #[command(subcommand)]
+        command: BundleCommand,
+    },
     /// Write schemas to files.
     #[command(after_help = "\
 EXAMPLES:
@@ -232,9 +254,21 @@ EXAMPLES:
     offshoot refresh --from postgres://me:secret@db.example.com/shop
     offshoot refresh --from postgres://backup:secret@db.example.com/shop --physical
     offshoot refresh --from dump.sql.gz
-    offshoot refresh --empty        nothing but what [seed] names
+    offshoot refresh --from \"$URL\" --exclude-table-data 'public.audit_*'
+    offshoot refresh --empty --run-seed     nothing but what [seed] names; its command is not asked about
+    offshoot refresh                the changes of the source that is followed, now
     offshoot undo main              back to the data from before")]
     Refresh(RefreshArgs),
+    /// Follow a running server: the root branch has what it has, minutes later.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot follow start --from postgres://backup:secret@db.example.com/shop
+    offshoot follow status
+    offshoot follow stop")]
+    Follow {
+        #[command(subcommand)]
+        command: FollowCommand,
+    },
     /// Look after the rules by which personal data are replaced while they are imported.
     #[command(after_help = "\
 EXAMPLES:
@@ -258,6 +292,28 @@ EXAMPLES:
         /// The program and its arguments.
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
         command: Vec<OsString>,
+    },
+    /// Look after the file, such as `.env`, in which programs find the address.
+    ///
+    /// `[connection]` in `offshoot.toml` names it. Nothing else in it is touched.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot env show       whether the file has the address
+    offshoot env write      write it now
+    offshoot env undo       put the line back as it was")]
+    Env {
+        #[command(subcommand)]
+        command: EnvCommand,
+    },
+    /// Let git tell Offshoot at once, where files are watched badly. Not needed otherwise.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot hooks install
+    offshoot hooks status
+    offshoot hooks uninstall")]
+    Hooks {
+        #[command(subcommand)]
+        command: HooksCommand,
     },
     /// Look at the engine, the process behind the databases.
     #[command(after_help = "\
@@ -318,6 +374,10 @@ pub(super) enum Word {
     Never,
     /// Forget what was answered, and ask again.
     Ask,
+    /// Never mind what `offshoot status` offers.
+    Dismiss,
+    /// Take a snapshot of the branch that was left behind.
+    Snapshot,
 }
 
 #[derive(Debug, Group)]
@@ -337,6 +397,11 @@ pub(super) struct InitArgs {
     /// The most that the server is to send a second, such as 20MB, with --physical.
     #[arg(long, value_name = "SIZE", requires = "physical", value_parser = data::max_rate)]
     pub(super) max_rate: Option<u32>,
+    #[command(flatten)]
+    pub(super) subset: SubsetArgs,
+    /// Run `seed.command` of offshoot.toml without asking.
+    #[arg(long)]
+    pub(super) run_seed: bool,
     /// Which major of Postgres: 14 to 18; the newest otherwise, or that of the server with --physical.
     #[arg(long, value_name = "MAJOR", value_parser = clap::value_parser!(u32).range(14..=18))]
     pub(super) postgres: Option<u32>,

@@ -88,6 +88,12 @@ fn report(usage: &DiskUsage, output: Output) -> String {
             bytes(usage.past_snapshot_bytes)
         ));
     }
+    if usage.standby.is_some() {
+        lines.push(format!(
+            "{} of it are only the standby's, of the server that is followed. `offshoot follow stop` frees them.",
+            bytes(usage.standby_bytes)
+        ));
+    }
     if let Some(max) = usage.max_bytes {
         let used = u128::from(usage.total_bytes) * 100 / u128::from(max.max(1));
         let text = format!("`storage.max_bytes` allows {}; {used} % are used.", bytes(max));
@@ -114,7 +120,8 @@ fn names(usage: &DiskUsage) -> HashMap<u64, String> {
         let place = if branch.trashed_at.is_some() { " (trash)" } else { "" };
         (branch.id, format!("{}{place}", plain(&branch.name)))
     };
-    usage.branches.iter().map(name).collect()
+    let standby = usage.standby.map(|id| (id, "the standby".to_owned()));
+    usage.branches.iter().map(name).chain(standby).collect()
 }
 
 /// `offshoot branch purge`.
@@ -170,6 +177,8 @@ mod tests {
             max_bytes: Some(1_300_000),
             past_wal_bytes: 40_000,
             past_snapshot_bytes: 2_000,
+            standby_bytes: 0,
+            standby: None,
             min_free_bytes: 80_000_000_000,
             branches: vec![
                 branch(1, "main", None, 100_000, 1_000_000),

@@ -1,6 +1,10 @@
 //! `offshoot init`.
 
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+
 use offshoot_postgres::mask::MaskedColumn;
+use offshoot_postgres::subset::{SubsetReport, TableRows};
+use offshoot_protocol::error::Reason;
 use offshoot_storage::{CreateReport, DriverKind};
 
 use serde_json::{Value, json};
@@ -8,17 +12,18 @@ use serde_json::{Value, json};
 use super::args::InitArgs;
 use super::connect::{Session, connect};
 use super::output::{Output, bytes};
+use super::plain::plain;
 use super::progress::Shown;
 use super::status;
 use crate::address::hide_password;
 use crate::config::FILE_NAME;
 use crate::failure::{Failure, Result};
-use crate::init::{Physical, Request, prepare, unmasked};
+use crate::init::{Physical, Request, prepare, subset, unmasked};
 use crate::sys;
 
 pub(super) fn run(args: &InitArgs, output: Output) -> Result<u8> {
     let here = std::env::current_dir().map_err(|e| Failure::io("find the current folder", &e))?;
-    let request = Request {
+    let mut request = Request {
         from: args.from.clone(),
         postgres: args.postgres,
         bin_dir: args.bin_dir.clone(),
@@ -26,10 +31,21 @@ pub(super) fn run(args: &InitArgs, output: Output) -> Result<u8> {
         root_branch: args.root_branch.clone(),
         driver: args.driver,
         physical: args.physical.then_some(Physical { max_rate_kb: args.max_rate }),
+        subset: args.subset.asked(),
+        run_seed: args.run_seed,
     };
     // Even finding out what the file system can do makes a folder, which an interrupt must not leave there.
     sys::catch_interrupts();
-    let prepared = prepare(crate::project::worktree(&here)?, &request, &output)?;
+    let prepared = match prepare(crate::project::worktree(&here)?, &request, &output) {
+        Err(failure) if asks(&failure, output) => {
+            if !agreed(&failure)? {
+                return Ok(super::NEGATIVE);
+            }
+            request.run_seed = true;
+            prepare(crate::project::worktree(&here)?, &request, &output)?
+        }
+        other => other?,
+    };
     let shown = Shown::new(output.json);
     let made = prepared.make(&shown);
     shown.finish();
@@ -40,22 +56,46 @@ pub(super) fn run(args: &InitArgs, output: Output) -> Result<u8> {
             output.line(format!("Branches are clones of files: {}.", made.driver.reason()));
         }
     }
-    let masked = made.report.load.map(|load| load.masked).unwrap_or_default();
+    let load = made.report.load.unwrap_or_default();
+    let (masked, taken) = (load.masked, load.subset);
     let client = connect(&made.project, output)?;
     let mut session = Session { project: made.project, client };
-    if !output.json || masked.is_empty() {
+    if !output.json || masked.is_empty() && taken.is_none() {
         return status::print(&mut session, false, output);
     }
     let mut value = status::value(&mut session)?;
     value["masked"] = masked.iter().map(masked_value).collect();
+    if let Some(taken) = &taken {
+        value["subset"] = subset_value(taken);
+    }
     output.value(&value)?;
     Ok(super::OK)
+}
+
+/// Whether somebody is there who can be asked about the command of `[seed]`.
+pub(super) fn asks(failure: &Failure, output: Output) -> bool {
+    failure.0.reason == Some(Reason::NotAgreed) && !output.json && std::io::stdin().is_terminal()
+}
+
+/// Asks about it.
+pub(super) fn agreed(failure: &Failure) -> Result<bool> {
+    let fault = |e: &std::io::Error| Failure::io("ask a question", e);
+    write!(std::io::stderr(), "{}. Run it? [y/N] ", plain(&failure.0.message)).map_err(|e| fault(&e))?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).map_err(|e| fault(&e))?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
 /// What was done to a column, for programs.
 pub(super) fn masked_value(masked: &MaskedColumn) -> Value {
     let follows = masked.follows.as_ref().map(ToString::to_string);
     json!({ "column": masked.column.to_string(), "with": masked.with, "follows": follows, "values": masked.values })
+}
+
+/// What was taken of a server, for programs.
+fn subset_value(report: &SubsetReport) -> Value {
+    let table = |one: &TableRows| json!({ "table": one.table, "taken": one.taken.as_str(), "chosen": one.chosen, "followed": one.followed });
+    json!({ "tables": report.tables.iter().map(table).collect::<Vec<_>>(), "emptyTables": report.empty_tables })
 }
 
 /// What was done to a column, for people.
@@ -85,6 +125,9 @@ fn tell(report: &CreateReport, args: &InitArgs, wrote_config: bool, output: Outp
             output.line(format!("  {} files of the cluster copied, {}", load.files, bytes(load.bytes)));
         } else {
             output.line(format!("  {}", loaded(load.statements, load.rows_copied)));
+        }
+        for line in load.subset.iter().flat_map(subset::lines) {
+            output.line(format!("  {line}"));
         }
         for note in &load.notes {
             output.line(format!("  note: {note}"));

@@ -11,6 +11,7 @@ mod undo;
 use super::args::MigrationsCommand;
 use super::output::Output;
 use crate::failure::Result;
+pub(super) use call::environment;
 
 pub(super) fn run(command: MigrationsCommand, output: Output) -> Result<u8> {
     match command {

@@ -1,5 +1,7 @@
 //! `offshoot policy …`.
 
+mod trust;
+
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -28,6 +30,7 @@ pub(super) fn run(command: PolicyCommand, output: Output) -> Result<u8> {
         PolicyCommand::Check { file } => check(file, output),
         PolicyCommand::Plan => plan(output),
         PolicyCommand::Apply { yes } => apply(yes, output),
+        PolicyCommand::Trust { yes, revoke } => trust::run(yes, revoke, output),
     }
 }
 
@@ -196,7 +199,8 @@ fn apply(yes: bool, output: Output) -> Result<u8> {
     if !output.json {
         output.lines(&planned(&plan, now, output));
     }
-    if !plan.changes.is_empty() && !yes && !agreed(plan.changes.len(), output)? {
+    let question = || format!("Change {}?", branches(plan.changes.len()));
+    if !plan.changes.is_empty() && !yes && !agreed(&question(), "`offshoot policy plan`", output)? {
         return Ok(NEGATIVE);
     }
     let applied = if plan.changes.is_empty() {
@@ -216,13 +220,13 @@ fn branches(count: usize) -> String {
     if count == 1 { "1 branch".to_owned() } else { format!("{count} branches") }
 }
 
-fn agreed(count: usize, output: Output) -> Result<bool> {
+fn agreed(question: &str, shows: &str, output: Output) -> Result<bool> {
     if output.json || !std::io::stdin().is_terminal() {
         return Err(Failure::user("nobody is there to be asked")
-            .hint("Say `--yes`, or see what it would do: `offshoot policy plan`."));
+            .hint(format!("Say `--yes`, or see what it would do: {shows}.")));
     }
     let fault = |e: &std::io::Error| Failure::io("ask a question", e);
-    write!(std::io::stderr(), "Change {}? [y/N] ", branches(count)).map_err(|e| fault(&e))?;
+    write!(std::io::stderr(), "{question} [y/N] ").map_err(|e| fault(&e))?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer).map_err(|e| fault(&e))?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))

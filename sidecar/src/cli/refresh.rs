@@ -1,29 +1,50 @@
 //! `offshoot refresh`.
 
 use std::path::Path;
+use std::time::Duration;
 
-use offshoot_protocol::data::{MaskedColumn, RefreshParams};
+use offshoot_postgres::subset::{SubsetReport, TableRows, Taken};
+use offshoot_protocol::data::{MaskedColumn, RefreshParams, SubsetParams, SubsetResult};
 use offshoot_protocol::method::BranchRefresh;
 
 use super::args::RefreshArgs;
 use super::connect::Session;
 use super::diff::long;
-use super::init::loaded;
+use super::follow;
+use super::init::{agreed, asks, loaded};
+use super::migrations::environment;
 use super::output::{Output, bytes};
 use super::plain::plain;
 use crate::failure::{Failure, Result};
+use crate::init::subset::{Asked, lines};
 
 pub(super) fn run(args: &RefreshArgs, output: Output) -> Result<u8> {
     let from = args.from.as_deref().map(absolute).transpose()?;
     let mut session = Session::open(output)?;
-    let params = RefreshParams {
+    if from.is_none() && !args.empty {
+        return follow::now(&mut session, output);
+    }
+    let mut params = RefreshParams {
         path: session.path(),
         from,
         physical: args.physical,
         max_rate_kb: args.max_rate,
+        subset: params_of(&args.subset.asked()),
+        drop_masking: args.drop_masking,
+        run_seed: args.run_seed,
+        environment: environment(),
         override_rules: args.against.r#override,
     };
-    let done = long::<BranchRefresh>(&mut session, &params, output.json)?;
+    let done = match long::<BranchRefresh>(&mut session, &params, output.json) {
+        Err(failure) if asks(&failure, output) => {
+            if !agreed(&failure)? {
+                return Ok(super::NEGATIVE);
+            }
+            params.run_seed = true;
+            long::<BranchRefresh>(&mut session, &params, output.json)?
+        }
+        other => other?,
+    };
     if output.json {
         output.value(&done)?;
         return Ok(super::OK);
@@ -34,6 +55,9 @@ pub(super) fn run(args: &RefreshArgs, output: Output) -> Result<u8> {
         output.line(format!("  {} files of the cluster copied", done.files));
     } else if args.from.is_some() {
         output.line(format!("  {}", loaded(done.statements, done.rows)));
+    }
+    for line in done.subset.iter().flat_map(|taken| lines(&report_of(taken))) {
+        output.line(format!("  {line}"));
     }
     for note in &done.notes {
         output.line(format!("  note: {note}"));
@@ -67,4 +91,28 @@ fn absolute(from: &str) -> Result<String> {
     path.into_os_string().into_string().map_err(|_| {
         Failure::user("the path of the source is not UTF-8").hint("Rename the file, or copy it.")
     })
+}
+
+/// Which rows are wanted, for the engine.
+fn params_of(asked: &Asked) -> SubsetParams {
+    let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    SubsetParams {
+        tables: asked.tables.clone(),
+        without_rows: asked.without_rows.clone(),
+        conditions: asked.conditions.clone(),
+        all_rows: asked.all_rows,
+        lock_timeout_ms: asked.lock_timeout.map(ms),
+        statement_timeout_ms: asked.statement_timeout.map(ms),
+    }
+}
+
+/// What the engine took.
+fn report_of(taken: &SubsetResult) -> SubsetReport {
+    let tables = taken.tables.iter().map(|one| TableRows {
+        table: one.table.clone(),
+        taken: Taken::parse(&one.taken),
+        chosen: one.chosen,
+        followed: one.followed,
+    });
+    SubsetReport { tables: tables.collect(), empty_tables: taken.empty_tables }
 }

@@ -6,6 +6,7 @@ use offshoot_protocol::method::WorktreeGetStatus;
 use offshoot_protocol::types::{Branch, ComputeState, GitHead, NoteKind, WorktreeParams, WorktreeStatus};
 
 use super::connect::Session;
+use super::follow;
 use super::output::{Output, bytes};
 use crate::address::hide_password;
 use crate::failure::Result;
@@ -57,6 +58,9 @@ fn human(status: &WorktreeStatus, output: Output) -> String {
         lines.push(format!("Database branch {}{from}", output.strong(&branch.name)));
         lines.push(format!("  {url}"));
         lines.push(format!("  {}", facts(branch, status.endpoint.connections, output)));
+        if let Some(follows) = &branch.follows {
+            lines.push(follow::line(follows));
+        }
         if let Some(since) = branch.stale_since {
             let day = timestamp::utc(Duration::from_secs(since));
             lines.push(format!(
@@ -79,6 +83,10 @@ fn human(status: &WorktreeStatus, output: Output) -> String {
         };
         lines.push(format!("{word} {}", note.text));
         lines.extend(note.hint.iter().flat_map(|hint| hint.lines()).map(|hint| format!("  {hint}")));
+    }
+    for offer in &status.offers {
+        lines.push(format!("{} {}", output.warn("note:"), offer.text));
+        lines.extend(offer.hint.lines().map(|hint| format!("  {hint}")));
     }
     lines.join("\n")
 }
@@ -133,6 +141,7 @@ mod tests {
             expires_at: None,
             max_bytes: None,
             stale_since: None,
+            follows: None,
         };
         let status = WorktreeStatus {
             path: "/r".into(),
@@ -150,6 +159,7 @@ mod tests {
                 hint: Some("Did you mean `on_checkout`?".into()),
             }],
             ask: None,
+            offers: vec![],
         };
         insta::assert_snapshot!(human(&status, Output::new(false)), @r"
         On git branch feature

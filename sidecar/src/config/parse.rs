@@ -2,12 +2,16 @@
 
 mod branches;
 mod closest;
+mod connection;
+mod hooks;
+mod initial;
 mod masking;
 mod migrations;
 mod postgres;
 mod schema;
 mod seed;
 mod storage;
+mod subset;
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -16,9 +20,9 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-pub(super) use closest::closest;
+pub(crate) use closest::closest;
 
-use super::{Config, OnCheckout, OnDelete, keys};
+use super::{Config, OnCheckout, OnDelete, OnMerge, keys};
 
 /// Why a file cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -116,7 +120,17 @@ impl Source<'_> {
                 config.on_checkout = self.on_checkout("on_checkout", value)?;
                 config.on_checkout_line = Some(self.line(value.span()));
             }
-            "on_delete" => config.on_delete = self.on_delete(value)?,
+            "on_delete" => {
+                let words = [("ask", OnDelete::Ask), ("trash", OnDelete::Trash), ("keep", OnDelete::Keep)];
+                config.on_delete = self.word("on_delete", value, words)?;
+            }
+            "on_merge" => {
+                let words = [("ask", OnMerge::Ask), ("apply", OnMerge::Apply), ("nothing", OnMerge::Nothing)];
+                config.on_merge = self.word("on_merge", value, words)?;
+            }
+            "on_leave" => {
+                config.tells_leaving = self.word("on_leave", value, [("tell", true), ("nothing", false)])?;
+            }
             "idle_timeout" => config.idle_timeout = self.duration("idle_timeout", value)?,
             "switch_grace" => config.switch_grace = self.duration("switch_grace", value)?,
             "postgres" => return self.each("postgres", value, |entry| self.postgres(entry, config)),
@@ -137,6 +151,9 @@ impl Source<'_> {
             }
             "masking" => return self.each("masking", value, |entry| self.masking(entry, config)),
             "seed" => return self.each("seed", value, |entry| self.seed(entry, config)),
+            "subset" => return self.each("subset", value, |entry| self.subset(entry, config)),
+            "connection" => return self.connection(value, config),
+            "hooks" => return self.hooks(value, config),
             "branches" => self.branches(value, config),
             "limits" => return self.each("limits", value, |entry| self.limits(entry, config)),
             other => return Err(self.unknown(key.span(), "", other)),
@@ -185,18 +202,23 @@ impl Source<'_> {
         }
     }
 
-    fn on_delete(&self, value: &Spanned<DeValue<'_>>) -> Result<OnDelete, ConfigError> {
-        const SHAPE: &str = "one of \"ask\", \"trash\" and \"keep\"";
-        match self.text("on_delete", value, SHAPE)? {
-            "ask" => Ok(OnDelete::Ask),
-            "trash" => Ok(OnDelete::Trash),
-            "keep" => Ok(OnDelete::Keep),
-            other => {
-                let hint =
-                    closest(other, &["ask", "trash", "keep"]).map(|word| format!("Did you mean {word:?}?"));
-                Err(self.error(value.span(), format!("`on_delete` is {other:?}, not {SHAPE}"), hint))
-            }
+    /// One of some words.
+    fn word<T: Copy, const N: usize>(
+        &self,
+        key: &str,
+        value: &Spanned<DeValue<'_>>,
+        words: [(&str, T); N],
+    ) -> Result<T, ConfigError> {
+        let known = words.map(|(word, _)| word);
+        let (last, others) = known.split_last().unwrap_or((&"", &[]));
+        let others: Vec<String> = others.iter().map(|word| format!("{word:?}")).collect();
+        let shape = format!("one of {} and {last:?}", others.join(", "));
+        let text = self.text(key, value, &shape)?;
+        if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text) {
+            return Ok(*meaning);
         }
+        let hint = closest(text, &known).map(|word| format!("Did you mean {word:?}?"));
+        Err(self.error(value.span(), format!("`{key}` is {text:?}, not {shape}"), hint))
     }
 
     fn duration(&self, key: &str, value: &Spanned<DeValue<'_>>) -> Result<Duration, ConfigError> {

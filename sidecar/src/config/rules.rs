@@ -4,6 +4,7 @@
 //! asked for it.
 
 mod contradictions;
+mod initial;
 mod pattern;
 
 use std::ops::Range;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use globset::{GlobSet, GlobSetBuilder};
 
 pub(super) use contradictions::contradictions;
+pub(crate) use initial::{Grant, Initial, Objects};
 pub(crate) use pattern::Pattern;
 
 use super::OnCheckout;
@@ -41,6 +43,8 @@ pub(crate) struct Rule {
     pub(crate) on_checkout: Option<At<OnCheckout>>,
     /// From how many bytes of its own on it is told.
     pub(crate) max_bytes: Option<At<u64>>,
+    /// What a new one is given before anybody connects to it.
+    pub(crate) initial: Initial,
 }
 
 impl Rule {

@@ -33,6 +33,8 @@ pub(super) async fn answer(engine: &Arc<Engine>, params: AnswerParams) -> Result
                 .await?;
         }
         Answer::Never => engine.blocking(|engine| Book(&engine.store).set_never()).await?,
+        Answer::Dismiss => engine.offers.dismiss(&key),
+        Answer::Snapshot => engine.offers.keep_left(engine, &key).await?,
         Answer::AskAgain => engine.blocking(|engine| Book(&engine.store).forget_answers()).await?,
     }
     engine.branches_changed();

@@ -4,6 +4,7 @@
 //! for a seat, so that seats do not wait for each other. Whoever asks while a look is under way gets the answer of
 //! the next one: nobody is routed by a HEAD that was read before he asked.
 
+mod at_commit;
 mod branch_port;
 mod decide;
 mod seat;
@@ -48,7 +49,7 @@ enum Ask {
 /// What is known about a seat.
 #[derive(Clone, Debug)]
 pub(crate) struct View {
-    key: SeatKey,
+    pub(crate) key: SeatKey,
     pub(crate) path: PathBuf,
     /// As last read; absent if HEAD could not be read.
     pub(crate) head: Option<Head>,

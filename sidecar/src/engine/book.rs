@@ -16,6 +16,9 @@ const PROTECTED: &str = "protected.";
 const EXPIRES: &str = "expires.";
 const EXPIRES_BY: &str = "expiresby.";
 const IN_GIT: &str = "ingit.";
+const PREPARING: &str = "preparing.";
+const TRUSTED: &str = "trusted.commands";
+const ENV_FILE: &str = "envfile.";
 const ANSWERED_PARENT: &str = "answer.parent.";
 const ANSWERED_NEVER: &str = "answer.never";
 
@@ -110,7 +113,17 @@ impl Book<'_> {
     /// Forgets a worktree that is gone.
     pub(crate) fn release(&self, seat: &SeatKey) -> Result<()> {
         self.0.put(&format!("{ENDPOINT}{}", seat.0), None)?;
+        self.set_env_file(seat, None)?;
         Ok(self.0.put(&format!("{BOUND}{}", seat.0), None)?)
+    }
+
+    /// What was written into a worktree's env file, as text.
+    pub(crate) fn env_file(&self, seat: &SeatKey) -> Result<Option<String>> {
+        Ok(self.0.get(&format!("{ENV_FILE}{}", seat.0))?)
+    }
+
+    pub(crate) fn set_env_file(&self, seat: &SeatKey, text: Option<&str>) -> Result<()> {
+        Ok(self.0.put(&format!("{ENV_FILE}{}", seat.0), text)?)
     }
 
     /// Branches that have a port of their own.
@@ -190,6 +203,28 @@ impl Book<'_> {
             Some((BranchId(key.strip_prefix(EXPIRES_BY)?.parse().ok()?), By::parse(&by)?))
         };
         Ok(all.into_iter().filter_map(parse).collect())
+    }
+
+    /// What tells the commands that a person trusts from all others.
+    pub(crate) fn trusted(&self) -> Result<Option<String>> {
+        Ok(self.0.get(TRUSTED)?)
+    }
+
+    pub(crate) fn set_trusted(&self, digest: Option<&str>) -> Result<()> {
+        Ok(self.0.put(TRUSTED, digest)?)
+    }
+
+    /// Branches that are being made, by name, with when that began in milliseconds since 1970.
+    pub(crate) fn preparing(&self) -> Result<Vec<(String, u64)>> {
+        let all = self.0.list(PREPARING)?;
+        let parse =
+            |(key, at): (String, String)| Some((key.strip_prefix(PREPARING)?.to_owned(), at.parse().ok()?));
+        Ok(all.into_iter().filter_map(parse).collect())
+    }
+
+    pub(crate) fn set_preparing(&self, name: &str, begun_ms: Option<u64>) -> Result<()> {
+        let value = begun_ms.map(|at| at.to_string());
+        Ok(self.0.put(&format!("{PREPARING}{name}"), value.as_deref())?)
     }
 
     /// Whether a person said that no branches are to be made by themselves.

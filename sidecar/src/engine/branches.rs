@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use offshoot_git::Head;
+use offshoot_protocol::follow::Follows;
 use offshoot_protocol::types::{
     Branch, BranchParams, ComputeState, CreateParams, GuardedParams, Nothing, ProtectParams, RenameParams,
     Subject, UndoParams, UndoResult, UrlResult,
@@ -15,9 +16,10 @@ use super::binding::View;
 use super::book::{Book, By};
 use super::computes::{Passing, Usage};
 use super::policy::{self, Deed};
+use super::prepare::Preparing;
 use super::server::Call;
 use super::upstream::WakeError;
-use super::{Engine, expiry, past, refresh, room, snapshots, worktrees};
+use super::{Engine, detached, expiry, following, hooks, past, prepare, refresh, room, snapshots, worktrees};
 use crate::failure::{Failure, Result};
 use crate::{names, timestamp};
 
@@ -39,6 +41,7 @@ pub(super) async fn describe_one(engine: &Arc<Engine>, id: BranchId) -> Result<B
                 expires_at: Book(&engine.store).expiry(id)?,
                 stale_since: refresh::stale(&engine.store, &engine.store.branches()?)?.get(&id).copied(),
                 usage: engine.computes.usage_of(id),
+                follows: if branch.is_root { following::in_short(engine)? } else { None },
             };
             Ok(describe(branch, size, marks, &views))
         })
@@ -53,6 +56,7 @@ pub(super) struct Marks {
     pub(super) max_bytes: Option<u64>,
     pub(super) stale_since: Option<u64>,
     pub(super) usage: Usage,
+    pub(super) follows: Option<Follows>,
 }
 
 pub(super) fn describe(
@@ -80,6 +84,7 @@ pub(super) fn describe(
         expires_at: marks.expires_at,
         max_bytes: marks.max_bytes,
         stale_since: marks.stale_since,
+        follows: marks.follows,
     }
 }
 
@@ -123,6 +128,8 @@ pub(super) async fn create(
         }
         (None, None) => engine.store.root_branch(),
     };
+    let name = params.name.clone();
+    let preparing = engine.blocking(move |engine| Preparing::begin(Arc::clone(engine), &name)).await?;
     let made = match moment.zip(call) {
         Some((moment, call)) => {
             let (name, overridden) = (params.name.clone(), params.override_rules);
@@ -149,6 +156,7 @@ pub(super) async fn create(
                 engine.schemas.born(branch.id, parent, begun);
                 branch
             };
+            preparing.finish(branch.id)?;
             room::made(engine, branch.id);
             Book(&engine.store).set_parent(&branch.name, None)?;
             if engine.repository.has_branch(&branch.name).unwrap_or(false) {
@@ -161,24 +169,41 @@ pub(super) async fn create(
         })
         .await?;
     engine.branches_changed();
+    hooks::after_create(engine, id, None, true).await?;
     describe_one(engine, id).await
 }
 
 /// `branch/delete`.
 pub(super) async fn delete(engine: &Arc<Engine>, params: GuardedParams) -> Result<Nothing> {
-    let deed = Deed::new(format!("offshoot branch delete {}", params.name), params.override_rules);
+    let command = format!("offshoot branch delete {}", params.name);
+    let deed = Deed::new(&command, params.override_rules);
+    if !params.override_rules {
+        // First what would refuse it anyway: a command must not run for nothing.
+        let id = deletable(engine, &params.name, deed.clone()).await?;
+        hooks::before_delete(engine, id, Some(&command)).await?;
+    }
     let _structure = engine.structure.lock().await;
-    let id = named(engine, &params.name).await?;
+    let id = deletable(engine, &params.name, deed).await?;
     let name = params.name;
+    let turn = engine.computes.turn(id).await;
+    engine.binding.drain(id, Duration::ZERO).await?;
+    to_trash(engine, id, turn).await?;
+    tracing::info!(branch = %name, id = id.0, "deleted a branch");
+    Ok(Nothing {})
+}
+
+/// The branch that is to be deleted, unless something is in the way.
+async fn deletable(engine: &Arc<Engine>, name: &str, deed: Deed) -> Result<BranchId> {
+    let id = named(engine, name).await?;
     if id == engine.store.root_branch() {
         return Err(Failure::user(format!("`{name}` is the root branch, which every other branch rests on"))
             .hint("Delete other branches, or rename this one with `offshoot branch rename`."));
     }
-    unguarded(engine, id, &name, deed).await?;
+    unguarded(engine, id, name, deed).await?;
     if let Some(view) =
         engine.binding.fresh_views().await?.iter().find(|view| view.branch.as_ref() == Ok(&id))
     {
-        let checked_out = matches!(&view.head, Some(Head::Branch(head)) if *head == name);
+        let checked_out = matches!(&view.head, Some(Head::Branch(head)) if head == name);
         let hint = if checked_out {
             format!(
                 "Check out another git branch there first; `offshoot branch reset {name}` takes its data back instead."
@@ -190,11 +215,7 @@ pub(super) async fn delete(engine: &Arc<Engine>, params: GuardedParams) -> Resul
             Failure::user(format!("the worktree {} stands on `{name}`", view.path.display())).hint(hint)
         );
     }
-    let turn = engine.computes.turn(id).await;
-    engine.binding.drain(id, Duration::ZERO).await?;
-    to_trash(engine, id, turn).await?;
-    tracing::info!(branch = %name, id = id.0, "deleted a branch");
-    Ok(Nothing {})
+    Ok(id)
 }
 
 /// Moves a branch to the trash that nobody is connected to. The caller holds the structure and the branch's turn.
@@ -202,8 +223,10 @@ pub(super) async fn to_trash(engine: &Arc<Engine>, id: BranchId, turn: OwnedMute
     engine
         .blocking(move |engine| {
             let _turn = turn;
+            let name = engine.store.branch(id)?.name;
             engine.store.delete_branch(id)?;
             engine.forget(id);
+            hooks::forget(engine, id, &name);
             Ok(())
         })
         .await?;
@@ -268,6 +291,7 @@ pub(super) async fn reset(engine: &Arc<Engine>, params: GuardedParams, call: &Ca
             let book = Book(&engine.store);
             book.set_name_in_git(branch.id, book.name_in_git(id)?.as_deref())?;
             engine.schemas.born(branch.id, parent, begun);
+            prepare::prepare_again(engine, branch.id, id, &branch.name)?;
             engine.forget(id);
             tracing::info!(branch = %branch.name, old = id.0, id = branch.id.0, "reset a branch");
             Ok(branch.id)
@@ -300,6 +324,7 @@ pub(super) async fn undo(engine: &Arc<Engine>, params: UndoParams) -> Result<Und
             let before = engine.store.branches()?;
             let undone = engine.store.undo(&meant).map_err(|error| not_there(error, &meant))?;
             let had_expired = expiry::spare(&engine.store, undone.branch.id)?;
+            detached::keep(engine, undone.branch.id)?;
             let (book, name) = (Book(&engine.store), &undone.branch.name);
             book.set_parent(name, None)?;
             // Who brings a branch back wants to have it, whether git has one of its name or not.

@@ -106,7 +106,7 @@ async fn keep(engine: &Arc<Engine>, id: BranchId, commit: String, is_first: bool
     engine
         .blocking(move |engine| {
             let _turn = turn;
-            let name = commit.get(..LETTERS).unwrap_or(&commit).to_owned();
+            let name = short(&commit).to_owned();
             let snapshots = engine.store.snapshots(id)?;
             let there = snapshots.iter().any(|snapshot| snapshot.name == name);
             if there || (is_first && engine.store.is_as_forked(id)?) {
@@ -125,6 +125,31 @@ async fn keep(engine: &Arc<Engine>, id: BranchId, commit: String, is_first: bool
 /// The commits that snapshots were taken at. Blocks.
 pub(super) fn commits(engine: &Engine) -> Result<HashMap<BranchId, String>> {
     Ok(engine.store.notes(NOTE)?.into_iter().collect())
+}
+
+/// The first letters of a commit, as snapshots are called by.
+pub(super) fn short(commit: &str) -> &str {
+    commit.get(..LETTERS).unwrap_or(commit)
+}
+
+/// The snapshot at `commit`: of `here` or of what that comes from, or else of the branch made last. Blocks.
+pub(super) fn taken_at(engine: &Engine, commit: &str, here: BranchId) -> Result<Option<BranchId>> {
+    let commits = commits(engine)?;
+    if !commits.values().any(|taken_at| taken_at == commit) {
+        return Ok(None);
+    }
+    let branches = engine.store.branches()?;
+    let parent = |id| branches.iter().find(|branch| branch.id == id).and_then(|branch| branch.parent);
+    let line: Vec<BranchId> =
+        std::iter::successors(Some(here), |id| parent(*id)).take(branches.len()).collect();
+    let mut found = Vec::new();
+    for branch in &branches {
+        let is_it = |one: &Snapshot| commits.get(&one.id).is_some_and(|taken_at| taken_at == commit);
+        let taken = engine.store.snapshots(branch.id)?.into_iter().find(is_it);
+        let rank = line.iter().position(|id| *id == branch.id).unwrap_or(line.len());
+        found.extend(taken.map(|taken| (rank, std::cmp::Reverse(branch.id), taken.id)));
+    }
+    Ok(found.into_iter().min().map(|(_, _, id)| id))
 }
 
 /// Removes what is too old or too much.

@@ -51,6 +51,7 @@ pub(super) async fn usage(engine: &Arc<Engine>) -> Result<DiskUsage> {
             // A branch that is damaged is no reason not to tell of the others.
             let past = engine.store.kept_past().unwrap_or_default();
             let limits = room::limits(engine)?;
+            let standby = engine.store.following()?.and_then(|following| following.standby);
             Ok(DiskUsage {
                 max_bytes: limits.max_bytes,
                 min_free_bytes: limits.min_free_bytes,
@@ -60,6 +61,8 @@ pub(super) async fn usage(engine: &Arc<Engine>) -> Result<DiskUsage> {
                 free_bytes,
                 past_wal_bytes: past.wal_bytes,
                 past_snapshot_bytes: past.snapshot_bytes,
+                standby_bytes: standby.map_or(0, |id| usage.freed_by(&[id])),
+                standby: standby.map(|id| id.0),
                 branches,
                 shares,
             })

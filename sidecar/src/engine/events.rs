@@ -17,6 +17,8 @@ use crate::timestamp;
 
 /// The word for migrations that ran.
 const MIGRATED: &str = "migrated";
+/// The word for a branch that came in a bundle.
+const UNBUNDLED: &str = "bundle";
 /// Entries of one answer; a message has an end.
 const MOST: usize = 2000;
 
@@ -36,11 +38,21 @@ pub(super) struct Told {
 
 /// Writes down that migrations ran on a branch. That it cannot be is no reason for them to have failed. Blocks.
 pub(super) fn migrated(engine: &Engine, id: BranchId, told: &Told) {
+    tell(engine, id, MIGRATED, told);
+}
+
+/// Writes down where a branch came from that was made of a bundle. Blocks.
+pub(super) fn unbundled(engine: &Engine, id: BranchId, of: &str) {
+    let told = Told { what: format!("came in a bundle of {of}"), ..Told::default() };
+    tell(engine, id, UNBUNDLED, &told);
+}
+
+fn tell(engine: &Engine, id: BranchId, word: &str, told: &Told) {
     let written = serde_json::to_string(told)
         .map_err(|e| Failure::internal(e.to_string()))
-        .and_then(|text| Ok(engine.store.tell_event(id, MIGRATED, Some(&text))?));
+        .and_then(|text| Ok(engine.store.tell_event(id, word, Some(&text))?));
     if let Err(failure) = written {
-        tracing::warn!(id = id.0, error = %failure, "that migrations ran is not written down");
+        tracing::warn!(id = id.0, error = %failure, word, "what happened is not written down");
     }
 }
 

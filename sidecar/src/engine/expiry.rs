@@ -7,8 +7,10 @@ use std::time::{Duration, SystemTime};
 use offshoot_protocol::types::{Branch, ExpireParams, Subject};
 use offshoot_storage::{BranchId, Store};
 
+use tokio::sync::OwnedMutexGuard;
+
 use super::book::{Book, By};
-use super::{Engine, branches, policy};
+use super::{Engine, branches, hooks, policy};
 use crate::failure::{Failure, Result};
 use crate::timestamp;
 
@@ -97,12 +99,26 @@ pub(super) async fn run(engine: &Arc<Engine>, now: SystemTime) -> Result<()> {
 
 /// Moves `id` to the trash unless somebody needs it. Whether it is gone.
 async fn expire(engine: &Arc<Engine>, id: BranchId, now: u64) -> Result<bool> {
+    // What failed is told by its status.
+    // Its turn is given back at once: the command wants to connect.
+    let is_free = free(engine, id, now).await?.is_some();
+    if !is_free || hooks::before_delete(engine, id, None).await.is_err() {
+        return Ok(false);
+    }
     let _structure = engine.structure.lock().await;
+    let Some((name, turn)) = free(engine, id, now).await? else { return Ok(false) };
+    branches::to_trash(engine, id, turn).await?;
+    tracing::info!(branch = %name, id = id.0, "a branch expired");
+    Ok(true)
+}
+
+/// The name of a branch that is due and that nobody needs, with its turn.
+async fn free(engine: &Arc<Engine>, id: BranchId, now: u64) -> Result<Option<(String, OwnedMutexGuard<()>)>> {
     let stands_on = engine.binding.fresh_views().await?.iter().any(|view| view.branch.as_ref() == Ok(&id));
     // Waits for nobody who is about to use it.
     let turn = engine.computes.turn(id).await;
     if stands_on || engine.computes.connections(id) > 0 || engine.migrations.runs_on(id) {
-        return Ok(false);
+        return Ok(None);
     }
     let name = engine
         .blocking(move |engine| {
@@ -118,8 +134,5 @@ async fn expire(engine: &Arc<Engine>, id: BranchId, now: u64) -> Result<bool> {
             Ok(branch.map(|branch| branch.name))
         })
         .await?;
-    let Some(name) = name else { return Ok(false) };
-    branches::to_trash(engine, id, turn).await?;
-    tracing::info!(branch = %name, id = id.0, "a branch expired");
-    Ok(true)
+    Ok(name.map(|name| (name, turn)))
 }

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use offshoot_protocol::types::{Note, NoteKind, Subject};
 use offshoot_storage::BranchId;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedMutexGuard};
 
 use super::book::Book;
-use super::{Engine, branches, policy, room};
+use super::{Engine, branches, detached, hooks, policy, room};
 use crate::config::OnDelete;
 use crate::failure::Result;
 use crate::names::quoted;
@@ -24,6 +24,8 @@ use find::{Rename, find};
 const INTERVAL: Duration = Duration::from_secs(30);
 /// How long a git branch has to be gone before that counts: a rename is, for a moment, one that is gone.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long renames of it are looked for: git writes them down after the references.
+const SEARCHED: Duration = Duration::from_secs(4);
 /// How long until a branch is looked at again that is to go and is in use.
 const AGAIN: Duration = Duration::from_secs(5);
 /// How long until it is looked again while branches are being deleted or reset.
@@ -89,6 +91,11 @@ pub(super) fn may_give_way(engine: &Engine, id: BranchId) -> Result<bool> {
 pub(super) async fn run(engine: Arc<Engine>) {
     loop {
         let next_look = look(&engine).await;
+        let next_sweep = detached::sweep(&engine).await.unwrap_or_else(|failure| {
+            tracing::warn!(error = %failure, "the throwaway of a commit is left for now");
+            None
+        });
+        let next_look = next_sweep.map_or(next_look, |next_sweep| next_sweep.min(next_look));
         let _ = tokio::time::timeout(next_look, engine.follower.woken.notified()).await;
         if engine.is_stopping() {
             return;
@@ -126,7 +133,8 @@ struct Known {
 
 impl Known {
     async fn look(&mut self, engine: &Arc<Engine>) -> Result<()> {
-        let (listed, known_gone) = (self.listed.clone(), self.gone.keys().copied().collect());
+        let settled = self.gone.iter().filter(|(_, since)| since.elapsed() >= SEARCHED);
+        let (listed, known_gone) = (self.listed.clone(), settled.map(|(id, _)| *id).collect());
         let found = engine.blocking(move |engine| find(engine, listed, &known_gone)).await?;
         for rename in found.renames {
             let Ok(structure) = engine.structure.try_lock() else {
@@ -154,8 +162,8 @@ impl Known {
         for (id, name) in gone {
             let is_sure = self.gone.get(&id).is_some_and(|since| since.elapsed() >= PATIENCE);
             match on_delete {
-                OnDelete::Keep => (),
                 _ if !is_sure => self.next_look = Some(PATIENCE),
+                OnDelete::Keep => (),
                 OnDelete::Ask => left_behind.push(name),
                 OnDelete::Trash => {
                     if !trash(engine, id, &name).await? {
@@ -214,11 +222,24 @@ async fn follow_rename(engine: &Arc<Engine>, rename: Rename) -> Result<()> {
 
 /// Moves a database branch to the trash whose git branch is gone, unless somebody needs it. Whether it is gone.
 async fn trash(engine: &Arc<Engine>, id: BranchId, name: &str) -> Result<bool> {
+    // Its turn is given back at once: the command wants to connect.
+    let is_free = free(engine, id, name).await?.is_some();
+    if !is_free || hooks::before_delete(engine, id, None).await.is_err() {
+        return Ok(false);
+    }
     let Ok(_structure) = engine.structure.try_lock() else { return Ok(false) };
+    let Some(turn) = free(engine, id, name).await? else { return Ok(false) };
+    branches::to_trash(engine, id, turn).await?;
+    tracing::info!(branch = %name, id = id.0, "its git branch is gone; it is in the trash");
+    Ok(true)
+}
+
+/// The turn of a branch that nobody needs.
+async fn free(engine: &Arc<Engine>, id: BranchId, name: &str) -> Result<Option<OwnedMutexGuard<()>>> {
     let stands_on = engine.binding.fresh_views().await?.iter().any(|view| view.branch.as_ref() == Ok(&id));
     let turn = engine.computes.turn(id).await;
     if stands_on || engine.computes.connections(id) > 0 || engine.migrations.runs_on(id) {
-        return Ok(false);
+        return Ok(None);
     }
     let wanted = name.to_owned();
     let is_free = engine
@@ -230,9 +251,5 @@ async fn trash(engine: &Arc<Engine>, id: BranchId, name: &str) -> Result<bool> {
             Ok(is_it && !is_back && !is_used && may_give_way(engine, id)?)
         })
         .await?;
-    if is_free {
-        branches::to_trash(engine, id, turn).await?;
-        tracing::info!(branch = %name, id = id.0, "its git branch is gone; it is in the trash");
-    }
-    Ok(is_free)
+    Ok(is_free.then_some(turn))
 }

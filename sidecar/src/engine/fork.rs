@@ -112,6 +112,17 @@ pub(super) async fn facts(engine: &Arc<Engine>, id: BranchId) -> Result<ForkFact
     Ok(ForkFacts::Known(found))
 }
 
+/// The schema that `id` had when it was made, if that is known or can be known without waking anything.
+pub(super) async fn known(engine: &Arc<Engine>, id: BranchId) -> Result<Option<Arc<Facts>>> {
+    if let Some(facts) = engine.forks.get(id) {
+        return Ok(Some(facts));
+    }
+    match engine.blocking(move |engine| Ok(from_file(engine, id))).await? {
+        Some(facts) => Ok(Some(facts)),
+        None => without_waking(engine, id).await,
+    }
+}
+
 /// Finds what is not kept; or says why that cannot be.
 async fn search(
     engine: &Arc<Engine>,

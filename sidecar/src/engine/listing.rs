@@ -5,6 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use offshoot_protocol::follow::Follows;
 use offshoot_protocol::table::{BranchLine, BranchTable};
 use offshoot_protocol::types::{BranchList, WorktreeParams};
 use offshoot_storage::{Branch, BranchId, BranchSize, Former};
@@ -15,7 +16,7 @@ use super::book::Book;
 use super::branches::{Marks, describe, state};
 use super::computes::Usage;
 use super::policy::{self, Now};
-use super::{follow, refresh};
+use super::{follow, following, refresh};
 use crate::failure::Result;
 
 /// `branch/list`.
@@ -57,6 +58,7 @@ pub(super) async fn table(engine: &Arc<Engine>, params: WorktreeParams) -> Resul
                     expires_at: marks.expires_at,
                     max_bytes: marks.max_bytes,
                     stale: marks.stale_since.is_some(),
+                    follows: marks.follows,
                     name: branch.name,
                 }
             });
@@ -80,6 +82,7 @@ struct Known {
     rules: Now,
     expiries: HashMap<BranchId, u64>,
     stale: HashMap<BranchId, u64>,
+    follows: Option<Follows>,
     usage: HashMap<BranchId, Usage>,
 }
 
@@ -94,6 +97,7 @@ impl Known {
             rules: policy::now(engine)?,
             expiries: Book(&engine.store).expiries()?,
             stale: refresh::stale(&engine.store, &branches)?,
+            follows: following::in_short(engine)?,
             usage: engine.computes.usage(),
         };
         Ok((known, branches))
@@ -110,6 +114,7 @@ impl Known {
             max_bytes: self.rules.max_bytes(&branch.name),
             expires_at: self.expiries.get(&branch.id).copied(),
             stale_since: self.stale.get(&branch.id).copied(),
+            follows: self.follows.clone().filter(|_| branch.is_root),
             usage: self.usage.get(&branch.id).copied().unwrap_or_default(),
         }
     }

@@ -2,6 +2,7 @@
 
 mod advice;
 mod apply;
+mod aside;
 mod blame;
 mod busy;
 mod check;
@@ -33,6 +34,7 @@ mod wire;
 mod written;
 
 pub(super) use apply::apply;
+pub(super) use aside::{aside, standing};
 pub(super) use check::check;
 pub(super) use create::create;
 pub(super) use cut_short::notice;
@@ -40,6 +42,7 @@ pub(super) use drift::drift;
 pub(super) use ran::ran;
 pub(super) use rehearse::rehearse;
 pub(super) use status::{carry_over, status};
+pub(super) use tool::{Address, Filter, Group, hook_environment};
 pub(super) use undo::undo;
 
 use std::sync::Arc;

@@ -10,13 +10,14 @@ mod plan;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use offshoot_protocol::error::Reason;
 use offshoot_protocol::policy::PolicyPlace;
 
 pub(super) use explain::explain;
 pub(super) use plan::{apply, plan};
 
 use super::{Engine, room};
-use crate::config::rules::{At, Rule};
+use crate::config::rules::{At, Initial, Rule};
 use crate::config::{ConfigError, FILE_NAME, MAX_BYTES, OnCheckout, Rules, broken, parse_all};
 use crate::failure::{Failure, Result};
 
@@ -145,6 +146,11 @@ impl Now {
         self.rule(name)?.max_bytes.as_ref().map(|most| most.value)
     }
 
+    /// What a new branch of this name is given before anybody connects to it, if that is anything.
+    pub(super) fn initial(&self, name: &str) -> Option<Initial> {
+        self.rule(name).map(|rule| rule.initial.clone()).filter(|initial| !initial.is_empty())
+    }
+
     pub(super) fn most_branches(&self) -> Option<&At<u64>> {
         self.file.most_branches.as_ref()
     }
@@ -174,6 +180,7 @@ impl Now {
                 format!("\nA change of the rule counts when it is committed on `{branch}`.")
             });
             return Err(Failure::user(format!("`{name}` is protected by {guard}"))
+                .reason(Reason::Ruled)
                 .hint(format!("`{command} --override` does it all the same.{lift}")));
         }
         match &self.broken {
@@ -183,7 +190,7 @@ impl Now {
                 let more = format!(
                     "\nUntil then it is not known whether `{name}` is protected; `{command} --override` does it all the same."
                 );
-                Err(failure.hint(format!("{hint}{more}")))
+                Err(failure.reason(Reason::Ruled).hint(format!("{hint}{more}")))
             }
             None => Ok(()),
         }
@@ -225,6 +232,7 @@ pub(super) fn admit<'e>(
         "there are {count} database branches, and `limits.branches` allows {} ({FILE_NAME}, line {}): `{name}` is not made",
         most.value, most.line
     ))
+    .reason(Reason::Ruled)
     .hint(format!(
         "`offshoot branch list` shows them, and `offshoot branch delete NAME` makes room; or raise the limit. \
          `offshoot branch create {name} --override` makes it all the same."
@@ -249,6 +257,7 @@ pub(super) fn check_parent(name: &str, from: &str, birth: &Birth, overridden: bo
         return Ok(());
     }
     Err(Failure::user(format!("`{name}` is made from `{parent}` ({FILE_NAME}, line {line}), not from `{from}`"))
+        .reason(Reason::Ruled)
         .hint(format!(
             "Leave `--from` out, or say `--from {parent}`. `offshoot branch create {name} --from {from} --override` makes it all the same."
         )))

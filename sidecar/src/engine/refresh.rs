@@ -6,16 +6,20 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, UNIX_EPOCH};
 
+use offshoot_postgres::subset::SubsetReport;
 use offshoot_postgres::{Locator, Progress};
-use offshoot_protocol::data::{MaskedColumn, RefreshParams, RefreshResult};
+use offshoot_protocol::data::{
+    MaskedColumn, RefreshParams, RefreshResult, SubsetParams, SubsetResult, SubsetTable,
+};
 use offshoot_storage::{Branch, BranchId, NewRoot, REFRESHED, Refresh, Source, StorageError, Store};
 
 use super::policy::Deed;
 use super::reporter::unless_cancelled;
 use super::server::Call;
 use super::{Engine, branches, room};
-use crate::config::{ConfigFile, FILE_NAME, broken};
+use crate::config::{Config, ConfigFile, FILE_NAME, broken};
 use crate::failure::{Failure, Result};
+use crate::init::subset::Asked;
 use crate::init::{self, Guard};
 use crate::paths::Paths;
 
@@ -28,6 +32,10 @@ pub(super) async fn refresh(
     params: RefreshParams,
     call: &Call,
 ) -> Result<RefreshResult> {
+    if engine.blocking(|engine| Ok(engine.store.following()?.is_some())).await? {
+        return Err(Failure::user("the root branch follows a source, whose next changes would take the place of other data")
+            .hint("`offshoot refresh` without a source fetches its changes now; `offshoot follow stop` ends following."));
+    }
     let root = engine.store.root_branch();
     let name = engine.blocking(move |engine| Ok(engine.store.branch(root)?.name)).await?;
     let deed = Deed::new("offshoot refresh …", params.override_rules);
@@ -46,26 +54,80 @@ fn prepare(engine: &Arc<Engine>, params: &RefreshParams, progress: &dyn Progress
         // Rules for masking that cannot be read must not be taken for none.
         return Err(broken(error));
     }
+    let variables = params.environment.iter().map(|it| (it.name.clone().into(), it.value.clone().into()));
+    let seed = init::seed::seeds(file.config(), worktree, params.run_seed, variables)?;
     let physical = params.physical.then_some(init::Physical { max_rate_kb: params.max_rate_kb });
-    let source = init::source(params.from.as_deref(), physical)?;
+    let mut source = init::source(params.from.as_deref(), physical)?;
+    let note = init::subset::choose(&mut source, &asked(&params.subset), file.config())?;
     let guard = Guard::new(progress, worktree, &engine.store.info().path);
     let locator = Locator { cache: Paths::from_env()?.make_cache()? };
     let tools = init::tools(&locator, &source, engine.store.info().postgres.version.major, &guard)?;
     let config = file.config();
-    if config.masking.is_empty() && engine.store.has_masked() && !matches!(source, Source::Empty) {
-        // The file comes with what is checked out, which may be older than the rules.
+    if !params.drop_masking && !matches!(source, Source::Empty) {
+        has_all_rules(engine, config, worktree)?;
+    }
+    let request = Refresh { source, tools, masking: config.masking.clone(), seed };
+    let mut made =
+        engine.store.prepare_refresh(&request, &guard).map_err(|error| guard.explain(again(error)))?;
+    if let Some(load) = &mut made.load {
+        load.notes.extend(note);
+    }
+    Ok(made)
+}
+
+/// Refuses to take data without rules that held for those of before: the file comes with what is checked out, which may be older than
+/// the rules.
+fn has_all_rules(engine: &Engine, config: &Config, worktree: &Path) -> Result<()> {
+    let file = worktree.join(FILE_NAME);
+    let before = engine.store.masked_columns()?;
+    let was_masked = before.as_ref().is_none_or(|columns| !columns.is_empty()) && engine.store.has_masked();
+    if config.masking.is_empty() && was_masked {
         return Err(Failure::configuration(format!(
             "data were masked when they were imported, and {} has no rule for masking",
-            worktree.join(FILE_NAME).display()
+            file.display()
         ))
         .hint(
             "Refresh where the rules are, such as on the main branch. Where nothing is personal any more, a rule that keeps a column \
-             says so: `\"public.users.name\" = \"keep\"` under [masking.columns].",
+             says so: `\"public.users.name\" = \"keep\"` under [masking.columns]; or `--drop-masking` takes the data as they are.",
         ));
     }
-    let seed = init::seed_files(config, worktree)?;
-    let request = Refresh { source, tools, masking: config.masking.clone(), seed };
-    engine.store.prepare_refresh(&request, &guard).map_err(|error| guard.explain(again(error)))
+    let now: HashSet<String> = config.masking.iter().map(|rule| rule.column.to_string()).collect();
+    let lost: Vec<String> = before.into_iter().flatten().filter(|column| !now.contains(column)).collect();
+    let Some(first) = lost.first() else { return Ok(()) };
+    let were = if lost.len() == 1 { "was" } else { "were" };
+    Err(Failure::configuration(format!(
+        "{} {were} masked when data were imported last, and {} has no rule for {} now",
+        lost.join(", "),
+        file.display(),
+        if lost.len() == 1 { "it" } else { "them" },
+    ))
+    .hint(format!(
+        "What is checked out may be older than the rules: refresh where they are, such as on the main branch. `\"{first}\" = \"keep\"` under \
+         [masking.columns] says that a column is not personal, and `--drop-masking` takes the data without the missing rules."
+    )))
+}
+
+/// Which rows were asked for.
+fn asked(params: &SubsetParams) -> Asked {
+    Asked {
+        tables: params.tables.clone(),
+        without_rows: params.without_rows.clone(),
+        conditions: params.conditions.clone(),
+        all_rows: params.all_rows,
+        lock_timeout: params.lock_timeout_ms.map(Duration::from_millis),
+        statement_timeout: params.statement_timeout_ms.map(Duration::from_millis),
+    }
+}
+
+/// What was taken, as it is told.
+fn taken(report: SubsetReport) -> SubsetResult {
+    let tables = report.tables.into_iter().map(|one| SubsetTable {
+        table: one.table,
+        taken: one.taken.as_str().to_owned(),
+        chosen: one.chosen,
+        followed: one.followed,
+    });
+    SubsetResult { tables: tables.collect(), empty_tables: report.empty_tables }
 }
 
 /// What to do after a failure: nothing has changed.
@@ -120,6 +182,7 @@ async fn take_place(engine: &Arc<Engine>, made: NewRoot, deed: Deed, call: &Call
         rows: load.rows_copied,
         files: load.files,
         masked: masked.collect(),
+        subset: load.subset.map(taken),
         notes: load.notes.into_iter().chain(init::unmasked(load.unmasked)).collect(),
         stale,
     })

@@ -7,11 +7,12 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use offshoot_protocol::migrations::MigrationsOnCheckout;
 use offshoot_protocol::types::{Branch, Note, NoteKind};
 use offshoot_storage::{BranchId, RestoreWindow, Usage};
 
 use super::Engine;
-use crate::config::{Config, ConfigFile, OnDelete};
+use crate::config::{Config, ConfigFile, OnDelete, OnMerge};
 use crate::failure::{Failure, Result};
 use crate::{size, sys};
 
@@ -102,6 +103,21 @@ pub(super) fn snapshots_on_commit(engine: &Engine) -> bool {
 /// What the main worktree's file says of database branches whose git branch is deleted.
 pub(super) fn on_delete(engine: &Engine) -> OnDelete {
     with_config(engine, |config| config.on_delete)
+}
+
+/// What the main worktree's file says of merges.
+pub(super) fn on_merge(engine: &Engine) -> OnMerge {
+    with_config(engine, |config| config.on_merge)
+}
+
+/// What the main worktree's file says of pending migrations.
+pub(super) fn migrations_on_checkout(engine: &Engine) -> MigrationsOnCheckout {
+    with_config(engine, |config| config.migrations_on_checkout)
+}
+
+/// Whether the main worktree's file wants to be told what checkouts leave behind.
+pub(super) fn tells_leaving(engine: &Engine) -> bool {
+    with_config(engine, |config| config.tells_leaving)
 }
 
 fn limits_with(engine: &Engine, disk_bytes: u64) -> Limits {

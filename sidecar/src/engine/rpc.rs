@@ -12,8 +12,8 @@ use super::run::carries;
 use super::server::Call;
 use super::throwaway::load;
 use super::{
-    Engine, answers, branches, disk, events, expiry, explorer, listing, measure, migrations, past, policy,
-    refresh, restore, rows, schema, snapshots, worktrees,
+    Engine, answers, branches, bundle, disk, env_files, events, expiry, explorer, following, hooks, listing,
+    measure, migrations, past, policy, refresh, restore, rows, schema, snapshots, worktrees,
 };
 use crate::failure::{Failure, Result};
 use crate::{sys, timestamp};
@@ -42,6 +42,7 @@ pub(super) async fn dispatch(
             answer::<m::WorktreeGetStatus, _>(params, |p| worktrees::status(engine, p)).await
         }
         m::WorktreeUrl::NAME => answer::<m::WorktreeUrl, _>(params, |p| worktrees::url(engine, p)).await,
+        m::WorktreeEnv::NAME => answer::<m::WorktreeEnv, _>(params, |p| env_files::env(engine, p)).await,
         m::BranchGetList::NAME => answer::<m::BranchGetList, _>(params, |_| listing::list(engine)).await,
         m::BranchGetTable::NAME => {
             answer::<m::BranchGetTable, _>(params, |p| listing::table(engine, p)).await
@@ -60,10 +61,35 @@ pub(super) async fn dispatch(
         m::PolicyExplain::NAME => answer::<m::PolicyExplain, _>(params, |p| policy::explain(engine, p)).await,
         m::PolicyGetPlan::NAME => answer::<m::PolicyGetPlan, _>(params, |_| policy::plan(engine)).await,
         m::PolicyApply::NAME => answer::<m::PolicyApply, _>(params, |p| policy::apply(engine, p)).await,
+        m::PolicyTrust::NAME => answer::<m::PolicyTrust, _>(params, |p| hooks::trust(engine, p)).await,
         m::BranchGetLog::NAME => answer::<m::BranchGetLog, _>(params, |p| events::log(engine, p)).await,
+        m::GitChanged::NAME => {
+            answer::<m::GitChanged, _>(params, |_| async {
+                engine.binding.git_changed();
+                Ok(Nothing {})
+            })
+            .await
+        }
+        m::BundleCreate::NAME => {
+            answer::<m::BundleCreate, _>(params, |p| Box::pin(bundle::create(engine, p, call))).await
+        }
+        m::BundleApply::NAME => {
+            answer::<m::BundleApply, _>(params, |p| Box::pin(bundle::apply(engine, p, call))).await
+        }
         m::BranchRefresh::NAME => {
             answer::<m::BranchRefresh, _>(params, |p| Box::pin(refresh::refresh(engine, p, call))).await
         }
+        m::FollowStart::NAME => {
+            answer::<m::FollowStart, _>(params, |p| Box::pin(following::start(engine, p, call))).await
+        }
+        m::FollowNow::NAME => {
+            let deed = policy::Deed::new("offshoot refresh", false);
+            answer::<m::FollowNow, _>(params, |_| Box::pin(following::turn(engine, deed, call))).await
+        }
+        m::FollowGetStatus::NAME => {
+            answer::<m::FollowGetStatus, _>(params, |_| following::status(engine)).await
+        }
+        m::FollowStop::NAME => answer::<m::FollowStop, _>(params, |_| following::stop(engine)).await,
         m::BranchUndo::NAME => answer::<m::BranchUndo, _>(params, |p| branches::undo(engine, p)).await,
         m::BranchUrl::NAME => answer::<m::BranchUrl, _>(params, |p| branches::url(engine, p)).await,
         m::BranchWake::NAME => answer::<m::BranchWake, _>(params, |p| branches::wake(engine, p, call)).await,

@@ -11,7 +11,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::binding::{Binding, git_failure};
 use super::book::Book;
 use super::presence::Presence;
-use super::{Engine, activity, commits, follow, fork, log, migrations, server, throwaway, upkeep};
+use super::{
+    Engine, activity, commits, env_files, follow, following, fork, hooks, log, migrations, offers, prepare,
+    server, throwaway, upkeep,
+};
 use crate::config::{Config, ConfigFile};
 use crate::failure::{Failure, Result, chain};
 use crate::paths::{Paths, interposer};
@@ -158,6 +161,7 @@ async fn supervise(
     if let Err(failure) = engine.blocking(|engine| fork::sweep(engine)).await {
         tracing::warn!(error = %failure, "files of facts that nobody needs are left");
     }
+    engine.blocking(|engine| prepare::sweep(engine)).await?;
     note_awake(&engine).await?;
     engine.blocking(|engine| migrations::notice(engine)).await?;
     let listener = server::listen(socket)?;
@@ -179,6 +183,10 @@ async fn supervise(
         tokio::spawn(upkeep::run_slow(Arc::clone(&engine))),
         tokio::spawn(commits::run(Arc::clone(&engine))),
         tokio::spawn(follow::run(Arc::clone(&engine))),
+        tokio::spawn(offers::run(Arc::clone(&engine))),
+        tokio::spawn(following::run(Arc::clone(&engine))),
+        tokio::spawn(env_files::run(Arc::clone(&engine))),
+        tokio::spawn(hooks::run(Arc::clone(&engine))),
         tokio::spawn(upkeep::run_merging(Arc::clone(&engine))),
         tokio::spawn(upkeep::stay_reachable(Arc::clone(&engine), Arc::clone(&presence))),
     ];

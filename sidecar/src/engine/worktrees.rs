@@ -11,7 +11,7 @@ use offshoot_protocol::types::{
 
 use super::binding::git_failure;
 use super::book::SeatKey;
-use super::{Engine, branches, ports, room};
+use super::{Engine, branches, env_files, following, hooks, ports, room};
 use crate::failure::{Failure, Result};
 
 /// The seat of the worktree that holds `path`; made if it is new.
@@ -39,7 +39,9 @@ pub(super) async fn status(engine: &Arc<Engine>, params: WorktreeParams) -> Resu
     // A checkout that could not be followed is part of the status.
     let _ = engine.binding.settle(&key).await;
     let view = engine.binding.view(&key).await?;
+    let env_note = env_files::note(engine, &view).await;
     let mut notes = view.notes;
+    let here = view.branch.as_ref().ok().copied();
     let branch = match view.branch {
         Ok(id) => Some(branches::describe_one(engine, id).await?),
         Err(_) => None,
@@ -57,6 +59,13 @@ pub(super) async fn status(engine: &Arc<Engine>, params: WorktreeParams) -> Resu
     notes.extend(branch.as_ref().and_then(room::quota_note));
     notes.extend(engine.blocking(|engine| Ok(room::note(engine))).await?);
     notes.extend(engine.follower.note());
+    notes.extend(engine.blocking(|engine| following::note(engine)).await?);
+    let offers = match here {
+        Some(here) => engine.blocking(move |engine| Ok(engine.offers.shown(engine, &key, here))).await?,
+        None => Vec::new(),
+    };
+    notes.extend(env_note);
+    notes.extend(engine.blocking(|engine| Ok(hooks::notes(engine))).await?);
     let asked = view.missing.filter(|missing| missing.asked);
     let ask = asked.map(|missing| Ask { name: missing.name, parent: missing.parent_name });
     let git = match view.head {
@@ -70,7 +79,15 @@ pub(super) async fn status(engine: &Arc<Engine>, params: WorktreeParams) -> Resu
         listening: view.listening,
         connections: view.connections,
     };
-    Ok(WorktreeStatus { path: view.path.to_string_lossy().into_owned(), git, branch, endpoint, notes, ask })
+    Ok(WorktreeStatus {
+        path: view.path.to_string_lossy().into_owned(),
+        git,
+        branch,
+        endpoint,
+        notes,
+        ask,
+        offers,
+    })
 }
 
 /// `worktree/url`.

@@ -368,7 +368,7 @@ mod tests {
             items(line, character).into_iter().map(|item| item.label).collect()
         };
         let keys = ["pattern", "parent", "ttl", "protected", "on_checkout", "max_bytes"];
-        assert_eq!(labels(3, 0), keys);
+        assert!(labels(3, 0).starts_with(&keys.map(str::to_owned)));
         assert_eq!(labels(2, 12), ["true", "false"]);
         assert!(
             labels(4, 2).contains(&"[[branches]]".to_owned())

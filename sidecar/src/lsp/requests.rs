@@ -73,6 +73,7 @@ impl Backend {
                 from: params.from,
                 path,
                 at_us: params.at_us,
+                override_rules: params.override_rules,
                 ..CreateParams::default()
             })
         })
@@ -81,7 +82,7 @@ impl Backend {
 
     pub(super) async fn delete(&self, params: EditorBranchParams) -> Answer<Nothing> {
         let about = on_branch(&params, "Deleting");
-        job::run(&self.shared, about, |work| work.call::<m::BranchDelete>(&guarded(params.name))).await
+        job::run(&self.shared, about, |work| work.call::<m::BranchDelete>(&guarded(params))).await
     }
 
     pub(super) async fn rename(&self, params: EditorRenameParams) -> Answer<Branch> {
@@ -89,7 +90,7 @@ impl Backend {
             work.call::<m::BranchRename>(&RenameParams {
                 name: params.name,
                 to: params.to,
-                override_rules: false,
+                override_rules: params.override_rules,
             })
         })
         .await
@@ -97,7 +98,7 @@ impl Backend {
 
     pub(super) async fn reset(&self, params: EditorBranchParams) -> Answer<Branch> {
         let about = on_branch(&params, "Resetting");
-        job::run(&self.shared, about, |work| work.call::<m::BranchReset>(&guarded(params.name))).await
+        job::run(&self.shared, about, |work| work.call::<m::BranchReset>(&guarded(params))).await
     }
 
     pub(super) async fn undo(&self, params: EditorUndoParams) -> Answer<UndoResult> {
@@ -206,9 +207,9 @@ impl Backend {
     }
 }
 
-/// What a rule forbids is done from a terminal only.
-fn guarded(name: String) -> GuardedParams {
-    GuardedParams { name, override_rules: false }
+/// What a rule forbids is done when the person was asked.
+fn guarded(params: EditorBranchParams) -> GuardedParams {
+    GuardedParams { name: params.name, override_rules: params.override_rules }
 }
 
 /// Repositories whose databases are being made by this process, which cannot make two in one place.
@@ -241,7 +242,9 @@ fn initialise(work: &Work, params: &EditorInitParams) -> Result<EditorInitResult
         InitSource::Dump { path } => Some(dump(&worktree.path, folder, path)),
         InitSource::Server { url } => Some(server(url)?),
     };
-    let request = init::Request { from, postgres: params.postgres, ..init::Request::default() };
+    // The workspace is trusted, or else nothing would run here: so is its seed.
+    let request =
+        init::Request { from, postgres: params.postgres, run_seed: true, ..init::Request::default() };
     let host =
         Background { may_start: true, is_cancelled: &|| offshoot_postgres::Progress::is_cancelled(work) };
     let made = init::prepare(worktree, &request, &host)?.make(work)?;
@@ -249,6 +252,7 @@ fn initialise(work: &Work, params: &EditorInitParams) -> Result<EditorInitResult
     let masked =
         load.masked.iter().map(|it| format!("masked {}: {} values, {}", it.column, it.values, it.with));
     load.notes.splice(0..0, masked);
+    load.notes.extend(load.subset.iter().flat_map(init::subset::lines));
     load.notes.extend(init::unmasked(load.unmasked));
     Ok(EditorInitResult {
         bytes: made.report.bytes,

@@ -136,6 +136,7 @@ mod tests {
             expires_at: None,
             max_bytes: None,
             stale_since: None,
+            follows: None,
         }
     }
 

@@ -115,6 +115,7 @@ impl Model {
                 }
             }
         }
+        self.rename_late(told);
         // A worktree that is moved takes its address along.
         for (worktree, folder) in self.seen.moved(&before) {
             if let Some(place) = self.places.remove(&worktree) {
@@ -137,6 +138,21 @@ impl Model {
             database.was_in_git |= self.seen.branches.contains(name);
         }
         Ok(())
+    }
+
+    /// A database branch that was left behind when its git branch took the name of another one gets that name once it is free: when git's
+    /// branches are looked at next.
+    fn rename_late(&mut self, told: &[Branch]) {
+        for branch in told {
+            let is_free = !self.databases.contains_key(&branch.name);
+            let was = self.databases.iter().find(|(_, database)| is_free && database.id == branch.id);
+            let Some(old) = was.map(|(name, _)| name.clone()) else { continue };
+            let is_its_own = self.earlier.get(&branch.name).is_some_and(|names| names.contains(&old));
+            if is_its_own && self.seen.branches.contains(&branch.name) && !self.seen.branches.contains(&old) {
+                let database = self.databases.remove(&old).unwrap();
+                self.databases.insert(branch.name.clone(), database);
+            }
+        }
     }
 
     fn was_renamed(&self, before: &Seen, old: &str, new: &str) -> bool {

@@ -213,3 +213,30 @@ fn on_the_root_branch_a_new_migration_is_recorded_and_owners_are_left_out() {
     assert!(drift.out.contains("The files alone do not make a database"), "{}", drift.out);
     drift.fails(1);
 }
+
+#[test]
+fn what_another_tool_of_the_repository_has_made_is_no_part_of_it() {
+    let test = with_migrations();
+    write(
+        &test,
+        "services/stock/migrations/00001_crates.sql",
+        "-- +goose Up\ncreate table crate (id int);\n-- +goose Down\ndrop table crate;\n",
+    );
+    test.git(&["checkout", "-q", "-b", "feature"]);
+    install_tool(&test);
+    test.run(&["migrations", "apply", "--tool", "dbmate"]).ok();
+    test.run(&["sql", "-c", "alter table item add note text"]).ok();
+    let made = test.run(&["migrations", "new", "note", "--tool", "dbmate", "--json"]).json();
+    let made = made["sql"].as_str().unwrap();
+    assert!(made.contains("ADD COLUMN note") && !made.contains("crate"), "nobody has it: {made}");
+
+    fs::remove_file(test.repo.join("db/migrations/003_note.sql")).unwrap();
+    let goose = "create table crate (id int); create table goose_db_version (id serial primary key, version_id bigint not null, \
+                 is_applied boolean not null, tstamp timestamp default now()); \
+                 insert into goose_db_version (version_id, is_applied) values (0, true), (1, true)";
+    test.run(&["sql", "-c", goose]).ok();
+    let made = test.run(&["migrations", "new", "note", "--tool", "dbmate", "--json"]).json();
+    let sql = made["sql"].as_str().unwrap();
+    assert!(sql.contains("ADD COLUMN note") && !sql.contains("crate"), "it is the other tool's: {sql}");
+    assert_eq!(made["proof"]["outcome"], "passed", "{made:#}");
+}

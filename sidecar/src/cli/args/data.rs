@@ -7,6 +7,7 @@ use clap::{ArgGroup, Args as Group, ValueEnum};
 
 use super::Against;
 use crate::config;
+use crate::init::subset::Asked;
 
 #[derive(Debug, Group)]
 #[group(skip)]
@@ -42,12 +43,12 @@ pub(in crate::cli) enum DumpFormat {
 
 #[derive(Debug, Group)]
 #[group(skip)]
-#[command(group(ArgGroup::new("source").required(true).args(["empty", "from"])))]
+#[command(group(ArgGroup::new("source").args(["empty", "from"])))]
 pub(in crate::cli) struct RefreshArgs {
     /// Nothing but what [seed] in offshoot.toml names.
     #[arg(long)]
     pub(in crate::cli) empty: bool,
-    /// A running Postgres (a URL), an SQL script (.sql, .sql.gz) or a `pg_dump` archive.
+    /// A running Postgres (a URL), an SQL script (.sql, .sql.gz) or a `pg_dump` archive. Without one, the server that is followed.
     #[arg(long, value_name = "SOURCE")]
     pub(in crate::cli) from: Option<String>,
     /// Copy the files of the whole server instead of the rows of one database: faster for large ones. Same major, a role with
@@ -58,7 +59,53 @@ pub(in crate::cli) struct RefreshArgs {
     #[arg(long, value_name = "SIZE", requires = "physical", value_parser = max_rate)]
     pub(in crate::cli) max_rate: Option<u32>,
     #[command(flatten)]
+    pub(in crate::cli) subset: SubsetArgs,
+    /// Run `seed.command` of offshoot.toml without asking.
+    #[arg(long)]
+    pub(in crate::cli) run_seed: bool,
+    /// Take the data also if columns that were masked at the last import have no rule now.
+    #[arg(long, requires = "from")]
+    pub(in crate::cli) drop_masking: bool,
+    #[command(flatten)]
     pub(in crate::cli) against: Against,
+}
+
+/// Which rows of a server.
+#[derive(Debug, Group)]
+#[group(skip)]
+pub(in crate::cli) struct SubsetArgs {
+    /// Take rows of these tables only, and what they refer to; `*` is any part of a name. May be given several times.
+    #[arg(long = "table", value_name = "TABLE", requires = "from", conflicts_with = "physical")]
+    pub(in crate::cli) tables: Vec<String>,
+    /// Leave these tables empty, but for rows that others refer to. May be given several times.
+    #[arg(long = "exclude-table-data", value_name = "TABLE", requires = "from", conflicts_with = "physical")]
+    pub(in crate::cli) without_rows: Vec<String>,
+    /// Take those rows of a table that meet a condition in the source's SQL. May be given several times.
+    #[arg(long = "where", value_name = "TABLE=CONDITION", requires = "from", conflicts_with = "physical")]
+    pub(in crate::cli) conditions: Vec<String>,
+    /// Take all rows, whatever [subset] in offshoot.toml says.
+    #[arg(long, requires = "from", conflicts_with_all = ["tables", "without_rows", "conditions"])]
+    pub(in crate::cli) all_rows: bool,
+    /// How long a table of the source may be locked by others; 1m otherwise.
+    #[arg(long, value_name = "TIME", requires = "from", conflicts_with = "physical", value_parser = limit)]
+    pub(in crate::cli) lock_timeout: Option<Duration>,
+    /// How long a query may take at the source; 1h otherwise. For a part of its rows and for expressions.
+    #[arg(long, value_name = "TIME", requires = "from", conflicts_with = "physical", value_parser = limit)]
+    pub(in crate::cli) statement_timeout: Option<Duration>,
+}
+
+impl SubsetArgs {
+    /// What was asked for.
+    pub(in crate::cli) fn asked(&self) -> Asked {
+        Asked {
+            tables: self.tables.clone(),
+            without_rows: self.without_rows.clone(),
+            conditions: self.conditions.clone(),
+            all_rows: self.all_rows,
+            lock_timeout: self.lock_timeout,
+            statement_timeout: self.statement_timeout,
+        }
+    }
 }
 
 #[derive(Debug, Group)]

@@ -36,6 +36,22 @@ EXAMPLES:
         /// The file; `offshoot.toml` at the top of this work tree otherwise.
         file: Option<PathBuf>,
     },
+    /// Show the commands of `[hooks]`, and trust them as they are. None runs before.
+    ///
+    /// A command that is changed has to be trusted again. What a command calls, such as a script of the repository, is not looked at.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot policy trust               shows them and asks
+    offshoot policy trust --yes
+    offshoot policy trust --revoke      no command runs any more")]
+    Trust {
+        /// Do not ask.
+        #[arg(short, long)]
+        yes: bool,
+        /// Trust none any more.
+        #[arg(long, conflicts_with = "yes")]
+        revoke: bool,
+    },
     /// Show what rules that changed would change on branches that there are.
     ///
     /// Protection needs no plan: it holds as soon as the rule is there. What a person has set for a branch is left alone.

@@ -103,6 +103,10 @@ impl<'l> Shown<'l> {
         if line.stale {
             text.push_str(&output.warn("  (data from before the last refresh)"));
         }
+        if let Some(follows) = &line.follows {
+            let told = format!("  (follows {}: {})", plain(&follows.source), follows.state.as_str());
+            text.push_str(&if follows.state.is_well() { output.faint(&told) } else { output.bad(&told) });
+        }
         if let Some(at) = line.expires_at {
             let told = match until(at, now) {
                 _ if at <= now => "expired, stays while it is used".to_owned(),

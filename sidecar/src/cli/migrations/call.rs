@@ -48,7 +48,7 @@ fn printed(text: &str) -> String {
 }
 
 /// The environment that a tool gets: that of whoever asked.
-pub(super) fn environment() -> Vec<MigrationsVariable> {
+pub(in crate::cli) fn environment() -> Vec<MigrationsVariable> {
     let utf8 = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
         Some(MigrationsVariable { name: name.into_string().ok()?, value: value.into_string().ok()? })
     };

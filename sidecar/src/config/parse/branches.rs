@@ -8,7 +8,7 @@ use toml::de::DeValue;
 
 use super::{ConfigError, Entry, Source, kind};
 use crate::config::Config;
-use crate::config::rules::{At, Pattern, Rule, contradictions};
+use crate::config::rules::{At, Initial, Pattern, Rule, contradictions};
 use crate::names;
 
 const TWO_BRACKETS: &str = "Rules are a list: put `[[branches]]`, with two brackets, before each.";
@@ -35,7 +35,7 @@ impl Source<'_> {
             return None;
         };
         let (mut pattern, mut parent, mut ttl, mut protected) = (None, None, None, None);
-        let (mut on_checkout, mut max_bytes) = (None, None);
+        let (mut on_checkout, mut max_bytes, mut initial) = (None, None, Initial::default());
         let mut is_whole = true;
         for (key, value) in table {
             let read = match key.get_ref().as_ref() {
@@ -51,6 +51,13 @@ impl Source<'_> {
                 "max_bytes" => self
                     .size("branches.max_bytes", value)
                     .map(|found| max_bytes = Some(self.at(value, found))),
+                "extensions" => self
+                    .own_names("branches.extensions", "pg_trgm", value)
+                    .map(|found| initial.extensions = Some(found)),
+                "roles" => {
+                    self.own_names("branches.roles", "reader", value).map(|found| initial.roles = Some(found))
+                }
+                "grants" => self.grants(value).map(|found| initial.grants = Some(found)),
                 other => Err(self.unknown(key.span(), "branches", other)),
             };
             if let Err(error) = read {
@@ -71,10 +78,11 @@ impl Source<'_> {
             protected,
             on_checkout,
             max_bytes,
+            initial,
         })
     }
 
-    fn at<T>(&self, value: &Spanned<DeValue<'_>>, found: T) -> At<T> {
+    pub(super) fn at<T>(&self, value: &Spanned<DeValue<'_>>, found: T) -> At<T> {
         At { value: found, line: self.line(value.span()), span: value.span() }
     }
 

@@ -1,7 +1,7 @@
 //! Which word was probably meant.
 
 /// The word of `known` that `typed` was probably meant to be.
-pub(in crate::config) fn closest<'k>(typed: &str, known: &[&'k str]) -> Option<&'k str> {
+pub(crate) fn closest<'k>(typed: &str, known: &[&'k str]) -> Option<&'k str> {
     let typed = typed.to_ascii_lowercase().replace('-', "_");
     known
         .iter()

@@ -7,9 +7,9 @@ use toml::de::DeValue;
 use super::{ConfigError, Entry, Source, closest, kind, setting_text};
 use crate::config::Config;
 
-const SHAPE: &str = "one of \"keep\", \"null\", \"hash\", \"fake-name\", \"fake-email\", \"fake-phone\" and { fixed = \"…\" }";
-/// What others have, and what would need the original values beside each other or in a server.
-const LEFT_OUT: [&str; 3] = ["shuffle", "sql", "custom"];
+const SHAPE: &str = "one of \"keep\", \"null\", \"hash\", \"fake-name\", \"fake-email\", \"fake-phone\", \"shuffle\", { fixed = \"…\" } and { sql = \"…\" }";
+/// What others call an expression.
+const EXPRESSION: [&str; 3] = ["sql", "custom", "expression"];
 
 impl Source<'_> {
     pub(super) fn masking(
@@ -37,7 +37,10 @@ impl Source<'_> {
     ) -> Result<ColumnName, ConfigError> {
         let text = key.get_ref();
         ColumnName::parse(text).ok_or_else(|| {
-            let is_nested = value.get_ref().as_table().is_some_and(|table| !table.contains_key("fixed"));
+            let is_nested = value
+                .get_ref()
+                .as_table()
+                .is_some_and(|table| !table.contains_key("fixed") && !table.contains_key("sql"));
             let hint = if is_nested {
                 "Put the whole name in quotes: \"schema.table.column\" = \"null\"."
             } else {
@@ -57,9 +60,8 @@ impl Source<'_> {
         };
         match value.get_ref() {
             DeValue::String(name) => Transformer::parse(name).ok_or_else(|| {
-                let hint = if LEFT_OUT.contains(&name.as_ref()) {
-                    "Values are replaced one by one on their way into the store, so that none lies there unmasked: \
-                     nothing can be shuffled, and no SQL can see them."
+                let hint = if EXPRESSION.contains(&name.as_ref()) {
+                    "An expression over the row's columns, which the source works out, is { sql = \"left(name, 1)\" }."
                         .to_owned()
                 } else {
                     match closest(name, &Transformer::NAMES) {
@@ -70,15 +72,20 @@ impl Source<'_> {
                 wrong(&format!("{name:?}"), Some(hint))
             }),
             DeValue::Table(table) => {
-                let mut fixed = None;
+                let mut with = None;
                 for (key, value) in table {
-                    if key.get_ref() != "fixed" {
-                        let prefix = format!("masking.columns.\"{column}\".");
-                        return Err(self.unknown_of(key.span(), &prefix, key.get_ref(), &["fixed"]));
-                    }
-                    fixed = setting_text(value.get_ref()).filter(|text| !text.contains('\0'));
+                    let text = setting_text(value.get_ref()).filter(|text| !text.contains('\0'));
+                    with = match key.get_ref().as_ref() {
+                        _ if with.is_some() => return Err(wrong("a table with several keys", None)),
+                        "fixed" => text.map(Transformer::Fixed),
+                        "sql" => text.filter(|text| !text.trim().is_empty()).map(Transformer::Sql),
+                        other => {
+                            let prefix = format!("masking.columns.\"{column}\".");
+                            return Err(self.unknown_of(key.span(), &prefix, other, &["fixed", "sql"]));
+                        }
+                    };
                 }
-                fixed.map(Transformer::Fixed).ok_or_else(|| wrong("a table without a text", None))
+                with.ok_or_else(|| wrong("a table without a text", None))
             }
             other => Err(wrong(kind(other), None)),
         }

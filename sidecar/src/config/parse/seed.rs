@@ -20,15 +20,15 @@ impl Source<'_> {
                 }
                 Ok(())
             }
-            // A program must not come from a file that came with a repository.
-            "command" => Err(self.error(
-                key.span(),
-                "`seed.command` cannot be set in this file".to_owned(),
-                Some(
-                    "Put SQL into `seed.files`, or run a program by hand: `offshoot exec -- npm run seed`."
-                        .to_owned(),
-                ),
-            )),
+            "command" => {
+                let text = self.text("seed.command", value, "a command such as \"npm run seed\"")?.trim();
+                if text.contains('\0') {
+                    let message = "`seed.command` holds a zero byte".to_owned();
+                    return Err(self.error(value.span(), message, None));
+                }
+                config.seed_command = Some(text.to_owned()).filter(|text| !text.is_empty());
+                Ok(())
+            }
             other => Err(self.unknown(key.span(), "seed", other)),
         }
     }

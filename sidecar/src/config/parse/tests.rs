@@ -34,10 +34,11 @@ fn the_template_uncommented_is_valid() {
 
 #[test]
 fn every_key_is_read() {
-    let text = "on_checkout = 'ask'\non_delete = 'trash'\nidle_timeout = \"1.5h\"\nswitch_grace = \"250 ms\"\n\n[postgres.settings]\n\
+    let text = "on_checkout = 'ask'\non_delete = 'trash'\non_merge = 'apply'\non_leave = 'nothing'\nidle_timeout = \"1.5h\"\nswitch_grace = \"250 ms\"\n\n[postgres.settings]\n\
                 work_mem = \"8MB\"\nmax_connections = 50\njit = false\nrandom_page_cost = 1.1\nAuto_Explain.Log_Analyze = true";
     let config = parse(text).unwrap();
     assert_eq!((config.on_checkout, config.on_delete), (OnCheckout::Ask, OnDelete::Trash));
+    assert_eq!((config.on_merge, config.tells_leaving), (OnMerge::Apply, false));
     assert_eq!((config.idle_timeout.as_secs(), config.switch_grace.as_millis()), (5400, 250));
     let settings: Vec<_> = config.postgres.iter().map(|(n, v)| format!("{n}={v}")).collect();
     assert_eq!(
@@ -72,6 +73,14 @@ fn misspelt_keys_are_recognised() {
     assert_eq!(storage.storage_driver, Some(DriverKind::Clone));
     assert!(fault("on_checkout = 'craete'").ends_with("| Did you mean \"create\"?"));
     assert!(fault("on_delete = 'trsh'").ends_with("| Did you mean \"trash\"?"));
+    assert!(
+        fault("on_merge = 'no'")
+            .contains("`on_merge` is \"no\", not one of \"ask\", \"apply\" and \"nothing\"")
+    );
+    assert!(
+        fault("on_leave = 'noting'")
+            .ends_with("not one of \"tell\" and \"nothing\" | Did you mean \"nothing\"?")
+    );
 }
 
 #[test]
@@ -211,7 +220,9 @@ fn rules_of_masking_are_read_and_mistakes_are_named() {
     );
     let rule = |text: &str| fault(&format!("[masking.columns]\n{text}"));
     assert!(rule("'public.users.email' = 'fake-mail'").ends_with("| Did you mean \"fake-email\"?"));
-    assert!(rule("'public.users.email' = 'shuffle'").contains("nothing can be shuffled"));
+    assert!(rule("'public.users.email' = 'sql'").contains("{ sql = \"left(name, 1)\" }"));
+    assert!(rule("'public.users.email' = { sql = 'a', fixed = 'b' }").contains("several keys"));
+    assert!(parse("[masking.columns]\n'a.b.c' = 'shuffle'\n'a.b.d' = { sql = 'left(d, 1)' }").is_ok());
     assert!(rule("'users.email' = 'null'").contains("as in \"public.users.email\""));
     assert!(rule("public.users.email = 'null'").contains("whole name in quotes"));
     assert!(rule("'a.b.c' = { fix = 'x' }").contains("unknown key"));
@@ -225,5 +236,7 @@ fn seed_files_are_a_list_of_paths_within_the_repository() {
     assert_eq!(files("[seed]\nfiles = ['db/a.sql', './b.sql']"), ["db/a.sql", "b.sql"]);
     assert!(fault("[seed]\nfiles = 'a.sql'").contains("is text, not a list of SQL files"));
     assert!(fault("[seed]\nfiles = ['../a.sql']").contains("`seed.files` is \"../a.sql\""));
-    assert!(fault("[seed]\ncommand = 'rm'").contains("offshoot exec"));
+    let command = |text: &str| parse(text).unwrap().seed_command;
+    assert_eq!(command("[seed]\ncommand = ' npm run seed '").as_deref(), Some("npm run seed"));
+    assert!(fault("[seed]\ncommand = ['a']").contains("is a list, not a command"));
 }

@@ -22,6 +22,28 @@ pub(super) trait Facts {
     fn was_renamed_over(&self, name: &str, here: BranchId, taken: BranchId) -> bool;
     /// The database branch that a person said a git branch uses.
     fn answered(&self, name: &str) -> Option<BranchId>;
+    /// The database of a commit at which HEAD is detached, where the endpoint leads to `here`.
+    fn of_commit(&self, commit: &str, here: BranchId) -> OfCommit;
+    /// Whether `here` is the throwaway that the endpoint led to while HEAD was detached at `commit`.
+    fn was_at(&self, commit: &str, here: BranchId) -> bool;
+}
+
+/// The database of a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum OfCommit {
+    /// Nobody wants one: commits are not kept, or HEAD is where a rebase, a commit or a reset led it.
+    Unwanted,
+    /// There is none.
+    Unknown,
+    /// A database branch that is there already.
+    There(BranchId),
+    /// A snapshot that one can be made of.
+    Kept {
+        /// The snapshot.
+        snapshot: BranchId,
+        /// The older commit that it was taken at, if it is not of this one.
+        older: Option<String>,
+    },
 }
 
 /// What to do.
@@ -43,6 +65,19 @@ pub(super) enum Decision {
         /// Whose data it starts with.
         parent: BranchId,
     },
+    /// Lead to the database of the commit at which HEAD is detached, and say so.
+    ToCommit { id: BranchId, commit: String },
+    /// Make a throwaway of a commit, and lead to it.
+    Throwaway {
+        /// The commit at which HEAD is detached.
+        commit: String,
+        /// What it is made of.
+        snapshot: BranchId,
+        /// The older commit that this is of, if it is.
+        older: Option<String>,
+        /// Where the endpoint stays if none can be made.
+        here: BranchId,
+    },
     /// Stay, and say why.
     Stay {
         /// Where.
@@ -55,8 +90,8 @@ pub(super) enum Decision {
 /// Why an endpoint stays where it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Why {
-    /// No git branch is checked out.
-    Detached { commit: String },
+    /// No git branch is checked out. With `unknown`, there should be a database of the commit, and is none.
+    Detached { commit: String, unknown: bool },
     /// The git branch has the name of another database branch by now, which is about to give way.
     Renamed,
     /// The configuration, or a person, says not to make one; a new branch would come from `parent`.
@@ -70,9 +105,7 @@ pub(super) enum Why {
 /// Decides for a worktree that leads to `here` now.
 pub(super) fn decide(head: &Head, on_checkout: OnCheckout, here: BranchId, facts: &dyn Facts) -> Decision {
     let name = match head {
-        Head::Detached { commit } => {
-            return Decision::Stay { at: here, why: Why::Detached { commit: commit.clone() } };
-        }
+        Head::Detached { commit } => return detached(commit.clone(), here, facts),
         Head::Branch(name) => name.clone(),
     };
     if let Some(id) = facts.named(&name) {
@@ -96,7 +129,7 @@ pub(super) fn decide(head: &Head, on_checkout: OnCheckout, here: BranchId, facts
     let own = lineage.iter().filter(|origin| !is_taken(origin));
     let parent = own
         .chain(lineage.iter().filter(|origin| is_taken(origin)))
-        .find_map(|origin| source(&name, origin, facts))
+        .find_map(|origin| source(&name, origin, here, facts))
         .unwrap_or(here);
     if on_checkout == OnCheckout::Create {
         return Decision::Create { name, parent };
@@ -111,9 +144,21 @@ pub(super) fn decide(head: &Head, on_checkout: OnCheckout, here: BranchId, facts
     Decision::Stay { at: here, why }
 }
 
+fn detached(commit: String, here: BranchId, facts: &dyn Facts) -> Decision {
+    let stay = |commit, unknown| Decision::Stay { at: here, why: Why::Detached { commit, unknown } };
+    match facts.of_commit(&commit, here) {
+        OfCommit::Unwanted => stay(commit, false),
+        OfCommit::Unknown => stay(commit, true),
+        OfCommit::There(id) => Decision::ToCommit { id, commit },
+        OfCommit::Kept { snapshot, older } => Decision::Throwaway { commit, snapshot, older, here },
+    }
+}
+
 /// The database branch that stands for where a git branch came from.
-fn source(name: &str, origin: &Origin, facts: &dyn Facts) -> Option<BranchId> {
+fn source(name: &str, origin: &Origin, here: BranchId, facts: &dyn Facts) -> Option<BranchId> {
     match origin {
+        // Who cuts a branch from the commit whose database he is in takes that along.
+        Origin::CutFromCommit(commit) if facts.was_at(commit, here) => Some(here),
         Origin::CutFrom(from) | Origin::RenamedFrom(from) => facts.named(from),
         Origin::CutFromCommit(_) => facts.nearest(name).and_then(|near| facts.named(&near)),
         Origin::Unknown => None,
@@ -135,6 +180,8 @@ mod tests {
         by_hand: bool,
         renamed_over: bool,
         answered: Option<BranchId>,
+        of_commit: OfCommit,
+        throwaway: Option<BranchId>,
     }
 
     impl Facts for Known {
@@ -159,6 +206,12 @@ mod tests {
         fn answered(&self, _name: &str) -> Option<BranchId> {
             self.answered
         }
+        fn of_commit(&self, _commit: &str, _here: BranchId) -> OfCommit {
+            self.of_commit.clone()
+        }
+        fn was_at(&self, _commit: &str, here: BranchId) -> bool {
+            self.throwaway == Some(here)
+        }
     }
 
     fn known(origin: Origin) -> Known {
@@ -170,6 +223,8 @@ mod tests {
             by_hand: false,
             renamed_over: false,
             answered: None,
+            of_commit: OfCommit::Unwanted,
+            throwaway: None,
         }
     }
 
@@ -279,9 +334,28 @@ mod tests {
     }
 
     #[test]
-    fn a_detached_head_keeps_the_last_branch() {
-        let head = Head::Detached { commit: "c0ffee".into() };
-        let decision = decide(&head, OnCheckout::Create, FEATURE, &known(Origin::Unknown));
-        assert_eq!(decision, Decision::Stay { at: FEATURE, why: Why::Detached { commit: "c0ffee".into() } });
+    fn a_detached_head_keeps_the_last_branch_unless_there_is_a_database_of_its_commit() {
+        let decide_with = |of_commit| {
+            let facts = Known { of_commit, ..known(Origin::Unknown) };
+            decide(&Head::Detached { commit: "c0ffee".into() }, OnCheckout::Create, FEATURE, &facts)
+        };
+        let commit = || "c0ffee".to_owned();
+        for (of_commit, unknown) in [(OfCommit::Unwanted, false), (OfCommit::Unknown, true)] {
+            let why = Why::Detached { commit: commit(), unknown };
+            assert_eq!(decide_with(of_commit), Decision::Stay { at: FEATURE, why });
+        }
+        let there = decide_with(OfCommit::There(MAIN));
+        assert_eq!(there, Decision::ToCommit { id: MAIN, commit: commit() });
+        let made = decide_with(OfCommit::Kept { snapshot: MAIN, older: None });
+        let expected = Decision::Throwaway { commit: commit(), snapshot: MAIN, older: None, here: FEATURE };
+        assert_eq!(made, expected);
+    }
+
+    #[test]
+    fn a_branch_cut_where_head_is_detached_takes_the_throwaway_along() {
+        let mut facts = known(Origin::CutFromCommit("c0ffee".into()));
+        (facts.nearest, facts.throwaway) = (Some("main"), Some(FEATURE));
+        assert_eq!(decide(&branch("new"), OnCheckout::Create, FEATURE, &facts), create(FEATURE));
+        assert_eq!(decide(&branch("new"), OnCheckout::Create, MAIN, &facts), create(MAIN));
     }
 }

@@ -42,6 +42,8 @@ pub(super) struct Seat {
     pub(super) waiting: Vec<Reply<Result<BranchId>>>,
     pub(super) port: u16,
     pub(super) endpoint: Option<Arc<Endpoint>>,
+    /// Ends with how many transactions a switch has cut off.
+    pub(super) draining: Option<tokio::task::JoinHandle<u32>>,
 }
 
 impl Seat {
@@ -66,6 +68,7 @@ impl Seat {
             waiting: Vec::new(),
             port,
             endpoint: endpoint.map(Arc::new),
+            draining: None,
         };
         seat.take_config(config);
         seat
@@ -143,10 +146,10 @@ impl Seat {
     }
 
     /// Closes, in the background, the connections that lead elsewhere.
-    fn send_away_all_but(&self, branch: BranchId) {
+    fn send_away_all_but(&mut self, branch: BranchId) {
         let Some(endpoint) = self.endpoint.clone() else { return };
         let (port, grace) = (self.port, self.switch_grace);
-        tokio::spawn(async move {
+        self.draining = Some(tokio::spawn(async move {
             let drained = endpoint.drain_except(branch.0, grace).await;
             tracing::info!(
                 port,
@@ -156,7 +159,8 @@ impl Seat {
                 cut = drained.cut as u64,
                 "switched an endpoint"
             );
-        });
+            drained.cut as u32
+        }));
     }
 
     /// Puts `new` in the place of a branch that is gone. Returns whether the endpoint led there.

@@ -8,11 +8,13 @@ use offshoot_git::{Head, Origin, Worktree};
 use offshoot_protocol::types::{Note, NoteKind};
 use offshoot_storage::{Branch, BranchId, StorageError, Store};
 
-use super::decide::{Decision, Facts, Why, decide};
+use super::at_commit::{self, Wish};
+use super::decide::{Decision, Facts, OfCommit, Why, decide};
 use crate::config::{ConfigFile, OnCheckout};
 use crate::engine::book::{Book, By, SeatKey};
 use crate::engine::policy::{self, Birth};
-use crate::engine::{Engine, expiry, follow, room};
+use crate::engine::prepare::Preparing;
+use crate::engine::{Engine, detached, expiry, follow, hooks, room};
 use crate::failure::{Failure, Result};
 use crate::names::{self, quoted};
 
@@ -25,6 +27,8 @@ pub(super) struct Stamp {
     parent: Option<Box<str>>,
     /// Counts changes to the set of branches and their names.
     generation: u64,
+    /// What a detached HEAD asks for.
+    wish: Wish,
 }
 
 /// A look to take.
@@ -89,7 +93,8 @@ fn settle(look: &Look, head: Head) -> Result<Outcome> {
     let on_checkout = ruled.on_checkout.unwrap_or(look.config.config().on_checkout);
     let parent = ruled.parent.as_ref().map(|(name, _)| name.as_str().into());
     let generation = look.engine.generation.load(Ordering::Acquire);
-    let stamp = Stamp { head: head.clone(), on_checkout, parent, generation };
+    let wish = at_commit::wish(&look.engine, &look.worktree, &head);
+    let stamp = Stamp { head: head.clone(), on_checkout, parent, generation, wish };
     if look.last.as_ref() == Some(&stamp) && look.here.is_some() {
         return Ok(Outcome::Same);
     }
@@ -99,11 +104,13 @@ fn settle(look: &Look, head: Head) -> Result<Outcome> {
         None => Book(store).bound(&look.key)?,
     };
     let here = before.filter(|id| store.branch(*id).is_ok()).unwrap_or(root);
-    let facts = Live { engine: &look.engine, store, worktree: &look.worktree };
+    let left = look.last.as_ref().map(|last| &last.head);
+    let facts = Live { engine: &look.engine, store, worktree: &look.worktree, wish, left };
     let never = Book(store).never()?;
     let decision = decide(&head, if never { OnCheckout::Switch } else { on_checkout }, here, &facts);
     let decision = with_parent(store, decision, &ruled)?;
-    let made = matches!(decision, Decision::Create { .. } | Decision::Rename { .. });
+    let made =
+        matches!(decision, Decision::Create { .. } | Decision::Rename { .. } | Decision::Throwaway { .. });
     let place = carry_out(&look.engine, decision, never, &ruled, &facts)?;
     if before != Some(place.branch) {
         Book(store).set_bound(&look.key, place.branch)?;
@@ -170,7 +177,15 @@ fn carry_out(
     let store = &*engine.store;
     match decision {
         Decision::To(id) => Ok(Place::of(id, other_commits(&store.branch(id)?, facts))),
-        Decision::Create { name, parent } => create(engine, &name, parent, ruled, facts),
+        Decision::Create { name, parent } => {
+            hooks::may_be_made(engine, &name)?;
+            create(engine, &name, parent, ruled, facts).map(|(place, is_new)| {
+                if is_new {
+                    hooks::made(engine, place.branch, facts.worktree.path.clone());
+                }
+                place
+            })
+        }
         Decision::Rename { id, to } => {
             names::check(&to)?;
             let _turn = engine.computes.turn_blocking(id);
@@ -178,6 +193,13 @@ fn carry_out(
             Book(store).set_parent(&to, None)?;
             tracing::info!(branch = %branch.name, id = id.0, "renamed a branch with its git branch");
             Ok(Place::of(branch.id, Vec::new()))
+        }
+        Decision::ToCommit { id, commit } => Ok(Place::of(id, vec![at_commit::note(store, id, &commit)?])),
+        Decision::Throwaway { commit, snapshot, older, here } => {
+            throwaway(engine, &commit, snapshot, older.as_deref(), here, facts)
+        }
+        Decision::Stay { at, why: Why::Detached { commit, unknown } } => {
+            Ok(Place::of(at, vec![at_commit::stays(store, facts.worktree, at, &commit, unknown)?]))
         }
         Decision::Stay { at, why } => stay(store, at, why, never),
     }
@@ -195,13 +217,8 @@ fn stay(store: &Store, at: BranchId, why: Why, never: bool) -> Result<Place> {
         format!("`offshoot branch create {name} --from {from}` makes one and switches to it.")
     };
     let (note, missing) = match why {
-        Why::Detached { commit } => {
-            let short = &commit[..commit.len().min(10)];
-            let text = format!("HEAD is detached at {short}; the database stays on `{here}`");
-            (note(NoteKind::Detached, text, None), None)
-        }
         // The follower of git's branches sees to it.
-        Why::Renamed => return Ok(Place::of(at, Vec::new())),
+        Why::Renamed | Why::Detached { .. } => return Ok(Place::of(at, Vec::new())),
         Why::Switch { name, parent } => {
             let missing = missing(&name, parent, false)?;
             let mut hint = format!("`offshoot branch create {}` makes one.", quoted(&name));
@@ -233,18 +250,51 @@ fn stay(store: &Store, at: BranchId, why: Why, never: bool) -> Result<Place> {
     Ok(Place { branch: at, notes: vec![note], missing })
 }
 
-fn create(engine: &Engine, name: &str, parent: BranchId, ruled: &Birth, facts: &Live<'_>) -> Result<Place> {
+/// Makes a throwaway of a commit. Where that cannot be, the endpoint stays, and it is said.
+fn throwaway(
+    engine: &Engine,
+    commit: &str,
+    snapshot: BranchId,
+    older: Option<&str>,
+    here: BranchId,
+    facts: &Live<'_>,
+) -> Result<Place> {
+    let name = detached::name_of(commit);
+    let ruled = policy::now(engine)?.birth(&name);
+    let made = create(engine, &name, snapshot, &ruled, facts).and_then(|(place, _)| {
+        detached::mark(engine, place.branch, commit, older)?;
+        Ok(Place::of(place.branch, vec![at_commit::note(&engine.store, place.branch, commit)?]))
+    });
+    made.or_else(|failure| {
+        tracing::warn!(commit, error = %failure, "cannot make the throwaway of a commit");
+        let note = at_commit::stays(&engine.store, facts.worktree, here, commit, false)?;
+        let text = format!("{}: {}", note.text, failure.0.message);
+        Ok(Place::of(here, vec![Note { text, hint: failure.0.hint.clone(), ..note }]))
+    })
+}
+
+/// Makes a branch and leads there, and whether it is new.
+fn create(
+    engine: &Engine,
+    name: &str,
+    parent: BranchId,
+    ruled: &Birth,
+    facts: &Live<'_>,
+) -> Result<(Place, bool)> {
     names::check(name)?;
     let store = &*engine.store;
     room::admit(engine)?;
     let births = policy::admit(engine, &policy::now(engine)?, name, false)?;
+    let preparing = Preparing::begin(engine, name)?;
     let turn = engine.computes.turn_blocking(parent);
     let begun = Instant::now();
     let made = store.create_branch(name, parent);
+    let is_new = made.is_ok();
     let branch = match made {
         Ok(branch) => {
             room::made(engine, branch.id);
             engine.schemas.born(branch.id, parent, begun);
+            preparing.finish(branch.id)?;
             expiry::begin(engine, branch.id, expiry::after(ruled.ttl), By::Rule)?;
             branch
         }
@@ -259,7 +309,7 @@ fn create(engine: &Engine, name: &str, parent: BranchId, ruled: &Birth, facts: &
     tracing::info!(branch = %name, id = branch.id.0, parent = %from, "made a branch for a checkout");
     drop((turn, births));
     Book(store).set_parent(name, None)?;
-    Ok(Place::of(branch.id, other_commits(&branch, facts)))
+    Ok((Place::of(branch.id, other_commits(&branch, facts)), is_new))
 }
 
 /// Tells if the database may be ahead of the files: it started from a branch's present, the files from a commit.
@@ -283,6 +333,9 @@ struct Live<'a> {
     engine: &'a Engine,
     store: &'a Store,
     worktree: &'a Worktree,
+    wish: Wish,
+    /// What was checked out at the last look.
+    left: Option<&'a Head>,
 }
 
 impl Facts for Live<'_> {
@@ -324,5 +377,18 @@ impl Facts for Live<'_> {
     fn answered(&self, name: &str) -> Option<BranchId> {
         let id = Book(self.store).parent(name).ok().flatten();
         id.filter(|id| self.store.branch(*id).is_ok())
+    }
+
+    fn of_commit(&self, commit: &str, here: BranchId) -> OfCommit {
+        at_commit::find(self.engine, self.worktree, self.wish, commit, here).unwrap_or_else(|failure| {
+            tracing::warn!(commit, error = %failure, "cannot tell whether there is a database of a commit");
+            OfCommit::Unwanted
+        })
+    }
+
+    fn was_at(&self, commit: &str, here: BranchId) -> bool {
+        let made_for = detached::commit_of(self.engine, here).ok().flatten();
+        let left_it = matches!(self.left, Some(Head::Detached { commit: left }) if left == commit);
+        made_for.is_some_and(|made_for| made_for == commit || left_it)
     }
 }

@@ -17,6 +17,7 @@ use super::seat::{Seat, close};
 use super::settle::{Look, look};
 use super::{Ask, Inbox};
 use crate::engine::book::{Book, SeatKey};
+use crate::engine::offers::Leaving;
 use crate::engine::upstream::SeatUpstream;
 use crate::engine::{Engine, ports};
 use crate::failure::{Failure, Result};
@@ -229,12 +230,20 @@ impl Task {
 
     fn looked(&mut self, key: &SeatKey, found: super::settle::Found) {
         let Some(seat) = self.seats.get_mut(key) else { return };
+        let before = seat.branch;
         let (changed, made) = seat.end_look(found);
+        if let (Some(from), Some(to)) = (before, seat.branch)
+            && from != to
+        {
+            let (path, drained) = (seat.worktree.path.clone(), seat.draining.take());
+            self.engine.offers.left(Leaving { key: key.clone(), path, from, to, drained });
+        }
         self.pass_settings_on();
         self.engine.set_idle_timeouts(
             self.seats.values().filter_map(|seat| Some((seat.branch?, seat.idle_timeout))),
         );
         if changed {
+            self.engine.offers.wake();
             self.engine.changed(Subject::Worktrees);
         }
         if made {
@@ -258,6 +267,7 @@ impl Task {
     async fn on_git_change(&mut self) {
         self.engine.committed.notify_one();
         self.engine.follower.wake();
+        self.engine.offers.wake();
         self.note_git_branches().await;
         match self.worktrees().await {
             Ok(worktrees) => {

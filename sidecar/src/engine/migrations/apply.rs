@@ -20,7 +20,7 @@ use super::files::{called, id_of};
 use super::status::{self, Place};
 use super::tool::{self, Address, Done, Prepared};
 use super::trial::on_throwaway;
-use super::{advice, blame, cut_short, elsewhere, history, lost, stage, told, unchanged};
+use super::{advice, aside, blame, cut_short, elsewhere, history, lost, stage, told, unchanged};
 use crate::engine::server::Call;
 use crate::engine::{Engine, branches, schema};
 use crate::failure::{Failure, Result};
@@ -127,11 +127,11 @@ async fn on_branch(
     let after = call.or_cancelled(schema::schema(engine, id, &name)).await?.facts;
     let is = applied(engine, scan, id).await?;
     let (changes, sql) = {
-        let scan = Arc::clone(scan);
+        let (scan, now) = (Arc::clone(scan), Arc::clone(&after));
         let work = engine.blocking(move |_| {
             let projects = || scan.projects.iter();
             let (from, to) =
-                (stage::without_histories(&before, projects()), stage::without_histories(&after, projects()));
+                (stage::without_histories(&before, projects()), stage::without_histories(&now, projects()));
             Ok(stage::difference(&from, &to))
         });
         work.await?
@@ -177,7 +177,13 @@ async fn on_branch(
     let passed = steps.iter().all(|step| step.outcome == MigrationsOutcome::Passed);
     let in_vain = !passed && now.is_empty() && changes.is_empty();
     engine.migrations.busy.ended(id, in_vain);
+    if passed && !in_vain {
+        aside::note(engine, id, scan, &after).await;
+    }
     if !in_vain {
+        if passed {
+            engine.offers.applied(id);
+        }
         told::tell(engine, id, &place.root, params.direction, &now, passed).await;
     }
     // In vain: nothing happened that could be undone.

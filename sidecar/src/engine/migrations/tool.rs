@@ -25,7 +25,8 @@ use crate::engine::server::Call;
 use crate::engine::{Engine, worktrees};
 use crate::failure::{Failure, Result, chain};
 use environment::{Environment, environment_of};
-use output::{Filter, Log};
+pub(in crate::engine) use output::Filter;
+use output::Log;
 
 /// How long a tool may take to end after it was told to.
 const END_PATIENCE: Duration = Duration::from_secs(3);
@@ -35,8 +36,8 @@ const OUTPUT_PATIENCE: Duration = Duration::from_secs(1);
 const REDIRECTS: [&str; 3] = ["PGHOSTADDR", "PGSERVICE", "PGSERVICEFILE"];
 
 /// An address of a Postgres for as long as this lives.
-pub(super) struct Address {
-    pub(super) url: UrlResult,
+pub(in crate::engine) struct Address {
+    pub(in crate::engine) url: UrlResult,
     connections: Arc<AtomicUsize>,
     _endpoint: Endpoint,
 }
@@ -90,7 +91,7 @@ impl Address {
     }
 
     /// An address of a branch, whatever is checked out.
-    pub(super) async fn of_branch(engine: &Arc<Engine>, id: BranchId) -> Result<Self> {
+    pub(in crate::engine) async fn of_branch(engine: &Arc<Engine>, id: BranchId) -> Result<Self> {
         let target = Arc::new(std::sync::atomic::AtomicU64::new(id.0));
         let upstream = crate::engine::upstream::BranchUpstream::new(Arc::clone(engine), target);
         Self::open(engine, Arc::new(upstream), None).await
@@ -200,6 +201,15 @@ fn no_redirects(root: &Path, folder: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The variables of a command that the engine runs by itself: its own, with those that lead to the branch.
+pub(in crate::engine) fn hook_environment(root: &Path, address: &UrlResult) -> BTreeMap<String, String> {
+    let own = std::env::vars_os().filter_map(|(name, value)| {
+        let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
+        Some(MigrationsVariable { name, value })
+    });
+    environment_of(root, root, address, &own.collect::<Vec<_>>()).variables
 }
 
 /// A command of the repository's own, for a shell.
@@ -377,7 +387,7 @@ async fn read_from(stream: &mut Option<impl AsyncRead + Unpin>, buffer: &mut [u8
 }
 
 /// The processes of a tool. Those that live when this is dropped are killed.
-struct Group(Option<u32>);
+pub(in crate::engine) struct Group(pub(in crate::engine) Option<u32>);
 
 impl Group {
     fn signal(&self, signal: libc::c_int) {
@@ -386,11 +396,11 @@ impl Group {
         }
     }
 
-    fn end(&self) {
+    pub(in crate::engine) fn end(&self) {
         self.signal(libc::SIGTERM);
     }
 
-    fn kill(&self) {
+    pub(in crate::engine) fn kill(&self) {
         self.signal(libc::SIGKILL);
     }
 }

@@ -7,7 +7,7 @@ use offshoot_protocol::policy::{PolicyBy, PolicyExplainParams, PolicyExplained, 
 use offshoot_storage::Branch;
 
 use super::{Now, now, place};
-use crate::config::rules::{At, Rule};
+use crate::config::rules::{At, Initial, Rule};
 use crate::config::{ConfigFile, FILE_NAME, duration_text};
 use crate::engine::Engine;
 use crate::engine::book::Book;
@@ -47,6 +47,9 @@ impl<'e> Asked<'e> {
             self.protected()?,
             self.on_checkout(rule)?,
             self.max_bytes(rule)?,
+            given("extensions", rule, |initial| initial.extensions.as_ref()),
+            given("roles", rule, |initial| initial.roles.as_ref()),
+            given("grants", rule, |initial| initial.grants.as_ref()),
             self.limit()?,
         ];
         let place = rule.map(|rule| place(rule.pattern.line, rule));
@@ -167,6 +170,16 @@ impl<'e> Asked<'e> {
             note: Some(format!("there are {count}")),
         })
     }
+}
+
+/// What a rule gives a new branch of one kind.
+fn given<T: ToString>(
+    key: &str,
+    rule: Option<&Rule>,
+    of: impl Fn(&Initial) -> Option<&At<Vec<T>>>,
+) -> PolicySetting {
+    let said = rule.and_then(|rule| Some((rule, of(&rule.initial)?)));
+    decided(key, said, |list| list.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
 }
 
 /// What a rule says, or that it says nothing.

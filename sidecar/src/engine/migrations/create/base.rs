@@ -64,8 +64,10 @@ impl Replay<'_> {
         places: &[usize],
         ours: &Arc<Facts>,
     ) -> Result<(Arc<Facts>, Facts, Vec<String>)> {
-        let (wanted, gone) = self.wanted(stage, of, places).await?;
+        let (mut wanted, gone) = self.wanted(stage, of, places).await?;
         self.complete(of, places, &gone).await?;
+        wanted.extend(self.of_others(stage, of, places).await?);
+        wanted.sort_by_key(|one| one.0);
         let before = self.facts(stage).await?;
         let user = &self.engine.store.info().user;
         let Replayed { facts, steps, passages } = Box::pin(self.on(stage, &wanted)).await?;
@@ -123,6 +125,39 @@ impl Replay<'_> {
             gone.extend(missing(&status));
         }
         Ok((wanted, gone))
+    }
+
+    /// The files of all other projects that the branch has applied and a throwaway lacks: what they make is no part of the new migration.
+    ///
+    /// Those that the branch lacks too are left out, as nobody misses what they make.
+    async fn of_others(&self, stage: &Stage, of: &Subjects<'_>, places: &[usize]) -> Result<Wanted> {
+        let others: Vec<usize> = (0..self.scan.projects.len()).filter(|at| !places.contains(at)).collect();
+        let projects: Vec<&Project> = others.iter().map(|at| &self.scan.projects[*at]).collect();
+        let histories = history::read(self.engine, of.id, &projects, true).await;
+        let histories = histories.map_err(|why| history::unread(of.name, &why))?;
+        let mut found = Wanted::new();
+        for ((project, history), at) in projects.into_iter().zip(histories).zip(others) {
+            let status = project.status(&history, &self.observed(of.id, at).await?);
+            let ran: BTreeSet<usize> = stage::ran(&status).collect();
+            let mut waiting = match &of.from {
+                None => ran.iter().copied().collect(),
+                Some((from, _)) => {
+                    let observed = self.observed(*from, at).await?;
+                    let there = stage.status_seen(self.engine, self.scan, at, &observed).await?;
+                    stage::pending(project, &there, None)?
+                }
+            };
+            match &of.from {
+                Some((_, name)) if project.tool == Tool::PlainSql => {
+                    stage::without_merged(&self.place.root, name, project, &mut waiting);
+                }
+                _ => waiting.retain(|place| ran.contains(place)),
+            }
+            if !waiting.is_empty() {
+                found.push((at, waiting));
+            }
+        }
+        Ok(found)
     }
 
     /// What was seen of a project when it ran on a branch.

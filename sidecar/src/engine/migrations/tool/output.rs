@@ -6,7 +6,7 @@ use crate::engine::server::Call;
 const LOG_BYTES: usize = 96 * 1024;
 
 /// Leaves a secret out of a stream, also where it comes in several reads.
-pub(super) struct Filter {
+pub(in crate::engine) struct Filter {
     secret: Vec<u8>,
     /// What may be the beginning of the secret, or of a character.
     held: Vec<u8>,
@@ -14,13 +14,13 @@ pub(super) struct Filter {
 
 impl Filter {
     /// One for a secret; those that are so short that they may be any word are left alone.
-    pub(super) fn new(secret: &str) -> Self {
+    pub(in crate::engine) fn new(secret: &str) -> Self {
         let secret = if secret.len() >= 8 { secret.as_bytes().to_vec() } else { Vec::new() };
         Self { secret, held: Vec::new() }
     }
 
     /// What is known to be no part of the secret, as text.
-    pub(super) fn pass(&mut self, bytes: &[u8]) -> String {
+    pub(in crate::engine) fn pass(&mut self, bytes: &[u8]) -> String {
         self.held.extend_from_slice(bytes);
         let mut passed = Vec::with_capacity(self.held.len());
         let mut rest = self.held.as_slice();
@@ -48,7 +48,7 @@ impl Filter {
     }
 
     /// What was kept back, at the end of the stream.
-    pub(super) fn rest(&mut self) -> String {
+    pub(in crate::engine) fn rest(&mut self) -> String {
         String::from_utf8_lossy(&std::mem::take(&mut self.held)).into_owned()
     }
 }

@@ -1,0 +1,132 @@
+//! What a branch has beside its migrations, as far as that is known without waking anything.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use offshoot_migrations::{Project, Scan, State, Subject};
+use offshoot_schema::Facts;
+use offshoot_storage::BranchId;
+use sha2::{Digest as _, Sha256};
+
+use super::{history, stage, status};
+use crate::engine::{Engine, fork, schema};
+use crate::failure::Result;
+
+/// The note about a branch: the schema after its migrations ran last, and which had run by then.
+const NOTE: &str = "migrations-schema";
+
+/// How a branch stands to the files of a worktree.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Standing {
+    /// Files that will run, relative to the worktree.
+    pub(in crate::engine) pending: Vec<String>,
+    /// What ran and has no file.
+    pub(in crate::engine) missing: Vec<String>,
+    /// Whether anything ran.
+    has_run: bool,
+    /// Stands for the rows of the histories. Of these alone: what a file is called there is not known where the file is not.
+    rows: String,
+}
+
+/// How `id` stands to the files of the worktree at `root`; `None` if that is not known, as without `may_wake` of one that sleeps.
+pub(in crate::engine) async fn standing(
+    engine: &Arc<Engine>,
+    root: &Path,
+    id: BranchId,
+    may_wake: bool,
+) -> Result<Option<Standing>> {
+    let root = root.to_owned();
+    let scan = engine.blocking(move |engine| engine.migrations.trees.scan(&root)).await?;
+    of(engine, &scan, id, may_wake).await
+}
+
+async fn of(
+    engine: &Arc<Engine>,
+    scan: &Arc<Scan>,
+    id: BranchId,
+    may_wake: bool,
+) -> Result<Option<Standing>> {
+    let projects: Vec<&Project> = scan.projects.iter().collect();
+    let Ok(histories) = history::read(engine, id, &projects, may_wake).await else { return Ok(None) };
+    let scan = Arc::clone(scan);
+    let work = move |engine: &Arc<Engine>| {
+        let mut standing = Standing { rows: hash(&format!("{histories:?}")), ..Standing::default() };
+        for (project, history) in scan.projects.iter().zip(histories) {
+            let (observed, _) = status::observed(engine, id, project)?;
+            for entry in project.status(&history, &observed).entries {
+                let name = match &entry.subject {
+                    Subject::File(place) => project.migrations[*place].path.clone(),
+                    Subject::Row(row) => row.clone(),
+                };
+                match entry.state {
+                    State::Pending | State::OutOfOrder => standing.pending.push(name),
+                    State::Missing => {
+                        standing.missing.push(name);
+                        standing.has_run = true;
+                    }
+                    State::Applied | State::Changed => standing.has_run = true,
+                    _ => (),
+                }
+            }
+        }
+        Ok(Some(standing))
+    };
+    engine.blocking(work).await
+}
+
+/// Takes down what the migrations made of the schema of `id`.
+pub(super) async fn note(engine: &Arc<Engine>, id: BranchId, scan: &Arc<Scan>, after: &Arc<Facts>) {
+    let noted = async {
+        let Some(standing) = of(engine, scan, id, false).await? else { return Ok(()) };
+        let (scan, after) = (Arc::clone(scan), Arc::clone(after));
+        let work = move |engine: &Arc<Engine>| {
+            let text = format!("{} {}", digest(&after, &scan), standing.rows);
+            Ok(engine.store.set_note(id, NOTE, &text)?)
+        };
+        engine.blocking(work).await
+    };
+    if let Err(failure) = noted.await {
+        tracing::warn!(id = id.0, error = %failure, "what migrations made of a schema is not written down");
+    }
+}
+
+/// What stands for the schema of `id`, if it has changes that are in no migration. `None`, too, if that cannot be told at once: it
+/// sleeps and is not known, or migrations ran by other means than Offshoot's.
+pub(in crate::engine) async fn aside(
+    engine: &Arc<Engine>,
+    root: &Path,
+    id: BranchId,
+) -> Result<Option<String>> {
+    let root = root.to_owned();
+    let scan = engine.blocking(move |engine| engine.migrations.trees.scan(&root)).await?;
+    let Some(present) = schema::present(engine, id).await? else { return Ok(None) };
+    let Some(standing) = of(engine, &scan, id, false).await? else { return Ok(None) };
+    let noted = engine.blocking(move |engine| Ok(engine.store.note(id, NOTE)?)).await?;
+    let now = digest(&present.facts, &scan);
+    if let Some((schema, ran)) = noted.as_deref().and_then(|noted| noted.split_once(' ')) {
+        let is_known = ran == standing.rows;
+        return Ok((is_known && schema != now).then_some(now));
+    }
+    // None ran here; then it should be as it was made.
+    let parent = engine.blocking(move |engine| Ok(engine.store.branch(id)?.parent)).await?;
+    let Some(parent) = parent else { return Ok(None) };
+    let is_as_parent = of(engine, &scan, parent, false).await?.is_some_and(|its| its.rows == standing.rows);
+    if !is_as_parent && standing.has_run {
+        return Ok(None);
+    }
+    let Some(fork) = fork::known(engine, id).await? else { return Ok(None) };
+    Ok((digest(&fork, &scan) != now).then_some(now))
+}
+
+/// A number for a schema without the tables that the tools keep for themselves.
+fn digest(facts: &Facts, scan: &Scan) -> String {
+    hash(&stage::without_histories(facts, scan.projects.iter()).to_text())
+}
+
+fn hash(text: &str) -> String {
+    Sha256::digest(text).iter().take(16).fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}

@@ -1,0 +1,144 @@
+//! `offshoot follow`: the root branch of one repository has what another's database has.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests too")]
+
+mod support;
+
+use std::fs;
+
+use support::{TestRepo, wait_until};
+
+const FILL: &str = "create table thing (n int); insert into thing select generate_series(1, 700)";
+
+fn password(url: &str) -> &str {
+    url.split(['@', ':']).nth(2).unwrap()
+}
+
+fn state(test: &TestRepo) -> String {
+    let status = test.run(&["follow", "status", "--json"]);
+    let status: serde_json::Value = serde_json::from_str(&status.out).unwrap();
+    status["following"]["state"].as_str().unwrap_or("none").to_owned()
+}
+
+fn count(test: &TestRepo, branch: &str) -> String {
+    let told = test.run(&["sql", "--branch", branch, "--json", "-c", "select count(*) from thing"]).json();
+    told["results"][0]["rows"][0][0].to_string()
+}
+
+/// Whether all that the source has by now is here, and following is in this state.
+fn has_all_and_is(test: &TestRepo, wanted: &str, source: &TestRepo) -> impl FnMut() -> bool {
+    let lsn = |text: &str| {
+        let (high, low) = text.split_once('/').unwrap();
+        (u64::from_str_radix(high, 16).unwrap() << 32) + u64::from_str_radix(low, 16).unwrap()
+    };
+    let end = lsn(&source.value("select pg_current_wal_flush_lsn()::text"));
+    move || {
+        let status = test.run(&["follow", "status", "--json"]).json();
+        let following = &status["following"];
+        following["state"] == wanted && lsn(following["replayed"].as_str().unwrap()) >= end
+    }
+}
+
+fn slots(source: &TestRepo) -> String {
+    source.value("select coalesce(string_agg(slot_name, ' '), '') from pg_replication_slots")
+}
+
+#[test]
+fn the_root_branch_follows_another_database() {
+    let source = TestRepo::with_database();
+    source.run(&["sql", "-c", FILL]).ok();
+    let url = source.url();
+    let test = TestRepo::with_database();
+    let config = test.repo.join("offshoot.toml");
+
+    // What cannot be.
+    assert!(test.run(&["follow", "status"]).ok().contains("Nothing is followed"));
+    assert!(test.run(&["refresh"]).fails(128).contains("nothing is followed"));
+    assert!(test.run(&["follow", "start", "--from", "dump.sql"]).fails(128).contains("a running server"));
+    assert!(test.run(&["follow", "start", "--from", &url, "--every", "0s"]).fails(129).contains("10m"));
+    fs::write(&config, "[masking.columns]\n'public.thing.n' = 'null'\n").unwrap();
+    let said = test.run(&["follow", "start", "--from", &url]).fails(128);
+    assert!(said.contains("masking") && said.contains("offshoot refresh"), "{said}");
+    fs::remove_file(&config).unwrap();
+    assert_eq!(slots(&source), "");
+
+    let said = test.run(&["follow", "start", "--from", &url, "--every", "1h"]).ok();
+    assert!(
+        said.contains("Branch main follows postgres://") && said.contains("max_slot_wal_keep_size"),
+        "{said}"
+    );
+    assert_eq!((count(&test, "main"), state(&test)), ("700".into(), "current".into()));
+    test.git(&["checkout", "-q", "-b", "early"]);
+    test.run(&["status"]).ok();
+
+    source.run(&["sql", "-c", "insert into thing values (1000000)"]).ok();
+    let told = test.run(&["refresh", "--json"]).json();
+    assert_eq!((&told["refreshed"], &told["stale"][0]), (&true.into(), &"early".into()), "{told}");
+    test.run(&["branch", "create", "late", "--from", "main"]).ok();
+    assert_eq!((count(&test, "early"), count(&test, "late")), ("700".into(), "701".into()));
+    test.run(&["undo", "main"]).ok();
+    assert_eq!(count(&test, "main"), "700");
+    let refused = test.run(&["refresh", "--empty"]).fails(128);
+    assert!(refused.contains("follow stop"), "{refused}");
+
+    // Where it is told, and where the password is not.
+    let mut all = String::new();
+    for words in [&["status"][..], &["branch", "list"], &["follow", "status"], &["du"], &["engine", "logs"]] {
+        for more in [&[][..], &["--json"]] {
+            let ran = test.run(&[words, more].concat());
+            all.extend([ran.out, ran.err]);
+        }
+    }
+    assert!(all.contains("follows 127.0.0.1") && all.contains("of it are only the standby's"), "{all}");
+    assert!(!all.contains(password(&url)), "{all}");
+    assert!(!all.contains("~standby") && test.branches() == ["main", "early", "late"], "{all}");
+
+    // The engine dies, and the source goes away.
+    test.kill_engine();
+    source.run(&["sql", "-c", "insert into thing values (1000001)"]).ok();
+    test.run(&["refresh"]).ok();
+    assert_eq!(count(&test, "main"), "702");
+    let port = source.status()["endpoint"]["port"].clone();
+    source.run(&["engine", "stop"]).ok();
+    let said = test.run(&["refresh"]).fails(128);
+    assert!(said.contains("tried again by itself"), "{said}");
+    assert_eq!(state(&test), "disconnected");
+    let told = test.run(&["follow", "status"]);
+    assert!(told.code == 1 && told.out.contains("disconnected"), "{}", told.out);
+    assert!(test.run(&["status"]).ok().contains("is not followed just now"));
+    assert_eq!(source.status()["endpoint"]["port"], port);
+    test.run(&["refresh"]).ok();
+    assert_eq!(state(&test), "current");
+
+    // Rules for masking end it.
+    fs::write(&config, "[masking.columns]\n'public.thing.n' = 'null'\n").unwrap();
+    assert!(test.run(&["refresh"]).fails(128).contains("follow stop"));
+    assert_eq!(state(&test), "masking");
+    assert!(test.run(&["follow", "stop"]).ok().contains("is dropped"));
+    assert_eq!((slots(&source), state(&test)), (String::new(), "none".into()));
+    assert_eq!(count(&test, "main"), "702");
+    assert!(!test.store().join("followed").exists());
+}
+
+#[test]
+fn changes_come_by_themselves_and_wait_while_the_root_is_in_use() {
+    let source = TestRepo::with_database();
+    source.run(&["sql", "-c", FILL]).ok();
+    let test = TestRepo::with_database();
+    test.git(&["checkout", "-q", "-b", "work"]);
+    test.run(&["follow", "start", "--from", &source.url(), "--every", "1s"]).ok();
+    source.run(&["sql", "-c", "insert into thing values (1000000)"]).ok();
+    wait_until("the root branch has the new row", has_all_and_is(&test, "current", &source));
+    assert_eq!(count(&test, "main"), "701");
+    let url = test.run(&["url", "--branch", "main"]).ok();
+    let mut client = postgres::Client::connect(&url, postgres::NoTls).unwrap();
+    source.run(&["sql", "-c", "insert into thing values (1000001)"]).ok();
+    wait_until("the changes wait", has_all_and_is(&test, "inUse", &source));
+    let row = client.query_one("select count(*) from thing", &[]).unwrap();
+    assert_eq!(row.get::<_, i64>(0), 701);
+    drop(client);
+    wait_until("the root branch has the second row", has_all_and_is(&test, "current", &source));
+    assert_eq!(count(&test, "main"), "702");
+    assert!(test.run(&["follow", "stop"]).ok().contains("is dropped"));
+    assert_eq!(slots(&source), "");
+}

@@ -1,0 +1,72 @@
+//! Extensions, roles and grants on new branches.
+
+use crate::support::TestRepo;
+use crate::write;
+
+const GIVEN: &str = "\
+[[branches]]
+pattern = 'feature/**'
+extensions = ['pg_trgm']
+roles = ['reader']
+grants = ['select, insert on tables to reader', 'execute on functions in public to reader']
+
+[[branches]]
+pattern = 'wrong/extension'
+extensions = ['pg_tgrm']
+roles = ['reader']
+
+[[branches]]
+pattern = 'wrong/grant'
+roles = ['reader']
+extensions = ['pg_trgm']
+grants = ['select on tables in nowhere to reader']
+";
+
+#[test]
+fn a_new_branch_has_what_its_rule_gives_it_or_is_not_made() {
+    let test = TestRepo::with_database();
+    test.run(&["sql", "-c", "create table item (id int); insert into item values (1)"]).ok();
+    write(&test, GIVEN);
+    let has = |branch: &str| {
+        let sql = "select (select count(*) from pg_extension where extname = 'pg_trgm'), \
+                   (select count(*) from pg_roles where rolname = 'reader')";
+        let found = test.run(&["sql", "--branch", branch, "--json", "-c", sql]).json();
+        found["results"][0]["rows"][0].to_string().replace('"', "")
+    };
+    // By a checkout: before anybody connects, and the parent is left alone.
+    test.git(&["checkout", "-q", "-b", "feature/by-git"]);
+    assert_eq!(test.value("select extname from pg_extension where extname = 'pg_trgm'"), "pg_trgm");
+    let as_reader = |sql: &str| test.run(&["sql", "-c", &format!("set role reader; {sql}")]);
+    as_reader("select * from item; insert into item values (2)").ok();
+    assert!(as_reader("delete from item").err.contains("permission denied"), "not granted");
+    // Also what is made later.
+    test.run(&["sql", "-c", "create table later (id int)"]).ok();
+    as_reader("select * from later").ok();
+    assert_eq!(has("main"), "[0,0]");
+    // By hand, and again after a reset.
+    test.run(&["branch", "create", "feature/by-hand", "--from", "main"]).ok();
+    assert_eq!(has("feature/by-hand"), "[1,1]");
+    test.run(&["sql", "--branch", "feature/by-hand", "-c", "drop extension pg_trgm"]).ok();
+    test.run(&["branch", "reset", "feature/by-hand"]).ok();
+    assert_eq!(has("feature/by-hand"), "[1,1]");
+    let explained = test.run(&["policy", "explain", "feature/by-hand"]).ok();
+    assert!(explained.contains("pg_trgm") && explained.contains("offshoot.toml:3"), "{explained}");
+    // What cannot be given: no branch, and nothing in the trash.
+    let unknown = test.run(&["branch", "create", "wrong/extension", "--from", "main"]).fails(128);
+    assert!(
+        unknown.contains(
+            "`wrong/extension` is not made: this Postgres has no extension `pg_tgrm` (offshoot.toml, line 9)"
+        ),
+        "{unknown}"
+    );
+    assert!(unknown.contains("Did you mean `pg_trgm`? There are "), "{unknown}");
+    test.git(&["checkout", "-q", "-b", "wrong/grant"]);
+    let nowhere = test.run(&["url"]).fails(128);
+    assert!(nowhere.contains("the grant `select on tables in nowhere to reader` (offshoot.toml, line 16): schema \"nowhere\" does not exist"), "{nowhere}");
+    assert_eq!(test.branches(), ["main", "feature/by-git", "feature/by-hand"]);
+    test.run(&["undo", "wrong/extension"]).fails(128);
+    assert_eq!(has("main"), "[0,0]");
+    // As soon as it can be given, the checkout has its branch.
+    write(&test, &GIVEN.replace("nowhere", "public"));
+    assert_eq!(test.value("select count(*) from pg_extension where extname = 'pg_trgm'"), "1");
+}
