@@ -121,6 +121,16 @@ test('the_tooltip_has_what_the_row_has_no_room_for', () => {
   }
 });
 
+test('a_root_that_follows_a_server_says_how_fresh_it_is_and_what_is_wrong', () => {
+  const well = { ...main, follows: { source: 'db.example.com/shop', state: 'current', freshAt: NOW - 120 } } as const;
+  assert.match(branchDescription(only(status(folder('shop', project([well], 'main'))), 'main'), NOW), /follows a server/);
+  assert.match(branchTooltip(well, NOW), /follows db\\.example\\.com\/shop, current, data of 2 min ago/);
+  const lost = { ...main, follows: { source: 'db.example.com/shop', state: 'slotLost', trouble: 'WAL is gone' } } as const;
+  const window = status(folder('shop', project([lost], 'main')));
+  assert.match(branchDescription(only(window, 'main'), NOW), /replication slot lost/);
+  assert.match(branchSpoken(only(window, 'main'), NOW), /follows db\.example\.com\/shop, replication slot lost, WAL is gone$/);
+});
+
 test('a_name_cannot_write_markdown', () => {
   const tooltip = branchTooltip(branch('[x](command:evil)|<b>'), NOW);
   assert.ok(tooltip.startsWith('**\\[x\\]\\(command:evil\\)\\|\\<b\\>**'), tooltip);

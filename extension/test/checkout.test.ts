@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { isStillOpen, openQuestions, Put } from '../src/checkout/asks.js';
 import { lineNamed, noticesOf, Told } from '../src/checkout/notices.js';
 import type { ReadyFolder } from '../src/model.js';
-import type { Note } from '../src/protocol/types.js';
+import { Made, openOffers } from '../src/migrations/offers.js';
+import type { Note, Offer } from '../src/protocol/types.js';
 import { project, ready } from './support/status.js';
 
 const FOLDER = 'file:///work/shop';
@@ -70,4 +71,18 @@ test('the_line_that_an_error_names_is_found', () => {
   assert.equal(lineNamed('offshoot.toml, line 3: unknown key `a`'), 2);
   assert.equal(lineNamed('offshoot.toml, line 1: is not a file'), 0);
   assert.equal(lineNamed('no number'), 0);
+});
+
+test('what_git_left_to_decide_is_offered_once_and_migrations_alone_are_left_quietly', () => {
+  const offering = (...offers: Offer[]): ReadyFolder => ready(FOLDER, project({ worktree: { ...project().worktree, offers } }));
+  const left: Offer = { kind: 'left', branch: 'feature', into: 'main', migrations: ['002'], text: 'left', hint: '' };
+  assert.deepEqual(openOffers([offering(left)]), []);
+  const made = new Made();
+  const changed = offering({ ...left, changes: true });
+  assert.equal(made.take(openOffers([changed])).length, 1);
+  assert.equal(made.take(openOffers([changed])).length, 0);
+  const merged: Offer = { kind: 'merged', branch: 'feature', into: 'main', text: 'merged', hint: '' };
+  assert.deepEqual(made.take(openOffers([offering({ ...left, changes: true }, merged)])).map(({ offer }) => offer.kind), ['merged']);
+  assert.equal(made.take(openOffers([offering()])).length, 0);
+  assert.equal(made.take(openOffers([changed])).length, 1, 'when it happens again');
 });

@@ -42,6 +42,17 @@ test('a_history_that_was_not_read_says_why_and_asserts_nothing', () => {
   assert.deepEqual(openRows(allRows(folder)), []);
 });
 
+test('a_migration_is_called_by_what_tells_it_from_others', () => {
+  const files = [
+    { key: '1', name: 'carts', path: 'prisma/migrations/20240101000000_carts/migration.sql', line: 1 },
+    { key: '2', name: 'racks', path: 'migrations/2024-02-01-000000_racks/up.sql', line: 1 },
+    { key: '3', name: 'create bins:ann', path: 'db/changelog.sql', line: 2 },
+    { key: '4', name: 'create lids:ann', path: 'db/changelog.sql', line: 9 },
+  ];
+  const folder = known(project([], [entry(0, 'pending'), entry(1, 'pending'), entry(2, 'pending'), entry(3, 'pending')], { files }));
+  assert.deepEqual(allRows(folder).map(rowName), ['20240101000000_carts', '2024-02-01-000000_racks', 'changelog.sql · create bins:ann', 'changelog.sql · create lids:ann']);
+});
+
 test('several_repositories_have_a_row_each_and_one_without_migrations_has_none', () => {
   const folder = known(project(['1_a'], [entry(0, 'pending')]));
   assert.deepEqual(names(buildNodes([folder, known()])), [['folder', ['project', '1_a.sql pending']]]);

@@ -3,6 +3,7 @@ import type { Branch } from '../protocol/types.js';
 import type { Server } from '../server/server.js';
 import type { Surroundings } from '../surroundings.js';
 import { askName } from './names.js';
+import { unlessRuled } from './override.js';
 import { command } from './register.js';
 import { chooseBranch } from './target.js';
 
@@ -29,7 +30,7 @@ async function rename(server: Server, argument: unknown): Promise<void> {
     : vscode.l10n.t('New name of {0}. The data stay.', branch.name);
   await askName(
     { title, prompt, value: branch.name, taken: ready.project.branches.map(({ name }) => name) },
-    async (to) => server.requests.branchRename({ folder: ready.folder.uri, name: branch.name, to }),
+    async (to) => unlessRuled(async (against) => server.requests.branchRename({ folder: ready.folder.uri, name: branch.name, to, ...against })),
   );
 }
 

@@ -3,6 +3,7 @@ import { branchNamed, currentBranch, gitHeadName, type ReadyFolder } from '../mo
 import type { Branch } from '../protocol/types.js';
 import type { Surroundings } from '../surroundings.js';
 import { askName } from './names.js';
+import { unlessRuled } from './override.js';
 import { command } from './register.js';
 import { askToSwitch } from './switchBranch.js';
 import { branchItems, chooseFolder, targetArgument } from './target.js';
@@ -40,8 +41,10 @@ async function createBranch(around: Surroundings, argument: unknown): Promise<vo
       taken: ready.project.branches.map(({ name }) => name),
     },
     async (name) =>
-      vscode.window.withProgress({ location: vscode.ProgressLocation.Window, title: vscode.l10n.t('Creating database branch {0}', name) }, async () =>
-        server.requests.branchCreate({ folder, name, from: parent.name }),
+      unlessRuled(async (against) =>
+        vscode.window.withProgress({ location: vscode.ProgressLocation.Window, title: vscode.l10n.t('Creating database branch {0}', name) }, async () =>
+          server.requests.branchCreate({ folder, name, from: parent.name, ...against }),
+        ),
       ),
   );
   if (made !== undefined) {

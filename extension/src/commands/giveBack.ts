@@ -3,6 +3,7 @@ import type { ReadyFolder } from '../model.js';
 import type { Branch } from '../protocol/types.js';
 import type { Server } from '../server/server.js';
 import type { Surroundings } from '../surroundings.js';
+import { unlessRuled } from './override.js';
 import { command } from './register.js';
 import { chooseBranch, chooseFolder } from './target.js';
 
@@ -30,10 +31,12 @@ async function deleteBranch(server: Server, argument: unknown): Promise<void> {
   if (!(await allowed(branch, vscode.l10n.t('Delete Branch')))) {
     return;
   }
-  await server.withProgress(
-    vscode.l10n.t('Deleting database branch {0}', branch.name),
-    async (workDoneToken, cancel) => server.requests.branchDelete({ folder: ready.folder.uri, name: branch.name, workDoneToken }, cancel),
-    vscode.ProgressLocation.Window,
+  await unlessRuled(async (against) =>
+    server.withProgress(
+      vscode.l10n.t('Deleting database branch {0}', branch.name),
+      async (workDoneToken, cancel) => server.requests.branchDelete({ folder: ready.folder.uri, name: branch.name, ...against, workDoneToken }, cancel),
+      vscode.ProgressLocation.Window,
+    ),
   );
   await offerUndo(server, ready, branch.id, vscode.l10n.t('Database branch {0} was deleted. It can be brought back for seven days.', branch.name));
 }
@@ -48,8 +51,10 @@ async function resetBranch(server: Server, argument: unknown): Promise<void> {
   if (!(await allowed(branch, vscode.l10n.t('Reset Branch')))) {
     return;
   }
-  await server.withProgress(vscode.l10n.t('Resetting database branch {0}', branch.name), async (workDoneToken, cancel) =>
-    server.requests.branchReset({ folder: ready.folder.uri, name: branch.name, workDoneToken }, cancel),
+  await unlessRuled(async (against) =>
+    server.withProgress(vscode.l10n.t('Resetting database branch {0}', branch.name), async (workDoneToken, cancel) =>
+      server.requests.branchReset({ folder: ready.folder.uri, name: branch.name, ...against, workDoneToken }, cancel),
+    ),
   );
   const done = vscode.l10n.t('Database branch {0} is what {1} is now.', branch.name, branch.parent ?? '');
   await offerUndo(server, ready, branch.id, done);

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import * as vscode from 'vscode';
 import { askName } from '../commands/names.js';
+import { unlessRuled } from '../commands/override.js';
 import { command } from '../commands/register.js';
 import { type BranchTarget, chooseBranch, chooseFolder, targetArgument } from '../commands/target.js';
 import type { Reports } from '../documents/reports.js';
@@ -99,8 +100,10 @@ async function branchFrom(server: Server, { ready }: BranchTarget, then: Then): 
       taken: ready.project.branches.map(({ name }) => name),
     },
     async (name) =>
-      server.withProgress(vscode.l10n.t('Creating database branch {0}', name), async (_token, cancel) =>
-        server.requests.branchCreate({ folder, name, from, ...(atUs === undefined ? {} : { atUs }) }, cancel),
+      unlessRuled(async (against) =>
+        server.withProgress(vscode.l10n.t('Creating database branch {0}', name), async (_token, cancel) =>
+          server.requests.branchCreate({ folder, name, from, ...against, ...(atUs === undefined ? {} : { atUs }) }, cancel),
+        ),
       ),
   );
   if (made !== undefined) {

@@ -7,6 +7,7 @@ import { sentences } from '../views/words.js';
 import { fileUri } from './paths.js';
 import { driftText, rehearsalText } from './render.js';
 import { rehearse } from './rehearse.js';
+import { fileName } from './rows.js';
 import { apply, long, tryOut, undo, withToken, type Tools } from './run.js';
 import { saveMigrations } from './save.js';
 import { chooseMigration, chooseMigrations, chooseProject, type MigrationTarget } from './target.js';
@@ -108,7 +109,7 @@ async function compare({ around, reports }: Tools, { ready, project, path }: Mig
     return;
   }
   const uri = fileUri(ready, path);
-  const name = path.split('/').pop() ?? path;
+  const name = fileName(path);
   const { branch, text, why } = await around.server.requests.migrationsRan({ folder: ready.folder.uri, path, ...only(project) });
   if (text !== undefined) {
     const title = vscode.l10n.t('{0} (as it ran on {1} ↔ now)', name, branch);

@@ -4,6 +4,7 @@ import { registerActions, registerMigrationKeys } from './actions.js';
 import { MigrationDecorations } from './decorations.js';
 import { registerLanguage } from './language.js';
 import { ToolOutput } from './output.js';
+import { registerOffers } from './offerQuestion.js';
 import { registerQuestion } from './question.js';
 import { registerSync } from './sync.js';
 
@@ -19,5 +20,6 @@ export function registerMigrations(around: Surroundings): vscode.Disposable {
     registerLanguage(around),
     registerSync(around),
     registerQuestion(tools),
+    registerOffers(tools),
   );
 }

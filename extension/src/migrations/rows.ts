@@ -67,7 +67,20 @@ export function pendingCount(folder: FolderMigrations): number {
   return (folder.status?.projects ?? []).reduce((sum, { branches: [own] }) => sum + (own?.pending ?? 0), 0);
 }
 
+/** Names that tools give to the file of every migration, in a folder that has the migration's own. */
+const GENERIC = /^(?:migration|up|down)\.[a-z]+$/;
+
+/** What people call a migration's file: its name, or that of its folder where each of them has the same one. */
+export function fileName(path: string): string {
+  const [name = path, folder] = path.split('/').reverse();
+  return folder !== undefined && GENERIC.test(name) ? folder : name;
+}
+
 /** What people call a migration. */
-export function rowName({ file, entry }: MigrationRow): string {
-  return file === undefined ? (entry.row ?? entry.path?.split('/').pop() ?? '?') : (file.path.split('/').pop() ?? file.path);
+export function rowName({ file, entry, project }: MigrationRow): string {
+  if (file === undefined) {
+    return entry.row ?? fileName(entry.path ?? '?');
+  }
+  const isShared = project.files.some((other) => other !== file && other.path === file.path);
+  return isShared ? `${fileName(file.path)} · ${file.name}` : fileName(file.path);
 }

@@ -9,6 +9,7 @@ import type { ToolOutput } from './output.js';
 import { fileUri } from './paths.js';
 import { appliedText } from './render.js';
 import type { Reports } from '../documents/reports.js';
+import { fileName } from './rows.js';
 import { saveMigrations } from './save.js';
 
 /** What the actions need. */
@@ -50,7 +51,7 @@ function canUndo({ project }: ReadyFolder, { snapshot }: MigrationsApplied): boo
 /** What ran, in a sentence. */
 function ranText({ ran, branch }: MigrationsApplied, isDown: boolean): string {
   const [first = ''] = ran;
-  const name = first.split('/').pop() ?? first;
+  const name = fileName(first);
   if (isDown) {
     return ran.length === 1 ? vscode.l10n.t('{0} was rolled back on {1}.', name, branch) : vscode.l10n.t('{0} migrations were rolled back on {1}.', ran.length, branch);
   }
@@ -122,12 +123,24 @@ export async function tryOut(tools: Tools, ready: ReadyFolder, more: Partial<Mig
   }
 }
 
+/** Whether what is pending passes on a throwaway of the branch. What fails is told. */
+export async function triesWell(tools: Tools, ready: ReadyFolder): Promise<boolean> {
+  await saveMigrations(tools.around, ready);
+  const tried = await long(tools, vscode.l10n.t('Running migrations on a throwaway'), async (token, cancel) =>
+    tools.around.server.requests.migrationsApply(withToken({ folder: ready.folder.uri, throwaway: true }, token), cancel),
+  );
+  if (!tried.passed) {
+    detach(tellFailed(tools, ready, tried));
+  }
+  return tried.passed;
+}
+
 async function tellTried(tools: Tools, applied: MigrationsApplied): Promise<void> {
   const diff = vscode.l10n.t('Show Diff');
   const { ran, branch } = applied;
   const text =
     ran.length === 1
-      ? vscode.l10n.t('{0} runs on a throwaway of {1}. Nothing was kept.', ran[0]?.split('/').pop() ?? '', branch)
+      ? vscode.l10n.t('{0} runs on a throwaway of {1}. Nothing was kept.', fileName(ran[0] ?? ''), branch)
       : vscode.l10n.t('{0} migrations run on a throwaway of {1}. Nothing was kept.', ran.length, branch);
   if ((await vscode.window.showInformationMessage(text, diff)) === diff) {
     await showApplied(tools, applied);

@@ -3,7 +3,7 @@
 /**
  * What a person says to [`Ask`].
  */
-export type Answer = "create" | "useParent" | "never" | "askAgain";
+export type Answer = "create" | "useParent" | "never" | "askAgain" | "dismiss" | "snapshot";
 
 /**
  * A git branch without a database branch is checked out: what shall be done?
@@ -89,7 +89,11 @@ maxBytes?: number,
 /**
  * When the root branch got new data that this branch has not, in seconds since 1970. A reset takes them.
  */
-staleSince?: number, };
+staleSince?: number,
+/**
+ * The server that it, the root branch, follows.
+ */
+follows?: Follows, };
 
 /**
  * Whose change it is.
@@ -173,7 +177,11 @@ name: string,
 /**
  * Reports go here.
  */
-workDoneToken?: string, };
+workDoneToken?: string,
+/**
+ * Against the rules of `offshoot.toml`.
+ */
+overrideRules?: boolean, };
 
 /**
  * Makes a branch.
@@ -194,7 +202,11 @@ from?: string,
 /**
  * The moment of its parent that it begins with, in microseconds since 1970; absent for now.
  */
-atUs?: number, };
+atUs?: number,
+/**
+ * Against the rules of `offshoot.toml`.
+ */
+overrideRules?: boolean, };
 
 /**
  * An object of a branch's schema is meant.
@@ -381,7 +393,11 @@ name: string,
 /**
  * New name.
  */
-to: string, };
+to: string,
+/**
+ * Against the rules of `offshoot.toml`.
+ */
+overrideRules?: boolean, };
 
 /**
  * Notification `offshoot/status`: all that there is to draw. Sent whenever any of it changes.
@@ -532,6 +548,32 @@ path: string,
  * What it is to Offshoot.
  */
 state: FolderState, };
+
+/**
+ * What following is doing, or why it is not.
+ */
+export type FollowState = "waiting" | "catchingUp" | "current" | "inUse" | "disconnected" | "refused" | "slotLost" | "upgraded" | "otherSystem" | "diverged" | "timelineSwitched" | "addressGone" | "masking" | "failed";
+
+/**
+ * In short, of a root branch.
+ */
+export type Follows = {
+/**
+ * Host and database of the source.
+ */
+source: string,
+/**
+ * What following is doing.
+ */
+state: FollowState,
+/**
+ * Why, where the state is no good one.
+ */
+trouble?: string,
+/**
+ * It has what the source had then, in seconds since 1970.
+ */
+freshAt?: number, };
 
 /**
  * What is known of the schema that a branch had when it left its parent.
@@ -1879,7 +1921,7 @@ hint?: string, };
 /**
  * Subjects of [`Note`]s.
  */
-export type NoteKind = "detached" | "ask" | "noBranch" | "otherCommits" | "config" | "portTaken" | "binding" | "compute" | "disk" | "gone";
+export type NoteKind = "detached" | "ask" | "noBranch" | "otherCommits" | "config" | "portTaken" | "binding" | "compute" | "disk" | "gone" | "follow" | "envFile" | "hook";
 
 /**
  * Parameters or result of methods that have none: an empty object.
@@ -1911,6 +1953,52 @@ export type ObjectParts = {
  * In the order of the definition.
  */
 parts: Array<ObjectPart>, };
+
+/**
+ * Something to decide about a worktree's databases, until it is done or [`crate::types::Answer::Dismiss`] is said.
+ */
+export type Offer = {
+/**
+ * What git did.
+ */
+kind: OfferKind,
+/**
+ * The database branch that it is about: that was left, merged, rebased, or that has the migration.
+ */
+branch: string,
+/**
+ * The one that the worktree went to, or that `branch` was merged into.
+ */
+into?: string,
+/**
+ * Migrations: applied on `branch` and not among the files of `into`; pending after a merge or a rebase; reverted.
+ */
+migrations?: Array<string>,
+/**
+ * Whether the branch that was left has changes of the schema that are in no migration, as far as is known.
+ */
+changes?: boolean,
+/**
+ * Transactions that were open on the branch that was left, and were rolled back.
+ */
+transactions?: number,
+/**
+ * After a merge: `on_merge = "apply"`.
+ */
+apply?: boolean,
+/**
+ * One sentence.
+ */
+text: string,
+/**
+ * What to do in a terminal.
+ */
+hint: string, };
+
+/**
+ * What git did.
+ */
+export type OfferKind = "left" | "merged" | "rebased" | "reverted";
 
 /**
  * A major version of Postgres.
@@ -1978,7 +2066,7 @@ jobs: Array<Job>, };
 /**
  * Situations that a client acts on by itself.
  */
-export type Reason = "copiedRepository" | "cancelled" | "unknownMethod" | "stopping" | "stopped" | "missingTool" | "noMigrations" | "notAgreed" | "underWay";
+export type Reason = "copiedRepository" | "cancelled" | "unknownMethod" | "stopping" | "stopped" | "missingTool" | "noMigrations" | "notAgreed" | "underWay" | "ruled";
 
 /**
  * A failure as a person reads it: what happened, and what to do next.
@@ -2168,4 +2256,8 @@ notes: Array<Note>,
 /**
  * The question that the checkout raised, with `on_checkout = "ask"`.
  */
-ask?: Ask, };
+ask?: Ask,
+/**
+ * What git did that leaves something to decide, newest last.
+ */
+offers?: Array<Offer>, };

@@ -17,7 +17,7 @@ export interface StatusText {
 }
 
 /** Subjects of notes that ask for attention. A detached HEAD is an ordinary state during a rebase; other commits are a fact to know. */
-const WARNING_NOTES: readonly NoteKind[] = ['ask', 'noBranch', 'config', 'portTaken', 'binding', 'compute', 'disk'];
+const WARNING_NOTES: readonly NoteKind[] = ['ask', 'noBranch', 'config', 'portTaken', 'binding', 'compute', 'disk', 'follow', 'envFile', 'hook'];
 
 /** What migrations have to say in the status bar. */
 export interface MigrationNotes {
@@ -120,6 +120,9 @@ function tooltip({ folder, project }: ReadyFolder, migrations: MigrationNotes): 
   }
   for (const note of worktree.notes) {
     lines.push(`$(warning) ${escapeMarkdown(sentences(note.text, note.hint))}`);
+  }
+  for (const offer of worktree.offers ?? []) {
+    lines.push(`$(lightbulb) ${escapeMarkdown(sentences(offer.text, undefined))}`);
   }
   for (const line of migrations.lines) {
     lines.push(`$(list-ordered) ${escapeMarkdown(line)}`);

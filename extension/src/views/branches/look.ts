@@ -1,6 +1,7 @@
 import { l10n } from 'vscode';
 import type { Branch, FolderState } from '../../protocol/types.js';
 import { computeWord, escapeMarkdown, expiryWords, formatAge, formatBytes, staleWords } from '../words.js';
+import { followsBrief, followsWords } from '../following.js';
 import type { BranchNode } from './nodes.js';
 
 /** An icon of the editor and the theme's colour for it. */
@@ -20,6 +21,7 @@ export function branchDescription(node: BranchNode, now: number): string {
     formatBytes(facts.ownBytes),
     expiryWords(facts, now),
     facts.staleSince === undefined ? undefined : l10n.t('older data'),
+    followsBrief(facts),
     facts.inGit ? undefined : l10n.t('not in git'),
     // The mark of this window's branch takes the place of the lock.
     facts.protected && node.here ? l10n.t('protected') : undefined,
@@ -73,6 +75,7 @@ export function branchSpoken(node: BranchNode, now: number): string {
     facts.protected ? l10n.t('protected') : undefined,
     expiryWords(facts, now),
     staleWords(facts, now),
+    followsWords(facts, now),
   ];
   return parts.filter((part) => part !== undefined).join(', ');
 }
@@ -92,6 +95,7 @@ export function branchTooltip(facts: Branch, now: number, here = false): string 
     [l10n.t('Checked out in'), facts.worktrees.length === 0 ? undefined : facts.worktrees.join(', ')],
     [l10n.t('Protected'), facts.protected ? l10n.t('cannot be deleted, reset or renamed') : undefined],
     [l10n.t('Expiry'), expiryWords(facts, now)],
+    [l10n.t('Follows'), followsWords(facts, now)],
     [l10n.t('Data'), facts.staleSince === undefined ? undefined : l10n.t('{0}; a reset takes the new ones', staleWords(facts, now) ?? '')],
   ];
   const lines = rows.filter(([, value]) => value !== undefined).map(([name, value]) => `| ${name} | ${escapeMarkdown(value ?? '')} |`);
