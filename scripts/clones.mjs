@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { obstacle, withImage } from './lib/image.mjs';
 import { run as runOnce } from './lib/process.mjs';
 import { root } from './lib/repository.mjs';
+import { readyForStorageTests } from './lib/storage-tests.mjs';
 
 const HELP = `Usage: node scripts/clones.mjs [--fs xfs|btrfs] [--quick | --measure]
 
@@ -87,6 +88,7 @@ async function main() {
   const kinds = ['xfs', 'btrfs'].filter((kind) => (values.fs ?? kind) === kind);
   if (kinds.length === 0) throw new Error(`--fs ${values.fs}: it is xfs or btrfs`);
   if (values.measure) return measure(kinds);
+  await readyForStorageTests();
   const results = values.quick ? await quickClones() : await testClones({ kinds, programs: PROGRAMS });
   process.exitCode = results.some(({ code }) => code !== 0) ? 1 : 0;
 }

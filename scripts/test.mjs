@@ -2,7 +2,7 @@
 // Formatting, lints and the build count only when they fail; the closing line counts tests.
 import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { closingLine, countCargoTest, countNextest, countTap, sum } from './lib/counts.mjs';
 import { fillPostgresCache } from './lib/postgres-cache.mjs';
@@ -69,14 +69,17 @@ async function setUp() {
   return nothing();
 }
 
+/** Tests wait for servers and disks a good part of their time: one more than there are cores keeps those busy. */
+const THREADS = String(availableParallelism() + 1);
+
 async function rustTests() {
   const { code: absent } = await run('cargo', ['nextest', '--version'], { allowFailure: true });
   if (absent === 0) {
-    const { code, output } = await teed('cargo', ['nextest', 'run', '--workspace', '--no-fail-fast', '--no-tests=pass']);
+    const { code, output } = await teed('cargo', ['nextest', 'run', '--workspace', '--no-fail-fast', '--no-tests=pass', '--test-threads', THREADS]);
     return judged(code, countNextest(output));
   }
   console.log('cargo-nextest is not installed: running cargo test instead.');
-  const { code, output } = await teed('cargo', ['test', '--workspace', '--no-fail-fast', '--all-targets']);
+  const { code, output } = await teed('cargo', ['test', '--workspace', '--no-fail-fast', '--all-targets'], { RUST_TEST_THREADS: THREADS });
   return judged(code, countCargoTest(output));
 }
 

@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { run } from '../lib/process.mjs';
 import { root } from '../lib/repository.mjs';
+import { readyForStorageTests } from '../lib/storage-tests.mjs';
 
 const HELP = `Usage: node scripts/attack/nightly.mjs [--only NAME]... [--list]
 
@@ -25,6 +26,8 @@ const ATTACKS = [
   { name: 'layers', command: storage('--lib', 'page_layers'), env: { OFFSHOOT_SEEDS: '2000' } },
   { name: 'isolation', command: storage('--test', 'isolation_random') },
   { name: 'crash-points', command: storage('--test', 'crash_points', '--test', 'interposer_points'), env: { OFFSHOOT_ALL_POINTS: '1' } },
+  // A source that is followed: other majors, and all points at which engine and standby are killed.
+  { name: 'follow', command: [...storage('--test', 'follow'), '--include-ignored'], env: { OFFSHOOT_ALL_POINTS: '1' } },
   { name: 'faults', command: storage('--test', 'faults'), env: { OFFSHOOT_SEEDS: '20' } },
   { name: 'hostile', command: storage('--test', 'hostile'), env: { OFFSHOOT_SEEDS: '1000000' } },
   { name: 'fuzz-map', command: script('fuzz', '--target', 'map', '--minutes', '10') },
@@ -68,16 +71,19 @@ if (values.list) {
 }
 const stopping = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM']) process.on(name, () => stopping.abort());
-const built = [['build', '-p', 'offshoot-interpose']];
-if (attacks.some((one) => one.program)) built.push(['build', '--release', '-p', 'offshoot', '-p', 'offshoot-interpose']);
-for (const args of built) await run('cargo', args, { cwd: root, signal: stopping.signal, onOutput: (text) => process.stderr.write(text) });
+const { signal } = stopping;
+await readyForStorageTests({ signal });
+if (attacks.some((one) => one.program)) {
+  const release = ['build', '--release', '-p', 'offshoot', '-p', 'offshoot-interpose'];
+  await run('cargo', release, { cwd: root, signal, onOutput: (text) => process.stderr.write(text) });
+}
 const results = [];
 for (const one of attacks) {
   console.log(`\n=== ${one.name}`);
   const started = performance.now();
-  const result = await attack(one, stopping.signal).catch((error) => (console.error(error.message), 'failed'));
+  const result = await attack(one, signal).catch((error) => (console.error(error.message), 'failed'));
   results.push({ attack: one.name, result, minutes: Math.round((performance.now() - started) / 6000) / 10 });
-  if (stopping.signal.aborted) break;
+  if (signal.aborted) break;
 }
 console.table(results);
 process.exitCode = results.some(({ result }) => result === 'failed') ? 1 : 0;

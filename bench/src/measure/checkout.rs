@@ -11,6 +11,9 @@ use crate::sample::Sample;
 
 /// Most milliseconds.
 const TARGET_MS: f64 = 300.0;
+/// Branches of the repository with many of them: of git, and those that have a database.
+const GIT_BRANCHES: usize = 2_000;
+const DATABASES: usize = 200;
 /// When to give up.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The engine names each server after its branch.
@@ -44,10 +47,38 @@ pub(super) fn measure(bench: &Bench<'_>) -> Result<Vec<Figure>> {
     }
     drop(parent);
     project.remove()?;
-    Ok(vec![
+    let mut figures = vec![
         new.figure("`git checkout -b`: a branch is made and woken"),
         asleep.figure("`git checkout` of a branch that sleeps"),
         awake.figure("`git checkout` of a branch that is awake"),
+    ];
+    figures.extend(among_many(bench)?);
+    Ok(figures)
+}
+
+/// The same among many branches.
+fn among_many(bench: &Bench<'_>) -> Result<Vec<Figure>> {
+    let project = bench.small("checkout-many")?;
+    let url = project.url()?;
+    for index in 0..GIT_BRANCHES {
+        project.git(&["branch", &format!("many-{index}")])?;
+    }
+    let mut engine = project.engine()?;
+    for index in 0..DATABASES - 1 {
+        project::create(&mut engine, &format!("many-{index}"), "main")?;
+    }
+    let (mut new, mut awake) = (Times::default(), Times::default());
+    for index in 0..bench.args.runs() {
+        let name = format!("many-{}", DATABASES + index);
+        switch(&project, &url, &["checkout", "--quiet", &name], &name, &mut new)?;
+        switch(&project, &url, &["checkout", "--quiet", "main"], "main", &mut awake)?;
+        project.delete(&name)?;
+    }
+    project.remove()?;
+    let among = format!("among {GIT_BRANCHES} git branches and {DATABASES} database branches");
+    Ok(vec![
+        new.figure(&format!("{among}: a branch is made and woken")),
+        awake.figure(&format!("{among}: of a branch that is awake")),
     ])
 }
 
