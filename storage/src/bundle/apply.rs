@@ -71,17 +71,20 @@ impl Store {
         }
         let mut control = Vec::new();
         let mut major = Vec::new();
-        let (facts, found) =
-            check(&mut BufReader::new(&mut *file), "Check the bundle", progress, &mut |record| {
-                if let Record::Small { path, data, .. } = record {
-                    match path {
-                        CONTROL => control.extend_from_slice(data),
-                        "PG_VERSION" => major.extend_from_slice(data),
-                        _ => {}
-                    }
+        let (facts, found) = check(
+            &mut BufReader::new(&mut *file),
+            "Check the bundle",
+            progress,
+            &mut |record| match record {
+                Record::Small { path: CONTROL, length, offset, data } => {
+                    put_piece(&mut control, length, offset, data)
                 }
-                Ok(())
-            })?;
+                Record::Small { path: "PG_VERSION", length, offset, data } => {
+                    put_piece(&mut major, length, offset, data)
+                }
+                _ => Ok(()),
+            },
+        )?;
         self.check_fits(&facts, &control, &major)?;
         let (id, base) = self.begin_carried(&facts, progress)?;
         let unpacked = (|| {
@@ -349,5 +352,28 @@ impl Store {
         let is_all = frozen(shared, base.of)?.0.len() == base.layers && row.snapshot.is_some();
         let is_below = frozen(shared, base.of)?.shared(&frozen(shared, id)?) == base.layers;
         Ok((is_all && is_below && self.is_as_made(&row)?).then_some(base.of))
+    }
+}
+
+/// Puts a piece of a small file where it belongs. Zeros are not in the bundle, also those at the end of what counts.
+fn put_piece(file: &mut Vec<u8>, length: u64, offset: u64, data: &[u8]) -> Result<(), StorageError> {
+    file.resize(length as usize, 0);
+    let place = file.get_mut(offset as usize..).and_then(|rest| rest.get_mut(..data.len()));
+    place.ok_or_else(|| damaged("a part of a file is beyond its end"))?.copy_from_slice(data);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_file_is_as_long_as_it_was_though_its_last_bytes_are_zeros() {
+        let mut file = Vec::new();
+        put_piece(&mut file, 8, 2, &[1, 2]).unwrap();
+        assert_eq!(file, [0, 0, 1, 2, 0, 0, 0, 0]);
+        put_piece(&mut file, 8, 5, &[3]).unwrap();
+        assert_eq!(file, [0, 0, 1, 2, 0, 3, 0, 0]);
+        assert!(put_piece(&mut file, 8, 7, &[4, 5]).is_err());
     }
 }
