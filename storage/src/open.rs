@@ -198,9 +198,14 @@ pub fn driver_of(dir: &Path) -> Result<DriverKind, StorageError> {
 /// Stops servers that outlived an engine that was killed.
 fn stop_orphans(paths: &Paths, account: Option<&Account>) -> Result<(), StorageError> {
     let folder = paths.branches();
+    // One that was being started when its engine died has no file yet.
+    let in_use =
+        offshoot_postgres::server::clusters_in_use(account).context("look for servers of", &folder)?;
     for entry in fs::read_dir(&folder).context("list", &folder)? {
         let data = entry.context("list", &folder)?.path().join("pgdata");
-        if data.join("postmaster.pid").exists() && offshoot_postgres::server::stop_orphan(&data, account)? {
+        let may_run = data.join("postmaster.pid").exists()
+            || data.canonicalize().is_ok_and(|data| in_use.contains(&data));
+        if may_run && offshoot_postgres::server::stop_orphan(&data, account)? {
             tracing::warn!(data = %data.display(), "stopped a server that an earlier engine left behind");
         }
     }

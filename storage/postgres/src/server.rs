@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
-pub use orphan::stop_orphan;
+pub use orphan::{clusters_in_use, stop_orphan};
 pub use signs::Signs;
 pub use stop::StopMode;
 

@@ -1,8 +1,8 @@
 //! A server that outlived its engine.
 
+use std::collections::BTreeSet;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::ServerError;
@@ -39,6 +39,20 @@ pub fn stop_orphan(data_dir: &Path, account: Option<&Account>) -> Result<bool, S
     Ok(stopped)
 }
 
+/// The data directories that some Postgres process works in, or was started for: also one that is so new that it has not written
+/// its `postmaster.pid`. They are canonical paths.
+///
+/// # Errors
+/// Only if no thread can be had to look with.
+pub fn clusters_in_use(account: Option<&Account>) -> io::Result<BTreeSet<PathBuf>> {
+    let is_postgres =
+        |pid: &u32| Facts::of(*pid).is_some_and(|facts| facts.is_postgres() && !facts.is_ended());
+    process::looking_as(account, || {
+        let places = |pid| process::working_folder(pid).ok().into_iter().chain(process::named_cluster(pid));
+        process::all().into_iter().filter(is_postgres).flat_map(places).collect()
+    })
+}
+
 fn stop_named(file: &PidFile, data_dir: &Path, account: Option<&Account>) -> Result<bool, ServerError> {
     // Held before it is judged: from here on the signal can only reach the process that was judged.
     let process = match Process::of(file.pid) {
@@ -72,20 +86,11 @@ fn judge(file: &PidFile, data_dir: &Path) -> Verdict {
         return if folder == data_dir { Verdict::Ours } else { Verdict::Other };
     }
     // The folder is hidden from us; the command line is open to everybody but weaker evidence.
-    match names_cluster(file.pid, &data_dir) {
-        Some(true) if starts_agree(file, &facts) => Verdict::Ours,
-        Some(false) => Verdict::Other,
+    match process::named_cluster(file.pid) {
+        Some(named) if named != data_dir => Verdict::Other,
+        Some(_) if starts_agree(file, &facts) => Verdict::Ours,
         _ => Verdict::Unclear,
     }
-}
-
-/// Whether the process was started with `-D <data_dir>`; `None` if its command line says nothing.
-fn names_cluster(pid: u32, data_dir: &Path) -> Option<bool> {
-    let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    let arguments: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
-    let at = arguments.iter().position(|argument| *argument == b"-D")?;
-    let named = Path::new(std::ffi::OsStr::from_bytes(arguments.get(at + 1)?));
-    Some(named.canonicalize().is_ok_and(|named| named == data_dir))
 }
 
 fn starts_agree(file: &PidFile, facts: &Facts) -> bool {
@@ -105,7 +110,9 @@ fn remove_if_unchanged(data_dir: &Path, text: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::process::{Child, Command};
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::{Child, Command, Stdio};
 
     struct Sleeper(Child);
 
@@ -154,6 +161,20 @@ mod tests {
         write_pid_file(dir.path(), sleeper.0.id());
         assert!(stop_orphan(dir.path(), None).unwrap());
         assert!(!pidfile::path(dir.path()).exists());
+    }
+
+    #[test]
+    fn a_process_on_its_way_to_a_cluster_is_found_and_ended_before_there_is_a_pid_file() {
+        let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let program = elsewhere.path().join("postgres");
+        std::fs::write(&program, "#!/bin/sh\nread line\n").unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let mut starting = Command::new(&program);
+        starting.arg("-D").arg(dir.path()).current_dir(elsewhere.path()).stdin(Stdio::piped());
+        let mut starting = Sleeper(starting.spawn().unwrap());
+        assert!(clusters_in_use(None).unwrap().contains(&dir.path().canonicalize().unwrap()));
+        stop_orphan(dir.path(), None).unwrap();
+        assert_eq!(starting.0.wait().unwrap().signal(), Some(libc::SIGKILL));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -126,6 +127,13 @@ impl Facts {
 /// The working folder of `pid`, if this thread may know it.
 pub(super) fn working_folder(pid: u32) -> io::Result<PathBuf> {
     std::fs::read_link(format!("/proc/{pid}/cwd"))
+}
+
+/// The data directory that `pid` was started for with `-D`, if its command line names one that is there.
+pub(super) fn named_cluster(pid: u32) -> Option<PathBuf> {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let mut arguments = line.split(|byte| *byte == 0).skip_while(|argument| *argument != b"-D").skip(1);
+    Path::new(std::ffi::OsStr::from_bytes(arguments.next()?)).canonicalize().ok()
 }
 
 /// Runs `look` with the eyes of `account`, in a thread of its own.

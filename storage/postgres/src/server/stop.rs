@@ -91,8 +91,8 @@ fn kill_family(postmaster: &Process) -> Result<(), ServerError> {
 
 /// Kills every Postgres process that works in `data_dir`, and returns when they have gone.
 ///
-/// Only processes whose working folder is the cluster and whose name is Postgres's count, each held before it is
-/// looked at, so that a reused number is never hit.
+/// Only processes of Postgres's name count whose working folder is the cluster, or who were started for it and are on their way
+/// there; each is held before it is looked at, so that a reused number is never hit.
 pub(super) fn end_leftovers(data_dir: &Path, account: Option<&Account>) -> Result<(), ServerError> {
     let data_dir = match data_dir.canonicalize() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -100,7 +100,8 @@ pub(super) fn end_leftovers(data_dir: &Path, account: Option<&Account>) -> Resul
     };
     let lives_there = |pid: u32| {
         Facts::of(pid).is_some_and(|facts| facts.is_postgres() && !facts.is_ended())
-            && process::working_folder(pid).is_ok_and(|folder| folder == data_dir)
+            && (process::working_folder(pid).is_ok_and(|folder| folder == data_dir)
+                || process::named_cluster(pid).is_some_and(|named| named == data_dir))
     };
     let found: Vec<Process> = process::looking_as(account, || {
         let candidates = process::all().into_iter().filter(|pid| lives_there(*pid));
