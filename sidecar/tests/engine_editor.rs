@@ -18,7 +18,7 @@ use offshoot_protocol::types::{
 };
 use offshoot_protocol::{Client, ClientError, Method};
 use postgres::NoTls;
-use support::{PATIENCE, TestRepo};
+use support::{PATIENCE, TestRepo, wait_until};
 
 /// A client that is told of changes, as an editor's window is.
 struct Window<'t> {
@@ -218,6 +218,8 @@ fn a_new_branch_has_its_parents_schema_without_waking() {
 
     test.run(&["branch", "create", "two"]).ok();
     test.run(&["sql", "-c", "alter table item add more text"]).ok();
+    // A statement's end may be heard of a little later than its answer; then nobody could be sure.
+    wait_until("nobody is connected", || window.branch("main").connections == 0);
     assert_eq!(summary(&window.changes("two")), ["~table item"], "its parent went on");
     assert_eq!(summary(&window.changes("one")), ["~table item"]);
     assert_eq!(window.state("one"), ComputeState::Asleep, "its own is still known");
