@@ -35,8 +35,15 @@ pub(crate) fn sha384(content: &[u8]) -> String {
     hex(&Sha384::digest(content))
 }
 
-/// Flyway: CRC-32 over the lines without their ends, as a signed number. A byte order mark does not count.
-pub(crate) fn flyway(content: &[u8]) -> String {
+/// Flyway: CRC-32 over the lines without their ends, as a signed number, where a byte order mark does not count; and over all bytes, as
+/// Flyway 3 counted it.
+pub(crate) fn flyway(content: &[u8]) -> Vec<String> {
+    let mut sums = vec![flyway_lines(content), crc32fast::hash(content).cast_signed().to_string()];
+    sums.dedup();
+    sums
+}
+
+fn flyway_lines(content: &[u8]) -> String {
     let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
     let mut crc = crc32fast::Hasher::new();
     let mut rest = content;
@@ -105,11 +112,11 @@ mod tests {
 
     #[test]
     fn flyway_takes_all_line_ends_as_one_and_drops_the_byte_order_mark() {
-        let unix = flyway(b"select 1;\nselect 2;\n");
+        let unix = flyway_lines(b"select 1;\nselect 2;\n");
         for same in ["select 1;\r\nselect 2;\r\n", "select 1;\rselect 2;", "\u{feff}select 1;\nselect 2;"] {
-            assert_eq!(flyway(same.as_bytes()), unix);
+            assert_eq!(flyway_lines(same.as_bytes()), unix);
         }
-        assert_ne!(flyway(b"select 1; \nselect 2;\n"), unix);
+        assert_ne!(flyway_lines(b"select 1; \nselect 2;\n"), unix);
     }
 
     #[test]
@@ -121,7 +128,7 @@ mod tests {
             ("", "0"),
         ];
         for (script, sum) in cases {
-            assert_eq!(flyway(script.as_bytes()), sum, "{script}");
+            assert_eq!(flyway_lines(script.as_bytes()), sum, "{script}");
         }
     }
 

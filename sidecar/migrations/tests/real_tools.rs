@@ -59,7 +59,8 @@ impl Stage<'_> {
     /// Runs a command line in the project; whether it succeeded, and all that it printed.
     fn run(&self, line: &str) -> (bool, String) {
         let tools = tools();
-        let path = [tools.join("node/node_modules/.bin"), tools.join("venv/bin"), tools.join("cargo/bin")];
+        let path =
+            ["node/node_modules/.bin", "venv/bin", "cargo/bin", "flyway"].map(|folder| tools.join(folder));
         let path = std::env::join_paths(
             path.into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())),
         );

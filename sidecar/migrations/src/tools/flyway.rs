@@ -15,7 +15,7 @@ use crate::tool::Tool;
 pub(crate) struct Flyway;
 
 fn parse(file: &File<'_>, facts: &mut Facts) {
-    facts.checksums = vec![checksum::flyway(file.bytes)];
+    facts.checksums = checksum::flyway(file.bytes);
     if file.text.contains("${") {
         facts.extra.push(("placeholders", String::new()));
     }

