@@ -75,7 +75,7 @@ const THREADS = String(availableParallelism() + 1);
 async function rustTests() {
   const { code: absent } = await run('cargo', ['nextest', '--version'], { allowFailure: true });
   if (absent === 0) {
-    const { code, output } = await teed('cargo', ['nextest', 'run', '--workspace', '--no-fail-fast', '--no-tests=pass', '--test-threads', THREADS]);
+    const { code, output } = await teed('cargo', ['nextest', 'run', '--workspace', '--no-fail-fast', '--failure-output', 'immediate-final', '--no-tests=pass', '--test-threads', THREADS]);
     return judged(code, countNextest(output));
   }
   console.log('cargo-nextest is not installed: running cargo test instead.');
