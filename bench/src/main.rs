@@ -9,6 +9,7 @@ mod figure;
 mod how;
 mod image;
 mod interrupt;
+mod language_server;
 mod machine;
 mod measure;
 mod pgbench;

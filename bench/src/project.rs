@@ -15,6 +15,7 @@ use offshoot_protocol::{Client as Engine, Method};
 use postgres::{Client, NoTls, SimpleQueryMessage};
 
 use crate::interrupt;
+use crate::language_server::LanguageServer;
 use crate::workshop::{Home, Workshop, run};
 
 const CALL_PATIENCE: Duration = Duration::from_mins(2);
@@ -104,6 +105,12 @@ impl<'w> Project<'w> {
         let start = Instant::now();
         let text = run(&mut command)?;
         Ok((text, start.elapsed()))
+    }
+
+    /// The language server, with the repository open.
+    pub(crate) fn language_server(&self) -> Result<LanguageServer> {
+        let command = self.home.offshoot(&self.workshop.offshoot, &["lsp"]);
+        LanguageServer::start(command, self.repository())
     }
 
     /// Runs `git`; returns how long it took.
