@@ -66,7 +66,7 @@ impl TestRepo {
     /// A repository on branch `main` with one commit, without a database.
     pub(crate) fn new() -> Self {
         // Short, because sockets are in it; open to others, because root's Postgres runs as somebody else.
-        let root = tempfile::Builder::new().prefix("os").tempdir_in("/tmp").unwrap();
+        let root = tempfile::Builder::new().prefix("os").tempdir_in(quick_disk()).unwrap();
         fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let repo = root.path().join("repo");
         fs::create_dir(&repo).unwrap();
@@ -213,6 +213,23 @@ impl Drop for TestRepo {
             self.run(&["engine", "stop", "--force"]);
         }
     }
+}
+
+/// Where repositories and their stores are made: `OFFSHOOT_TEST_DISK`, else memory where that suits, else `/tmp`. A store has
+/// thousands of files, and ext4 takes seconds to make them where as many were removed a minute ago.
+fn quick_disk() -> PathBuf {
+    let chosen = std::env::var_os("OFFSHOOT_TEST_DISK").map(PathBuf::from);
+    chosen.unwrap_or_else(|| if memory_disk_suits() { "/dev/shm".into() } else { "/tmp".into() })
+}
+
+/// Whether there is room in memory for a few stores, from where programs may load libraries.
+fn memory_disk_suits() -> bool {
+    // SAFETY: the structure is ours, any bytes are valid for it, and the path ends with a zero.
+    let (known, facts) = unsafe {
+        let mut facts: libc::statvfs = std::mem::zeroed();
+        (libc::statvfs(c"/dev/shm".as_ptr(), &raw mut facts) == 0, facts)
+    };
+    known && facts.f_bavail * facts.f_frsize >= 4 << 30 && facts.f_flag & libc::ST_NOEXEC == 0
 }
 
 /// Whether the process lives; one that only waits for its parent does not.
