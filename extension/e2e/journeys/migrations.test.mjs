@@ -121,6 +121,14 @@ for (const name of workbenchNames.filter((each) => each === 'current')) {
       await window.until(lenses, /Applied to feature/, 'the lens of the file as it was');
     });
 
+    journey('a_hover_tells_what_a_file_has_done', async () => {
+      await window.openFile(TWO);
+      await window.command('Show or Focus Hover');
+      const hover = async () => (await window.page.locator('.monaco-hover:visible').allInnerTexts()).join(' ').replace(/\s+/g, ' ');
+      await window.until(hover, /dbmate migration lots, version 20240201000000 Applied to feature.*can be taken back/, 'the hover');
+      await window.shot(`migrations hover ${name}`);
+    });
+
     journey('drift_is_shown_side_by_side_and_becomes_a_new_migration', async () => {
       await project.sql('CREATE TABLE shelves (id bigint PRIMARY KEY)');
       await window.command('Offshoot: Show Schema Drift');
