@@ -21,8 +21,9 @@ use crate::files::is_btrfs;
 use crate::snapshots::SnapshotKind;
 use crate::{BranchId, LayerId};
 pub(crate) use changes::{
-    adopt_fork_point, adopt_snapshots, forget_branch, forget_trashed, insert_branch, insert_root,
-    move_fork_point, pop_layer, push_layer, replace_layers, replace_root, snapshot_ids, write_stack,
+    LEADS_TO, adopt_fork_point, adopt_new_snapshots, adopt_snapshots, forget_branch, forget_trashed,
+    insert_branch, insert_root, move_fork_point, pop_layer, push_layer, replace_layers, replace_root,
+    snapshot_ids, write_stack,
 };
 use changes::{forget_ownerless, lose_branch};
 pub(crate) use format::FORMAT;

@@ -198,7 +198,7 @@ impl Store {
         rows.sort_by_key(|row| std::cmp::Reverse(row.trash_order.map(i64::abs)));
         let kept_as = self.kept_as()?;
         for row in rows {
-            let present = self.live_state(row.replaced_by)?;
+            let present = self.live_state(&row)?;
             let known_as = present.as_ref().map_or(&row.name, |present| &present.name);
             let meant = match which {
                 Former::Last => row.trash_order > Some(0),
@@ -212,13 +212,20 @@ impl Store {
         Ok(None)
     }
 
-    /// The live state of a branch whose earlier state was replaced by `next`; that one may have been replaced as well.
-    fn live_state(&self, mut next: Option<BranchId>) -> Result<Option<BranchRow>, StorageError> {
+    /// The live state of a branch of which `before` is an earlier one; what took its place may have been replaced as well, and be gone.
+    fn live_state(&self, before: &BranchRow) -> Result<Option<BranchRow>, StorageError> {
+        let metadata = &self.shared.metadata;
+        let mut before = before.clone();
         for _ in 0..MOST_STATES {
-            let Some(id) = next else { break };
-            match self.shared.metadata.branch(id)? {
+            let Some(id) = before.replaced_by else { break };
+            let mut next = metadata.branch(id)?;
+            if next.is_none() {
+                let told = metadata.note(before.id, metadata::LEADS_TO)?.and_then(|id| id.parse().ok());
+                next = told.map(|id| metadata.branch(BranchId(id))).transpose()?.flatten();
+            }
+            match next {
                 Some(row) if row.trashed_ms.is_none() => return Ok(Some(row)),
-                Some(row) => next = row.replaced_by,
+                Some(row) => before = row,
                 None => break,
             }
         }
@@ -280,7 +287,7 @@ impl Store {
             }
             take_orphans_back(transaction, row.id, parent)?;
             transaction
-                .execute("DELETE FROM notes WHERE branch = ?1 AND key = ?2", params![row.id.0 as i64, KEPT_AS])?;
+                .execute("DELETE FROM notes WHERE branch = ?1 AND key IN (?2, ?3)", params![row.id.0 as i64, KEPT_AS, metadata::LEADS_TO])?;
             let displaced = present.map(|present| present.id);
             events::record(transaction, EventKind::Undone, (row.id, name), (displaced, None), None)?;
             crash_point!(UndoWritten);

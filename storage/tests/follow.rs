@@ -123,6 +123,23 @@ fn fresh_roots_have_what_the_source_has(major: u32) {
     assert_eq!(lines(&test, "after"), "6000 6000");
 }
 
+#[test]
+fn what_was_written_to_a_root_comes_back_after_many_fresh_ones() {
+    let Some((source, test)) = pair(18, &[]) else { return };
+    turn(&test).unwrap();
+    test.run("main", "CREATE TABLE mine AS SELECT 7 AS n");
+    let written = test.id("main");
+    // The roots after it are looked at by nobody, and each is gone with the next one.
+    for n in 6001..6004 {
+        source.run("shop", &format!("INSERT INTO line VALUES ({n}, 'y')"));
+        assert!(turn(&test).unwrap().has_news);
+    }
+    let undone = test.store().undo(&Former::Named("main".into())).unwrap();
+    assert!(undone.replaced && undone.branch.id == written);
+    assert_eq!(test.text("main", "SELECT n FROM mine"), "7");
+    test.store().stop_following().unwrap();
+}
+
 /// Whether any file of the store has this text.
 fn contains(test: &TestStore, text: &str) -> bool {
     let mut command = std::process::Command::new("grep");

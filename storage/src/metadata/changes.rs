@@ -180,6 +180,9 @@ pub(crate) fn insert_root(
     insert_branch(transaction, &row)
 }
 
+/// The key of the note of a state in the trash whose successor is gone for good: what took the place of that.
+pub(crate) const LEADS_TO: &str = "leads-to";
+
 /// As [`forget_branch`], if the branch is in the trash; false if it is not.
 pub(crate) fn forget_trashed(transaction: &Transaction<'_>, branch: BranchId) -> Result<bool, StorageError> {
     let trashed: bool = transaction.query_row(
@@ -188,6 +191,18 @@ pub(crate) fn forget_trashed(transaction: &Transaction<'_>, branch: BranchId) ->
         |row| row.get(0),
     )?;
     if trashed {
+        // What it took the place of is still a former state of what took its own: an undo has to find that.
+        transaction.execute(
+            "INSERT OR REPLACE INTO notes SELECT before.id, ?2, gone.replaced_by FROM branches before, branches gone
+                WHERE before.replaced_by = gone.id AND gone.id = ?1 AND gone.replaced_by IS NOT NULL",
+            params![branch.0 as i64, LEADS_TO],
+        )?;
+        transaction.execute(
+            "UPDATE notes SET value = (SELECT replaced_by FROM branches WHERE id = ?1)
+                WHERE key = ?2 AND CAST(value AS INTEGER) = ?1
+                AND EXISTS (SELECT 1 FROM branches WHERE id = ?1 AND replaced_by IS NOT NULL)",
+            params![branch.0 as i64, LEADS_TO],
+        )?;
         forget_branch(transaction, branch)?;
     }
     Ok(trashed)
@@ -200,6 +215,20 @@ pub(crate) fn adopt_snapshots(
     to: BranchId,
 ) -> Result<(), StorageError> {
     give_snapshots(transaction, SnapshotKind::Named, from, to)
+}
+
+/// Makes the named snapshots of `from` those of `to`, but for names that `to` has: these stay with `from`, and go with it.
+pub(crate) fn adopt_new_snapshots(
+    transaction: &Transaction<'_>,
+    from: BranchId,
+    to: BranchId,
+) -> Result<(), StorageError> {
+    transaction.execute(
+        "UPDATE branches SET snapshot_of = ?2 WHERE snapshot_of = ?1 AND snapshot_kind = ?3
+            AND name NOT IN (SELECT name FROM branches WHERE snapshot_of = ?2 AND snapshot_kind = ?3)",
+        params![from.0 as i64, to.0 as i64, SnapshotKind::Named.as_str()],
+    )?;
+    Ok(())
 }
 
 /// Makes the fork point of `from`, a state of a branch, the one of `to`, which is that state again.
