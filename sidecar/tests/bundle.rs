@@ -130,6 +130,14 @@ fn a_store_of_another_cluster_gets_the_base_once() {
     let rows = there.run(&["diff", "--rows"]).ok();
     assert!(rows.contains("30"), "{rows}");
     there.git(&["checkout", "-q", "main"]);
+    // The root takes the same data again, after something was done to it.
+    there.run(&["sql", "-c", "drop table thing"]).ok();
+    let told = there.run(&["bundle", "apply", &path("full"), "--root", "--json"]).json();
+    assert_eq!(there.value("select count(*) from thing"), "3000");
+    let taken = there.run(&["snapshot", "list", "main", "--json"]).json();
+    let names: Vec<_> = taken["snapshots"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
+    assert_eq!(names, [&told["snapshot"]], "once");
+    there.run(&["bundle", "apply", &path("small"), "--name", "again"]).ok();
     there.run(&["undo", "main"]).ok();
     assert_eq!(there.value("select count(*) from pg_class where relname = 'thing'"), "0");
 }

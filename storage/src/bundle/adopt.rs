@@ -118,7 +118,8 @@ impl Store {
         let new = self.fork_and_commit(&making, &row.name, throwaway, |(transaction, new)| {
             trash::replace(transaction, &row, new, "refresh")?;
             metadata::adopt_snapshots(transaction, old, new)?;
-            metadata::adopt_snapshots(transaction, throwaway, new)?;
+            // The root has the state already where the bundle was applied before.
+            metadata::adopt_new_snapshots(transaction, throwaway, new)?;
             transaction.execute(
                 "INSERT INTO notes VALUES (?1, ?2, ?3)",
                 params![new.0 as i64, REFRESHED, now_ms().to_string()],
