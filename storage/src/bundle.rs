@@ -74,7 +74,8 @@ fn check(
     let (reader, fields) = BundleReader::begin(file)?;
     let facts = BundleFacts::of(&fields)?;
     let found = read_all(reader, facts.is_full(), facts.bytes, &mut |record, so_far| {
-        if so_far.pages % LOOK_PAGES == 0 {
+        // A relation file of a few bytes in the bundle may be one of many zeros to be read.
+        if so_far.pages % LOOK_PAGES == 0 || matches!(record, Record::Relation { .. }) {
             if progress.is_cancelled() {
                 return Err(StorageError::Cancelled);
             }
@@ -86,4 +87,75 @@ fn check(
         return Err(damaged("there is not in it what its header says"));
     }
     Ok((facts, found))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use offshoot_postgres::Lsn;
+    use sha2::{Digest as _, Sha256};
+
+    use super::format::BundleWriter;
+    use super::record::{put_end, put_relation};
+    use super::view::Identity;
+    use super::*;
+
+    /// Somebody who has had enough after so many looks.
+    struct Patience(AtomicU32);
+
+    impl Progress for Patience {
+        fn step(&self, _: &str, _: u64, _: Option<u64>) {}
+
+        fn is_cancelled(&self) -> bool {
+            self.0.fetch_sub(1, Ordering::AcqRel) <= 1
+        }
+    }
+
+    /// A bundle with a page, and with relation files that are zeros and take no room in it.
+    fn zeros(files: u64) -> Vec<u8> {
+        let facts = BundleFacts {
+            branch: "a".into(),
+            database: "app".into(),
+            user: "postgres".into(),
+            major: 18,
+            postgres: "18.1".into(),
+            system_identifier: 7,
+            timeline: 1,
+            checkpoint: Lsn(1),
+            base: None,
+            schema: SchemaProof::default(),
+            extensions: Vec::new(),
+            roles: Vec::new(),
+            relations: files + 1,
+            pages: 1,
+            bytes: view::PAGE as u64,
+        };
+        let (mut file, mut identity) = (Vec::new(), Identity::new());
+        let mut bundle = BundleWriter::begin(&mut file, &facts.fields()).unwrap();
+        let page = [7u8; view::PAGE];
+        for n in 0..=files {
+            let (name, is_first) = (format!("base/5/{}", 20_000 + n), n == 0);
+            put_relation(&mut bundle, &name, Some(page.len() as u64), u32::from(is_first)).unwrap();
+            if is_first {
+                bundle.write(&0u32.to_le_bytes()).unwrap();
+                bundle.write(&page).unwrap();
+            }
+            let hash: Hash = Sha256::digest(if is_first { page } else { [0; view::PAGE] }).into();
+            bundle.write(&hash).unwrap();
+            identity.add(&name, page.len() as u64, Some(&hash));
+        }
+        put_end(&mut bundle, &identity.finish().0).unwrap();
+        bundle.finish().unwrap();
+        file
+    }
+
+    #[test]
+    fn files_that_take_no_room_in_a_bundle_can_be_given_up_between_them() {
+        let file = zeros(50);
+        let whole = inspect_bundle(&mut &file[..], &Patience(AtomicU32::new(1000))).unwrap();
+        assert_eq!((whole.facts.relations, whole.facts.pages), (51, 1));
+        let given_up = inspect_bundle(&mut &file[..], &Patience(AtomicU32::new(20)));
+        assert!(matches!(given_up, Err(StorageError::Cancelled)), "{given_up:?}");
+    }
 }
