@@ -45,3 +45,19 @@ fn hooks_tell_the_engine_and_fail_nowhere() {
     let said = test.run(&["hooks", "install"]).fails(128);
     assert!(said.contains("husky") && said.contains("offshoot hooks tell post-checkout"), "{said}");
 }
+
+#[test]
+fn hooks_go_also_after_another_tool_has_taken_over_the_folder() {
+    let test = TestRepo::with_database();
+    let folder = test.repo.join(".git/hooks");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("post-merge"), "#!/bin/sh\n# mine\n").unwrap();
+    test.run(&["hooks", "install"]).ok();
+    test.git(&["config", "core.hooksPath", ".husky/_"]);
+    let said = test.run(&["hooks", "status"]).ok();
+    assert!(said.contains("Hooks of Offshoot are in") && said.contains("offshoot hooks uninstall"), "{said}");
+    assert!(test.run(&["hooks", "uninstall"]).ok().contains("No hook of Offshoot is left"));
+    assert!(!folder.join("post-commit").exists() && !folder.join("post-merge.before-offshoot").exists());
+    assert_eq!(fs::read_to_string(folder.join("post-merge")).unwrap(), "#!/bin/sh\n# mine\n");
+    assert!(!test.run(&["hooks", "status"]).ok().contains("Hooks of Offshoot are in"));
+}

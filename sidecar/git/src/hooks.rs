@@ -105,6 +105,19 @@ pub fn hooks(worktree: &Worktree) -> Result<Hooks, GitError> {
     Ok(Hooks { folder, refused })
 }
 
+/// The folder of hooks in the git directory, if git takes its hooks from elsewhere by now and some of ours are still there.
+pub fn hooks_left(worktree: &Worktree, hooks: &Hooks) -> Option<Hooks> {
+    let folder = worktree.common_dir.join("hooks");
+    let real = |folder: &Path| fs::canonicalize(folder).ok();
+    let is_same = real(&hooks.folder).is_some() && real(&hooks.folder) == real(&folder);
+    let own = Hooks { folder, refused: None };
+    let is_left = |name: &&str| {
+        let (path, saved) = own.place(name);
+        is_there(&saved) || text(&path).is_some_and(|bytes| is_ours(&bytes))
+    };
+    (!is_same && HOOKS.iter().any(|name| is_left(name))).then_some(own)
+}
+
 /// The text of our hook.
 fn script(name: &str, program: &Path, made_folder: bool) -> Vec<u8> {
     let quoted: Vec<u8> = program

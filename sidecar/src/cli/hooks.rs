@@ -28,6 +28,8 @@ pub(super) fn run(command: &HooksCommand, output: Output) -> Result<u8> {
     let here = std::env::current_dir().map_err(|e| Failure::io("find the current folder", &e))?;
     let worktree = project::worktree(&here)?;
     let hooks = offshoot_git::hooks(&worktree).map_err(|e| git_failure(&e))?;
+    // Another tool may have had git take its hooks from elsewhere since they were installed.
+    let before = offshoot_git::hooks_left(&worktree, &hooks);
     let program = std::env::current_exe().map_err(|e| Failure::io("find the path of this program", &e))?;
     match command {
         HooksCommand::Install => {
@@ -37,7 +39,10 @@ pub(super) fn run(command: &HooksCommand, output: Output) -> Result<u8> {
             }
         }
         HooksCommand::Uninstall => {
-            let left = hooks.uninstall().map_err(failure)?;
+            let mut left = hooks.uninstall().map_err(failure)?;
+            if let Some(before) = &before {
+                left.extend(before.uninstall().map_err(failure)?);
+            }
             if !output.json {
                 output.line(if left.is_empty() {
                     "No hook of Offshoot is left; what was there before is back.".to_owned()
@@ -48,6 +53,12 @@ pub(super) fn run(command: &HooksCommand, output: Output) -> Result<u8> {
             }
         }
         HooksCommand::Status | HooksCommand::Tell { .. } => {}
+    }
+    if let (HooksCommand::Status, Some(before), false) = (command, &before, output.json) {
+        output.line(format!(
+            "Hooks of Offshoot are in {} too, from which git takes none now: `offshoot hooks uninstall` takes them away.",
+            before.folder.display()
+        ));
     }
     show(&hooks, &program, matches!(command, HooksCommand::Status), output)
 }
