@@ -142,3 +142,45 @@ fn changes_come_by_themselves_and_wait_while_the_root_is_in_use() {
     assert!(test.run(&["follow", "stop"]).ok().contains("is dropped"));
     assert_eq!(slots(&source), "");
 }
+
+#[test]
+fn seed_files_that_nobody_has_agreed_to_do_not_run_by_themselves() {
+    let source = TestRepo::with_database();
+    source.run(&["sql", "-c", FILL]).ok();
+    let test = TestRepo::with_database();
+    let seed = |sql: &str| fs::write(test.repo.join("seed.sql"), sql).unwrap();
+    let has = |branch: &str, n: i32| {
+        let sql = format!("select count(*) from thing where n = {n}");
+        let told = test.run(&["sql", "--branch", branch, "--json", "-c", &sql]).json();
+        told["results"][0]["rows"][0][0] != 0
+    };
+    fs::write(test.repo.join("offshoot.toml"), "[seed]\nfiles = ['seed.sql']\n").unwrap();
+    seed("insert into thing values (-1);");
+    test.git(&["checkout", "-q", "-b", "work"]);
+    test.run(&["follow", "start", "--from", &source.url(), "--every", "1s"]).ok();
+    source.run(&["sql", "-c", "insert into thing values (1000000)"]).ok();
+    wait_until("the root branch has the new row", has_all_and_is(&test, "current", &source));
+    test.run(&["branch", "create", "before", "--from", "main"]).ok();
+    assert!(has("before", -1) && has("before", 1_000_000), "what was agreed to runs");
+
+    // As a checkout of somebody else's branch.
+    seed("insert into thing values (-2);");
+    source.run(&["sql", "-c", "insert into thing values (1000001)"]).ok();
+    wait_until("it is refused", || state(&test) == "failed");
+    let told = test.run(&["status"]).ok();
+    assert!(told.contains("(seed.sql) are others than when a turn was asked for last"), "{told}");
+    assert!(told.contains("`offshoot refresh` runs them"), "{told}");
+    test.run(&["branch", "create", "meanwhile", "--from", "main"]).ok();
+    assert!(has("meanwhile", -1) && !has("meanwhile", -2) && !has("meanwhile", 1_000_001));
+
+    test.run(&["refresh"]).ok();
+    assert!(has("main", -2) && has("main", 1_000_001) && !has("main", -1));
+    seed("insert into nowhere values (1);");
+    let failed = test.run(&["refresh"]);
+    assert!(failed.code == 0 || failed.err.contains("seed.sql"), "{}", failed.err);
+    source.run(&["sql", "-c", "insert into thing values (1000002)"]).ok();
+    let failed = test.run(&["refresh"]).fails(128);
+    let place = test.repo.join("seed.sql");
+    assert!(failed.contains(&format!("seed {}", place.display())), "the file, and not its copy: {failed}");
+    assert!(test.run(&["follow", "stop"]).ok().contains("is dropped"));
+}

@@ -3,6 +3,7 @@
 //! Once in a while, or when it is asked for, a turn fetches what the source has written; the root branch is replaced when nobody is
 //! connected to it. How a turn went is kept in memory: the first one after a start finds out again.
 
+mod agreed;
 mod turn;
 
 use std::path::Path;
@@ -237,7 +238,7 @@ pub(super) async fn stop(engine: &Arc<Engine>) -> Result<FollowStopped> {
                 return Ok(FollowStopped::default());
             }
             let left = engine.store.stop_following()?;
-            for key in [EVERY, FRESH] {
+            for key in [EVERY, FRESH, agreed::SEEDS] {
                 engine.store.put(key, None)?;
             }
             let statement = |slot: &str| format!("SELECT pg_drop_replication_slot('{slot}')");

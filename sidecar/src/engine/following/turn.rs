@@ -13,6 +13,7 @@ use super::super::policy::Deed;
 use super::super::reporter::unless_cancelled;
 use super::super::server::Call;
 use super::super::{Engine, branches, refresh, room};
+use super::agreed::Copies;
 use super::{FRESH, Quiet, followed};
 use crate::config::{ConfigFile, broken};
 use crate::failure::{Failure, Result};
@@ -44,9 +45,13 @@ async fn try_by_itself(engine: &Arc<Engine>) -> Result<()> {
     let mut is_placed = !fetched.has_news;
     if !is_placed && !is_in_use(engine) {
         let seeds = fetched.seeds;
-        let fresh = engine
-            .blocking(move |engine| Ok(engine.store.fork_followed(&seeds, &Quiet(Arc::clone(engine)))?))
-            .await?;
+        let fork = move |engine: &Arc<Engine>| {
+            let copies = Copies::of(&seeds)?;
+            copies.check(engine)?;
+            let fresh = engine.store.fork_followed(&copies.seeds, &Quiet(Arc::clone(engine)));
+            Ok(fresh.map_err(|error| copies.named(error))?)
+        };
+        let fresh = engine.blocking(fork).await?;
         is_placed = place(engine, fresh, None, None).await?;
     }
     if is_placed {
@@ -68,11 +73,19 @@ pub(super) async fn asked_for(engine: &Arc<Engine>, deed: Option<Deed>, call: &C
 
 async fn try_asked_for(engine: &Arc<Engine>, deed: Option<Deed>, call: &Call) -> Result<FollowTurn> {
     let mut fetched = unless_cancelled(engine, call, fetch).await?;
+    // Also without news: what comes next runs them.
+    let seeds = std::mem::take(&mut fetched.seeds);
+    let agree = move |engine: &Arc<Engine>| {
+        let copies = Copies::of(&seeds)?;
+        copies.agree(engine)?;
+        Ok(copies)
+    };
+    let copies = engine.blocking(agree).await?;
     let refreshed = fetched.has_news;
     if refreshed {
-        let seeds = std::mem::take(&mut fetched.seeds);
         let fork = move |engine: &Arc<Engine>, progress: &dyn Progress| {
-            Ok(engine.store.fork_followed(&seeds, progress)?)
+            let fresh = engine.store.fork_followed(&copies.seeds, progress);
+            Ok(fresh.map_err(|error| copies.named(error))?)
         };
         let mut fresh = unless_cancelled(engine, call, fork).await?;
         fetched.notes.append(&mut fresh.notes);
