@@ -21,6 +21,7 @@ const TRUSTED: &str = "trusted.commands";
 const ENV_FILE: &str = "envfile.";
 const ANSWERED_PARENT: &str = "answer.parent.";
 const ANSWERED_NEVER: &str = "answer.never";
+const TIP: &str = "tip.";
 
 /// Names a worktree within its repository: its git directory relative to the common one, so that a repository
 /// that moves keeps its ports. The main worktree is `.`.
@@ -225,6 +226,18 @@ impl Book<'_> {
     pub(crate) fn set_preparing(&self, name: &str, begun_ms: Option<u64>) -> Result<()> {
         let value = begun_ms.map(|at| at.to_string());
         Ok(self.0.put(&format!("{PREPARING}{name}"), value.as_deref())?)
+    }
+
+    /// The commits that git branches were seen at last where their databases were checked out, by their names.
+    pub(crate) fn tips(&self) -> Result<HashMap<String, String>> {
+        let all = self.0.list(TIP)?;
+        let parse = |(key, commit): (String, String)| Some((key.strip_prefix(TIP)?.to_owned(), commit));
+        Ok(all.into_iter().filter_map(parse).collect())
+    }
+
+    /// Notes where a git branch was seen; `None` forgets it.
+    pub(crate) fn set_tip(&self, git_branch: &str, commit: Option<&str>) -> Result<()> {
+        Ok(self.0.put(&format!("{TIP}{git_branch}"), commit)?)
     }
 
     /// Whether a person said that no branches are to be made by themselves.

@@ -34,7 +34,7 @@ mod wire;
 mod written;
 
 pub(super) use apply::apply;
-pub(super) use aside::{aside, standing};
+pub(super) use aside::{Left, left, standing};
 pub(super) use check::check;
 pub(super) use create::create;
 pub(super) use cut_short::notice;

@@ -157,10 +157,6 @@ impl Offers {
 pub(super) async fn run(engine: Arc<Engine>) {
     let mut tips = moved::Tips::default();
     loop {
-        let _ = tokio::time::timeout(INTERVAL, engine.offers.woken.notified()).await;
-        if engine.is_stopping() {
-            return;
-        }
         let leavings = std::mem::take(&mut engine.offers.state().leavings);
         for leaving in leavings {
             let engine = Arc::clone(&engine);
@@ -173,6 +169,10 @@ pub(super) async fn run(engine: Arc<Engine>) {
         }
         if let Err(failure) = tips.look(&engine).await {
             tracing::debug!(error = %failure, "cannot tell what git did to branches");
+        }
+        let _ = tokio::time::timeout(INTERVAL, engine.offers.woken.notified()).await;
+        if engine.is_stopping() {
+            return;
         }
     }
 }

@@ -174,3 +174,56 @@ fn a_rebase_and_a_revert_offer_ways_on() {
     assert!(text(reverted).contains("`offshoot migrations undo`"), "{reverted}");
     assert_eq!(test.value("select count(*) from pg_class where relname = 'wrong'"), "1");
 }
+
+/// Where the engine has seen a git branch.
+fn seen_at(test: &TestRepo, branch: &str) -> Option<String> {
+    let store = rusqlite::Connection::open(test.store().join("meta.sqlite")).unwrap();
+    store.busy_timeout(crate::support::PATIENCE).unwrap();
+    let key = format!("tip.{branch}");
+    store.query_row("SELECT value FROM settings WHERE key = ?1", [key], |row| row.get(0)).ok()
+}
+
+#[test]
+fn a_merge_while_the_engine_was_away_is_offered_once() {
+    let test = TestRepo::with_migration().with_branches(&["one", "two"]);
+    test.setting("on_leave = \"nothing\"\n");
+    for name in ["one", "two"] {
+        test.git(&["checkout", "-q", name]);
+        test.migration(&format!("002_{name}"), &format!("create table {name} ()"));
+        assert_eq!(test.place(), name);
+    }
+    test.git(&["checkout", "-q", "main"]);
+    let main = test.git(&["rev-parse", "main"]);
+    wait_until("it is seen", || test.place() == "main" && seen_at(&test, "main").as_ref() == Some(&main));
+    test.run(&["engine", "stop"]).ok();
+    test.git(&["merge", "-q", "--ff-only", "one"]);
+    let merged = &test.offered(1)[0];
+    assert_eq!((&merged["kind"], &merged["branch"]), (&"merged".into(), &"one".into()));
+    assert_eq!(merged["migrations"][0], "db/migrations/002_one.sql");
+    let main = test.git(&["rev-parse", "main"]);
+    wait_until("it is seen", || seen_at(&test, "main").as_ref() == Some(&main));
+    test.kill_engine();
+    test.git(&["merge", "-q", "--no-edit", "two"]);
+    assert_eq!(test.offered(1)[0]["branch"], "two", "the first is not told again");
+    // A branch that is gone is forgotten.
+    test.git(&["branch", "-m", "one", "three"]);
+    test.run(&["engine", "stop"]).ok();
+    wait_until("it is forgotten", || test.run(&["status"]).code == 0 && seen_at(&test, "one").is_none());
+}
+
+#[test]
+fn a_checkout_of_a_branch_without_any_migrations_tells_what_it_leaves() {
+    let test = TestRepo::with_database();
+    test.git(&["checkout", "-q", "-b", "feature"]);
+    test.migration("001_item", "create table item (n int)");
+    test.run(&["sql", "-c", "create table schema_migrations (version varchar primary key)"]).ok();
+    test.applied("001", "create table item (n int)");
+    test.git(&["checkout", "-q", "main"]);
+    assert!(!test.repo.join("db").exists(), "no file here tells of the tool");
+    let left = &test.offered(1)[0];
+    assert_eq!(
+        (&left["kind"], &left["branch"], &left["into"]),
+        (&"left".into(), &"feature".into(), &"main".into())
+    );
+    assert!(text(left).contains("1 migration that `main` lacks (001_item.sql)"), "{left}");
+}

@@ -9,6 +9,8 @@ use offshoot_schema::Facts;
 use offshoot_storage::BranchId;
 use sha2::{Digest as _, Sha256};
 
+use super::files::id_of;
+use super::git::Git;
 use super::{history, stage, status};
 use crate::engine::{Engine, fork, schema};
 use crate::failure::Result;
@@ -23,10 +25,62 @@ pub(in crate::engine) struct Standing {
     pub(in crate::engine) pending: Vec<String>,
     /// What ran and has no file.
     pub(in crate::engine) missing: Vec<String>,
-    /// Whether anything ran.
-    has_run: bool,
+    /// Files that ran.
+    applied: Vec<String>,
     /// Stands for the rows of the histories. Of these alone: what a file is called there is not known where the file is not.
     rows: String,
+}
+
+impl Standing {
+    /// Whether anything ran.
+    fn has_run(&self) -> bool {
+        !self.missing.is_empty() || !self.applied.is_empty()
+    }
+}
+
+/// What a branch has that was left.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Left {
+    /// Migrations that ran on it and have no file where one is now.
+    pub(in crate::engine) ran: Vec<String>,
+    /// What stands for its schema, if that has changes that are in no migration.
+    pub(in crate::engine) changed: Option<String>,
+}
+
+/// What `id`, the database of the git branch `name`, has that the files of the worktree at `root` have not, as far as that is known. A
+/// tool that is not known there is taken from the files of the branch.
+pub(in crate::engine) async fn left(
+    engine: &Arc<Engine>,
+    root: &Path,
+    id: BranchId,
+    name: &str,
+) -> Result<Left> {
+    let (root, name) = (root.to_owned(), name.to_owned());
+    let scans = move |engine: &Arc<Engine>| {
+        let here = engine.migrations.trees.scan(&root)?;
+        let own = engine.migrations.commits.of_branch(&Git::of(&root), &name)?;
+        Ok((here, own))
+    };
+    let (here, own) = engine.blocking(scans).await?;
+    let mut left = Left::default();
+    if let Some(standing) = of(engine, &here, id, false).await? {
+        left.ran = standing.missing;
+    }
+    let is_here = |project: &&Project| here.projects.iter().any(|one| id_of(one) == id_of(project));
+    let unknown = own.as_ref().map_or(Vec::new(), |own| {
+        own.projects.iter().filter(|project| !is_here(project)).cloned().collect::<Vec<_>>()
+    });
+    if unknown.is_empty() {
+        left.changed = aside(engine, &here, id).await?;
+        return Ok(left);
+    }
+    let unknown = Arc::new(Scan { projects: unknown, ..Scan::default() });
+    if let Some(standing) = of(engine, &unknown, id, false).await? {
+        left.ran.extend(standing.applied.into_iter().chain(standing.missing));
+    }
+    let own = own.unwrap_or(here);
+    left.changed = aside(engine, &own, id).await?;
+    Ok(left)
 }
 
 /// How `id` stands to the files of the worktree at `root`; `None` if that is not known, as without `may_wake` of one that sleeps.
@@ -61,11 +115,8 @@ async fn of(
                 };
                 match entry.state {
                     State::Pending | State::OutOfOrder => standing.pending.push(name),
-                    State::Missing => {
-                        standing.missing.push(name);
-                        standing.has_run = true;
-                    }
-                    State::Applied | State::Changed => standing.has_run = true,
+                    State::Missing => standing.missing.push(name),
+                    State::Applied | State::Changed => standing.applied.push(name),
                     _ => (),
                 }
             }
@@ -93,17 +144,11 @@ pub(super) async fn note(engine: &Arc<Engine>, id: BranchId, scan: &Arc<Scan>, a
 
 /// What stands for the schema of `id`, if it has changes that are in no migration. `None`, too, if that cannot be told at once: it
 /// sleeps and is not known, or migrations ran by other means than Offshoot's.
-pub(in crate::engine) async fn aside(
-    engine: &Arc<Engine>,
-    root: &Path,
-    id: BranchId,
-) -> Result<Option<String>> {
-    let root = root.to_owned();
-    let scan = engine.blocking(move |engine| engine.migrations.trees.scan(&root)).await?;
+async fn aside(engine: &Arc<Engine>, scan: &Arc<Scan>, id: BranchId) -> Result<Option<String>> {
     let Some(present) = schema::present(engine, id).await? else { return Ok(None) };
-    let Some(standing) = of(engine, &scan, id, false).await? else { return Ok(None) };
+    let Some(standing) = of(engine, scan, id, false).await? else { return Ok(None) };
     let noted = engine.blocking(move |engine| Ok(engine.store.note(id, NOTE)?)).await?;
-    let now = digest(&present.facts, &scan);
+    let now = digest(&present.facts, scan);
     if let Some((schema, ran)) = noted.as_deref().and_then(|noted| noted.split_once(' ')) {
         let is_known = ran == standing.rows;
         return Ok((is_known && schema != now).then_some(now));
@@ -111,12 +156,12 @@ pub(in crate::engine) async fn aside(
     // None ran here; then it should be as it was made.
     let parent = engine.blocking(move |engine| Ok(engine.store.branch(id)?.parent)).await?;
     let Some(parent) = parent else { return Ok(None) };
-    let is_as_parent = of(engine, &scan, parent, false).await?.is_some_and(|its| its.rows == standing.rows);
-    if !is_as_parent && standing.has_run {
+    let is_as_parent = of(engine, scan, parent, false).await?.is_some_and(|its| its.rows == standing.rows);
+    if !is_as_parent && standing.has_run() {
         return Ok(None);
     }
     let Some(fork) = fork::known(engine, id).await? else { return Ok(None) };
-    Ok((digest(&fork, &scan) != now).then_some(now))
+    Ok((digest(&fork, scan) != now).then_some(now))
 }
 
 /// A number for a schema without the tables that the tools keep for themselves.

@@ -68,6 +68,18 @@ impl Commits {
     }
 }
 
+impl Commits {
+    /// The migrations of the git branch with this name; `None` if there is none any more. Blocks.
+    pub(super) fn of_branch(&self, git: &Git, name: &str) -> Result<Option<Arc<Scan>>> {
+        let Some(tree) = git.tree_of_branch(name)? else { return Ok(None) };
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(scan) = known.scans.get(&tree) {
+            return Ok(Some(Arc::clone(scan)));
+        }
+        known.scan(git, &tree).map(Some)
+    }
+}
+
 impl Known {
     fn scan(&mut self, git: &Git, tree: &str) -> Result<Arc<Scan>> {
         let files = git.tree(tree)?;

@@ -112,14 +112,18 @@ impl Git {
         let names = self.out(&["for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads"])?;
         let mut branches = Vec::new();
         for name in names.lines() {
-            let wanted = format!("refs/heads/{name}^{{tree}}");
-            let (ok, tree, _) =
-                self.run(&["rev-parse", "--verify", "--quiet", "--end-of-options", &wanted])?;
-            if ok {
-                branches.push((name.to_owned(), tree.trim().to_owned()));
+            if let Some(tree) = self.tree_of_branch(name)? {
+                branches.push((name.to_owned(), tree));
             }
         }
         Ok(branches)
+    }
+
+    /// Git's name of the tree of a branch; `None` if there is no such branch, or its commit is missing. Blocks.
+    pub(super) fn tree_of_branch(&self, name: &str) -> Result<Option<String>> {
+        let wanted = format!("refs/heads/{name}^{{tree}}");
+        let (ok, tree, _) = self.run(&["rev-parse", "--verify", "--quiet", "--end-of-options", &wanted])?;
+        Ok(ok.then(|| tree.trim().to_owned()))
     }
 
     /// Whether anything in the worktree is not committed. Runs no filter, so that a file of one may count as changed that is

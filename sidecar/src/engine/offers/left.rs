@@ -23,9 +23,7 @@ pub(super) async fn look(engine: &Arc<Engine>, leaving: Leaving) -> Result<()> {
         Some(drained) => drained.await.unwrap_or(0),
         None => 0,
     };
-    let standing = migrations::standing(engine, &path, from, false).await?;
-    let ran = standing.map(|standing| standing.missing).unwrap_or_default();
-    let changed = migrations::aside(engine, &path, from).await?;
+    let migrations::Left { ran, changed } = migrations::left(engine, &path, from, &branch).await?;
     if ran.is_empty() && changed.is_none() && transactions == 0 {
         return Ok(());
     }

@@ -1,6 +1,6 @@
 //! Merges, rebases and reverts, as the branches that are checked out tell of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,9 +16,9 @@ use crate::engine::book::{Book, SeatKey};
 use crate::engine::{Engine, migrations, room};
 use crate::failure::Result;
 
-/// The commits that git branches were seen at last, by their names.
+/// The commits that git branches were seen at last, by their names; also by an engine before this one. `None` until they are read.
 #[derive(Debug, Default)]
-pub(super) struct Tips(HashMap<String, String>);
+pub(super) struct Tips(Option<HashMap<String, String>>);
 
 /// What happened to a git branch.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,18 +32,41 @@ enum What {
 impl Tips {
     /// Looks at the branches that are checked out where their own database is.
     pub(super) async fn look(&mut self, engine: &Arc<Engine>) -> Result<()> {
+        let tips = match &mut self.0 {
+            Some(tips) => tips,
+            none => none.insert(engine.blocking(|engine| known(engine)).await?),
+        };
         for view in engine.binding.fresh_views().await? {
             let (Some(Head::Branch(name)), Ok(id)) = (view.head, view.branch) else { continue };
-            let (path, before, of) = (view.path.clone(), self.0.get(&name).cloned(), name.clone());
+            let (path, before, of) = (view.path.clone(), tips.get(&name).cloned(), name.clone());
             let found = engine.blocking(move |engine| moved(engine, &path, &of, id, before)).await?;
             let Some((tip, what)) = found else { continue };
-            self.0.insert(name.clone(), tip);
-            if let Some(what) = what {
-                offer(engine, view.key, view.path, (id, name), what).await?;
+            if tips.insert(name.clone(), tip.clone()).as_ref() == Some(&tip) {
+                continue;
             }
+            if let Some(what) = what {
+                offer(engine, view.key, view.path, (id, name.clone()), what).await?;
+            }
+            // Behind it: an engine that is killed in between tells of it again rather than never.
+            engine.blocking(move |engine| Book(&engine.store).set_tip(&name, Some(&tip))).await?;
         }
         Ok(())
     }
+}
+
+/// Where an engine before this one saw git branches that there still are. The others are forgotten. Blocks.
+fn known(engine: &Engine) -> Result<HashMap<String, String>> {
+    let book = Book(&engine.store);
+    let mut tips = book.tips()?;
+    if tips.is_empty() {
+        return Ok(tips);
+    }
+    let listed: HashSet<String> =
+        engine.repository.branches().map_err(|e| git_failure(&e))?.into_iter().collect();
+    for gone in tips.extract_if(|name, _| !listed.contains(name)) {
+        book.set_tip(&gone.0, None)?;
+    }
+    Ok(tips)
 }
 
 /// Where the git branch `name` is now and what that means, unless something is under way in its worktree. Blocks.
