@@ -138,11 +138,15 @@ pub(super) async fn trust(engine: &Arc<Engine>, params: TrustParams) -> Result<T
 }
 
 fn trust_now(engine: &Engine) -> Result<Trust> {
-    let hooks = hooks(engine);
+    trust_of(engine, &hooks(engine))
+}
+
+/// Whether these very commands are trusted: the file may be another one a moment later.
+fn trust_of(engine: &Engine, hooks: &Hooks) -> Result<Trust> {
     let commands: Vec<HookCommand> = [Event::AfterCreate, Event::BeforeDelete]
         .into_iter()
         .filter_map(|event| {
-            let at = event.of(&hooks)?;
+            let at = event.of(hooks)?;
             Some(HookCommand { key: event.key().to_owned(), command: at.value.clone(), line: at.line })
         })
         .collect();
@@ -319,7 +323,8 @@ async fn known(engine: &Arc<Engine>, id: BranchId) -> Result<Option<(String, Hoo
                 return Ok(None);
             }
             let Ok(branch) = engine.store.branch(id) else { return Ok(None) };
-            Ok(Some((branch.name, hooks, trust_now(engine)?)))
+            let trust = trust_of(engine, &hooks)?;
+            Ok(Some((branch.name, hooks, trust)))
         })
         .await
 }

@@ -102,3 +102,22 @@ fn a_failing_command_keeps_a_branch_from_being_deleted_and_a_slow_one_is_ended()
     test.run(&["policy", "trust", "--revoke"]).ok();
     assert_eq!(test.run(&["policy", "trust", "--json", "--yes"]).json()["trusted"], true);
 }
+
+#[test]
+fn a_branch_whose_time_is_over_goes_after_its_command_and_stays_if_that_fails() {
+    let test = TestRepo::with_database();
+    with(&test, "before_delete = 'echo \"$OFFSHOOT_BRANCH\" >> asked; test -f allowed'");
+    let asked = || fs::read_to_string(test.repo.join("asked")).unwrap_or_default();
+    test.run(&["branch", "create", "kept", "--ttl", "1s"]).ok();
+    wait_until("it is told", || {
+        test.run(&["status"])
+            .ok()
+            .contains("`kept` stays: `hooks.before_delete` (offshoot.toml, line 2) ended with 1")
+    });
+    fs::write(test.repo.join("allowed"), "").unwrap();
+    test.run(&["branch", "create", "gone", "--ttl", "1s"]).ok();
+    wait_until("it went", || test.branches() == ["main", "kept"]);
+    // The one that failed is not asked again and again.
+    assert_eq!(asked(), "kept\ngone\n");
+    test.run(&["undo", "gone"]).ok();
+}

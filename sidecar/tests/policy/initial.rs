@@ -1,6 +1,8 @@
 //! Extensions, roles and grants on new branches.
 
-use crate::support::TestRepo;
+use std::process::Stdio;
+
+use crate::support::{PROGRAM, TestRepo, wait_until};
 use crate::write;
 
 const GIVEN: &str = "\
@@ -69,4 +71,28 @@ fn a_new_branch_has_what_its_rule_gives_it_or_is_not_made() {
     // As soon as it can be given, the checkout has its branch.
     write(&test, &GIVEN.replace("nowhere", "public"));
     assert_eq!(test.value("select count(*) from pg_extension where extname = 'pg_trgm'"), "1");
+}
+
+#[test]
+fn a_branch_that_is_half_made_when_the_engine_dies_is_in_the_trash() {
+    let test = TestRepo::with_database();
+    // A grant that goes on for as long as the engine lives.
+    let slow = "create function wait() returns event_trigger language plpgsql as 'begin perform pg_sleep(600); end'; \
+                create event trigger wait on ddl_command_start when tag in ('GRANT') execute function wait()";
+    test.run(&["sql", "-c", slow]).ok();
+    write(
+        &test,
+        "[[branches]]\npattern = 'half'\nroles = ['reader']\ngrants = ['select on tables to reader']\n",
+    );
+    let mut command = test.command(PROGRAM);
+    command.args(["branch", "create", "half"]).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut making = command.spawn().unwrap();
+    wait_until("it is being made", || test.branches() == ["main", "half"]);
+    test.kill_engine();
+    assert!(!making.wait().unwrap().success());
+    assert_eq!(test.branches(), ["main"]);
+    // Nothing of it is remembered: the name is free, and what was there comes back.
+    test.run(&["undo", "half"]).ok();
+    test.run(&["engine", "stop"]).ok();
+    assert_eq!(test.branches(), ["main", "half"]);
 }
