@@ -37,6 +37,7 @@ const ATTACKS = [
   { name: 'shutdown-clones', command: script('shutdown', '--driver', 'clone'), program: true },
   { name: 'regression', command: script('regression'), program: true },
   { name: 'chaos', command: script('chaos', '--minutes', '60'), program: true },
+  { name: 'follow-chaos', command: script('follow', '--minutes', '30'), program: true },
 ];
 
 /** Runs one attack, and says how it went: `passed`, `failed` or `skipped`. */
