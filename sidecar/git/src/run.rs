@@ -99,7 +99,8 @@ impl Answer {
 /// Runs git in `folder` with `environment`; the exit status is the caller's to judge.
 pub(crate) fn git(folder: &Path, environment: &Environment, args: &[&OsStr]) -> Result<Answer, GitError> {
     let mut command = Command::new("git");
-    command.current_dir(folder).args(args);
+    // A program that the repository's configuration names, which nothing that is asked here needs.
+    command.current_dir(folder).args(["-c", "core.fsmonitor=false"]).args(args);
     for name in LOCAL {
         command.env_remove(name);
     }

@@ -9,6 +9,7 @@ mod hooks;
 mod origin;
 mod project;
 mod renames;
+mod standing;
 mod support;
 mod watch;
 mod worktrees;
