@@ -8,7 +8,7 @@ mod record;
 use std::collections::HashMap;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,8 @@ use record::{Record, Written};
 const INTERVAL: Duration = Duration::from_secs(30);
 /// How often it is looked whether somebody saved an `offshoot.toml`: nothing watches work trees.
 const GLANCE: Duration = Duration::from_secs(1);
+/// How often a file is looked at that changes meanwhile.
+const MOST_LOOKS: u32 = 3;
 /// How long until a file is looked at again that cannot be written.
 const AGAIN: Duration = Duration::from_secs(5);
 
@@ -46,6 +48,8 @@ pub(super) struct EnvFiles {
 struct Known {
     wanted: Option<(Connection, Vec<(String, String)>)>,
     file: Stamp,
+    /// Of what tells git whether to ignore it.
+    ignoring: Vec<Stamp>,
     status: EnvStatus,
     at: Instant,
 }
@@ -199,30 +203,51 @@ fn step(
         (connection, values)
     });
     let stamp = wanted.as_ref().and_then(|(of, _)| stamp(&view.path.join(&of.env_file)));
+    let ignoring = wanted.as_ref().map_or(Vec::new(), |(of, _)| ignoring(engine, view, &of.env_file));
     if let Some(known) = engine.env_files.known().get(&view.key)
         && !by_hand
-        && (&known.wanted, known.file) == (&wanted, stamp)
+        && (&known.wanted, known.file, &known.ignoring) == (&wanted, stamp, &ignoring)
         && (known.status.state != EnvState::Refused || known.at.elapsed() < AGAIN)
     {
         return Ok(known.status.clone());
     }
     engine.env_files.known().remove(&view.key);
     let book = Book(&engine.store);
-    let record = Record::read(&book, &view.key)?;
-    let status = if wanted.is_none() && record.lines.is_empty() && !(by_hand && action == EnvAction::Write) {
-        nothing(EnvState::None)
-    } else {
-        let worktree =
-            offshoot_git::discover_with(&view.path, &Environment::clean()).map_err(|e| git_failure(&e))?;
-        Job { book: &book, key: &view.key, record, worktree }.run(wanted.as_ref(), action, by_hand)?
+    let mut file = stamp;
+    let mut looks = 0;
+    let status = loop {
+        let record = Record::read(&book, &view.key)?;
+        let status =
+            if wanted.is_none() && record.lines.is_empty() && !(by_hand && action == EnvAction::Write) {
+                nothing(EnvState::None)
+            } else {
+                let worktree = offshoot_git::discover_with(&view.path, &Environment::clean())
+                    .map_err(|e| git_failure(&e))?;
+                Job { book: &book, key: &view.key, record, worktree }.run(wanted.as_ref(), action, by_hand)?
+            };
+        let after = wanted.as_ref().and_then(|(of, _)| self::stamp(&view.path.join(&of.env_file)));
+        looks += 1;
+        // What was found is about the file as it was; it was written since, by this or by somebody else.
+        if after == file || looks == MOST_LOOKS {
+            break status;
+        }
+        file = after;
     };
-    let stamp = wanted.as_ref().and_then(|(of, _)| self::stamp(&view.path.join(&of.env_file)));
-    let known = Known { wanted, file: stamp, status: status.clone(), at: Instant::now() };
+    let known = Known { wanted, file, ignoring, status: status.clone(), at: Instant::now() };
     engine.env_files.known().insert(view.key.clone(), known);
     Ok(status)
 }
 
-fn stamp(path: &std::path::Path) -> Stamp {
+/// The states of what tells git whether to track or ignore `file`: its index, and the lists of what is ignored.
+fn ignoring(engine: &Engine, view: &View, file: &str) -> Vec<Stamp> {
+    let common = &engine.repository.common_dir;
+    let mut places = vec![common.join(view.key.as_str()).join("index"), common.join("info/exclude")];
+    let folders = Path::new(file).ancestors().skip(1).map(|folder| view.path.join(folder).join(".gitignore"));
+    places.extend(folders);
+    places.iter().map(|place| stamp(place)).collect()
+}
+
+fn stamp(path: &Path) -> Stamp {
     let of = |facts: Metadata| (facts.ino(), facts.mtime(), facts.mtime_nsec(), facts.len());
     std::fs::metadata(path).ok().map(of)
 }
@@ -276,7 +301,10 @@ impl Job<'_> {
         if action == EnvAction::Show {
             return Ok(match self.look(&connection.env_file, values) {
                 _ if self.record.off => status(EnvState::Off, Some(off())),
-                Ok(Look::InStep) => status(EnvState::InStep, None),
+                Ok(Look::InStep) => match self.check_private(&connection.env_file) {
+                    Ok(()) => status(EnvState::InStep, None),
+                    Err(refusal) => status(EnvState::Refused, Some(refusal)),
+                },
                 Ok(Look::Due) => status(EnvState::Due, None),
                 Ok(Look::ByHand(refusal)) => status(EnvState::ByHand, Some(refusal)),
                 Err(refusal) => status(EnvState::Refused, Some(refusal)),
@@ -293,11 +321,18 @@ impl Job<'_> {
         if !by_hand && let Ok(Look::ByHand(refusal)) = self.look(&connection.env_file, values) {
             return Ok(status(EnvState::ByHand, Some(refusal)));
         }
-        match self.write(&connection.env_file, values)? {
+        let refusal = self.write(&connection.env_file, values)?;
+        // What it holds already may have been ignored only when it was written.
+        match refusal.or_else(|| self.check_private(&connection.env_file).err()) {
             None => Ok(status(EnvState::InStep, None)),
             Some(refusal) if by_hand => Err(named(&connection.env_file, refusal).into()),
             Some(refusal) => Ok(status(EnvState::Refused, Some(refusal))),
         }
+    }
+
+    /// Whether git could see the password that is in the file.
+    fn check_private(&self, file: &str) -> std::result::Result<(), Refusal> {
+        Place::find(&self.worktree, file)?.check_private()
     }
 
     /// How the file stands to what it should have.
@@ -335,7 +370,7 @@ impl Job<'_> {
         let mut failure = None;
         let (book, key, old) = (self.book, self.key, self.record.clone());
         let mut record = old.clone();
-        let edited = place.edit(|contents| {
+        let edited = place.edit(true, |contents| {
             let (bytes, lines) = set_all(&contents.bytes, values, &old.lines, contents.is_there())?;
             let made = if contents.is_there() { old.made } else { true };
             record = Record { off: false, file: file.to_owned(), made, lines, pending: true };
@@ -375,7 +410,8 @@ impl Job<'_> {
         }
         let lines = self.record.lines.clone();
         let undone = Place::find(&self.worktree, &self.record.file).and_then(|place| {
-            place.edit(|contents: &Contents| {
+            // Who asks for it wants the password out, wherever it is by now.
+            place.edit(action != EnvAction::Undo, |contents: &Contents| {
                 if !contents.is_there() {
                     return Ok(None);
                 }

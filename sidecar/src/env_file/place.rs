@@ -134,46 +134,51 @@ impl Place {
         Ok(Contents { bytes, facts: Some(facts) })
     }
 
-    /// Refuses if the work tree would become dirty, or the password could be committed.
-    fn check(&self, contents: &Contents) -> Result<(), Refusal> {
-        let standing = offshoot_git::standing(&self.worktree, &self.path);
-        let name = self.path.strip_prefix(&self.worktree.path).unwrap_or(&self.path).display().to_string();
-        match standing {
-            Ok(Standing::Ignored) => (),
-            Ok(Standing::Tracked) => {
-                return Err(Refusal::new(
-                    "git tracks it: the work tree would become dirty, and the password could be committed",
-                    format!(
-                        "`git rm --cached {name}` and a line in .gitignore, or name a file that git ignores, such as .env.local."
-                    ),
-                ));
-            }
-            Ok(Standing::Open) => {
-                return Err(Refusal::new(
-                    "git does not ignore it: the password could be committed",
-                    format!("Add {name} to .gitignore or .git/info/exclude."),
-                ));
-            }
-            Err(error) => {
-                return Err(Refusal::new(
-                    format!("git does not tell whether it is ignored: {}", chain(&error)),
-                    error.hint(),
-                ));
-            }
+    /// Refuses if the work tree would become dirty, or the password could be committed. Runs git.
+    pub(crate) fn check_private(&self) -> Result<(), Refusal> {
+        let name = self.name();
+        match offshoot_git::standing(&self.worktree, &self.path) {
+            Ok(Standing::Ignored) => Ok(()),
+            Ok(Standing::Tracked) => Err(Refusal::new(
+                "git tracks it: the work tree would become dirty, and the password could be committed",
+                format!(
+                    "`git rm --cached {name}` and a line in .gitignore, or name a file that git ignores, such as .env.local."
+                ),
+            )),
+            Ok(Standing::Open) => Err(Refusal::new(
+                "git does not ignore it: the password could be committed",
+                format!("Add {name} to .gitignore or .git/info/exclude."),
+            )),
+            Err(error) => Err(Refusal::new(
+                format!("git does not tell whether it is ignored: {}", chain(&error)),
+                error.hint(),
+            )),
         }
+    }
+
+    /// From the top of the work tree.
+    fn name(&self) -> String {
+        self.path.strip_prefix(&self.worktree.path).unwrap_or(&self.path).display().to_string()
+    }
+
+    /// Refuses a file that its owner does not want to be written.
+    fn check_writable(&self, contents: &Contents) -> Result<(), Refusal> {
         match &contents.facts {
-            Some(facts) if facts.permissions().mode() & 0o222 == 0 => {
-                Err(Refusal::new("it is read only", format!("`chmod u+w {name}` lets it be written.")))
-            }
+            Some(facts) if facts.permissions().mode() & 0o222 == 0 => Err(Refusal::new(
+                "it is read only",
+                format!("`chmod u+w {}` lets it be written.", self.name()),
+            )),
             _ => Ok(()),
         }
     }
 
-    /// Writes what `edit` makes of the file, unless that is what it holds. Returns what it held before.
+    /// Writes what `edit` makes of the file, unless that is what it holds. Returns what it held before. `is_secret`: it gets what git
+    /// must not see.
     ///
     /// The file is replaced as a whole; it keeps its rights and its owner. If somebody else writes it meanwhile, it is read and edited again.
     pub(crate) fn edit(
         &self,
+        is_secret: bool,
         mut edit: impl FnMut(&Contents) -> Result<Option<Vec<u8>>, Refusal>,
     ) -> Result<Contents, Refusal> {
         for _ in 0..MOST_TRIES {
@@ -183,7 +188,10 @@ impl Place {
             else {
                 return Ok(contents);
             };
-            self.check(&contents)?;
+            if is_secret {
+                self.check_private()?;
+            }
+            self.check_writable(&contents)?;
             if self.replace(&contents, &bytes).map_err(|error| Refusal::io("written", &error))? {
                 return Ok(contents);
             }

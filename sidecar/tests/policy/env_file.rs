@@ -145,3 +145,27 @@ fn a_file_that_could_be_committed_is_left_alone_and_one_that_cannot_is_written()
     test.run(&["status"]).ok();
     assert!(read(&tracked).contains("127.0.0.1"));
 }
+
+#[test]
+fn a_password_that_git_could_see_by_now_is_told_and_can_be_taken_out() {
+    let test = repository();
+    let file = test.repo.join(".env");
+    fs::write(&file, "DATABASE_URL=mine\n").unwrap();
+    write(&test, ASKED);
+    let written = format!("DATABASE_URL={}\n", test.url());
+    becomes(&file, &written);
+    assert_eq!(state(&test), "inStep");
+    // As a checkout of a branch that does not ignore it.
+    fs::write(test.repo.join(".gitignore"), "").unwrap();
+    wait_until("it is told", || {
+        test.run(&["status"])
+            .ok()
+            .contains("DATABASE_URL in .env: git does not ignore it: the password could be committed")
+    });
+    assert_eq!(state(&test), "refused");
+    test.git(&["add", ".env"]);
+    wait_until("it is told", || test.run(&["status"]).ok().contains("DATABASE_URL in .env: git tracks it"));
+    assert_eq!(read(&file), written, "it is not touched by itself");
+    test.run(&["env", "undo"]).ok();
+    assert_eq!(read(&file), "DATABASE_URL=mine\n");
+}

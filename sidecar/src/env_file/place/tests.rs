@@ -34,7 +34,7 @@ impl Repo {
     /// Sets `X` in a file.
     fn set(&self, name: &str, value: &str) -> Result<Contents, Refusal> {
         Place::find(&self.worktree, name)?
-            .edit(|contents| Ok(Some(super::super::set(&contents.bytes, "X", value)?.0)))
+            .edit(true, |contents| Ok(Some(super::super::set(&contents.bytes, "X", value)?.0)))
     }
 
     #[track_caller]
@@ -130,7 +130,7 @@ fn an_edit_of_somebody_else_meanwhile_is_kept() {
     fs::write(repo.path(".env"), "X=1\n").unwrap();
     let mut times = 0;
     let place = Place::find(&repo.worktree, ".env").unwrap();
-    let edited = place.edit(|contents| {
+    let edited = place.edit(true, |contents| {
         times += 1;
         let bytes = super::super::set(&contents.bytes, "X", "new")?.0;
         match times {
@@ -147,7 +147,7 @@ fn an_edit_of_somebody_else_meanwhile_is_kept() {
     edited.unwrap();
     assert_eq!(fs::read(repo.path(".env")).unwrap(), b"X=new\nA=2\nB=3\n");
     assert!(repo.is_clean());
-    let restless = place.edit(|contents| {
+    let restless = place.edit(true, |contents| {
         let bytes = super::super::set(&contents.bytes, "X", "newer")?.0;
         fs::write(repo.path(".env"), [&contents.bytes[..], b"C=1\n"].concat()).unwrap();
         Ok(Some(bytes))
