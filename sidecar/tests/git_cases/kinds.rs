@@ -186,3 +186,20 @@ fn bare_repositories_with_worktrees_and_reftables_are_followed_alike() {
     test.git_in(&tables, &["checkout", "-q", "-"]);
     assert_eq!(test.place_in(&tables), "renamed");
 }
+
+#[test]
+fn a_branch_whose_folder_is_gone_takes_its_data_to_the_name_of_another() {
+    let test = TestRepo::with_database().with_branches(&["one", "two"]);
+    let folder = test.root().join("beside");
+    test.git(&["worktree", "add", "-q", text(&folder), "one"]);
+    assert_eq!(test.place_in(&folder), "one");
+    test.run(&["sql", "--branch", "one", "-c", "create table mine ()"]).ok();
+    // As on a drive that is away: git has the branch checked out there all the same.
+    test.git(&["worktree", "lock", text(&folder)]);
+    fs::remove_dir_all(&folder).unwrap();
+    test.git(&["branch", "-M", "one", "two"]);
+    wait_until("the rename is followed", || test.branches() == ["main", "two"]);
+    let sql = "select count(*) from pg_class where relname = 'mine'";
+    let told = test.run(&["sql", "--branch", "two", "--json", "-c", sql]).json();
+    assert_eq!(told["results"][0]["rows"][0][0].to_string().replace('"', ""), "1");
+}

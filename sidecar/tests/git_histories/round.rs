@@ -77,6 +77,10 @@ impl Round {
         for folder in seen.folders() {
             self.place(folder);
         }
+        if let Some(last) = self.history.back_mut() {
+            let word = if did { "done" } else { "refused" };
+            *last = format!("{last} {word}; git has {:?}, {:?}", seen.branches, seen.heads);
+        }
         let told = if did { step.did.clone() } else { Did::Nothing };
         let listed = list(&mut self.client);
         if let Err(why) = self.model.step(&told, seen, &listed) {

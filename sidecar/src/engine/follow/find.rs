@@ -39,7 +39,9 @@ pub(super) fn find(
 ) -> Result<Found> {
     let repository = &engine.repository;
     let listed: BTreeSet<String> = repository.branches().map_err(|e| git_failure(&e))?.into_iter().collect();
-    let worktrees = repository.worktrees().map_err(|e| git_failure(&e))?;
+    let mut worktrees = repository.worktrees().map_err(|e| git_failure(&e))?;
+    // Where only the folder is gone a branch is still checked out, as git has it, and the address leads to its data.
+    worktrees.extend(repository.lost_worktrees().map_err(|e| git_failure(&e))?);
     let heads: Vec<(&Worktree, String)> =
         worktrees.iter().filter_map(|worktree| Some((worktree, branch_of(worktree)?))).collect();
     let branches = engine.store.branches()?;
