@@ -9,7 +9,7 @@ const MAJOR: u32 = 18;
 
 #[test]
 fn a_child_of_a_running_parent_has_its_data_and_neither_sees_the_others_changes() {
-    let Some(test) = TestStore::new(MAJOR) else { return };
+    let Some(test) = TestStore::quick(MAJOR) else { return };
     test.run("main", "CREATE TABLE t AS SELECT g AS id FROM generate_series(1, 10000) g");
     test.create("feature", "main");
     test.run("feature", "DELETE FROM t WHERE id > 10; ALTER TABLE t ADD note text");
@@ -20,7 +20,7 @@ fn a_child_of_a_running_parent_has_its_data_and_neither_sees_the_others_changes(
 
 #[test]
 fn a_child_keeps_rows_that_the_parent_deletes() {
-    let Some(test) = TestStore::new(MAJOR) else { return };
+    let Some(test) = TestStore::quick(MAJOR) else { return };
     test.run("main", "CREATE TABLE t AS SELECT g AS id FROM generate_series(1, 1000) g");
     test.create("feature", "main");
     for statement in ["DELETE FROM t", "VACUUM t", "CHECKPOINT", "TRUNCATE t", "CHECKPOINT"] {
@@ -31,7 +31,7 @@ fn a_child_keeps_rows_that_the_parent_deletes() {
 
 #[test]
 fn a_branch_of_a_sleeping_parent_of_a_branch_has_everything() {
-    let Some(test) = TestStore::new(MAJOR) else { return };
+    let Some(test) = TestStore::quick(MAJOR) else { return };
     test.run("main", "CREATE TABLE t (id int)");
     test.create("a", "main");
     test.run("a", "INSERT INTO t VALUES (1)");
@@ -45,7 +45,7 @@ fn a_branch_of_a_sleeping_parent_of_a_branch_has_everything() {
 
 #[test]
 fn everything_is_there_again_after_the_store_was_closed_and_opened() {
-    let Some(mut test) = TestStore::new(MAJOR) else { return };
+    let Some(mut test) = TestStore::quick(MAJOR) else { return };
     test.run("main", "CREATE TABLE t AS SELECT g AS id FROM generate_series(1, 1000) g");
     test.create("feature", "main");
     test.run("feature", "INSERT INTO t VALUES (0)");
@@ -57,7 +57,7 @@ fn everything_is_there_again_after_the_store_was_closed_and_opened() {
 
 #[test]
 fn a_reset_goes_to_the_parents_present_and_undo_brings_the_old_state_back() {
-    let Some(test) = TestStore::new(MAJOR) else { return };
+    let Some(test) = TestStore::quick(MAJOR) else { return };
     test.run("main", "CREATE TABLE t (id int)");
     test.create("feature", "main");
     test.run("feature", "INSERT INTO t VALUES (1)");
@@ -76,7 +76,7 @@ fn a_reset_goes_to_the_parents_present_and_undo_brings_the_old_state_back() {
 
 #[test]
 fn undo_goes_further_back_each_time_and_a_name_brings_back_any_branch() {
-    let Some(test) = TestStore::new(MAJOR) else { return };
+    let Some(test) = TestStore::quick(MAJOR) else { return };
     for name in ["one", "two", "three"] {
         test.create(name, "main");
     }
@@ -97,7 +97,7 @@ fn undo_goes_further_back_each_time_and_a_name_brings_back_any_branch() {
 
 #[test]
 fn children_of_a_deleted_branch_keep_working_and_undo_brings_it_back() {
-    let Some(test) = TestStore::new(MAJOR) else { return };
+    let Some(test) = TestStore::quick(MAJOR) else { return };
     test.run("main", "CREATE TABLE t (id int)");
     test.create("a", "main");
     test.run("a", "INSERT INTO t VALUES (1)");
@@ -113,7 +113,7 @@ fn children_of_a_deleted_branch_keep_working_and_undo_brings_it_back() {
 
 #[test]
 fn children_are_those_of_their_parent_again_when_it_is_back() {
-    let Some(test) = TestStore::new(MAJOR) else { return };
+    let Some(test) = TestStore::quick(MAJOR) else { return };
     let chain = ["main", "a", "b", "c"];
     for pair in chain.windows(2) {
         test.create(pair[1], pair[0]);
@@ -140,7 +140,7 @@ fn children_are_those_of_their_parent_again_when_it_is_back() {
 
 #[test]
 fn a_rename_keeps_data_and_connections() {
-    let Some(test) = TestStore::new(MAJOR) else { return };
+    let Some(test) = TestStore::quick(MAJOR) else { return };
     test.create("old", "main");
     let mut client = test.connect("old");
     client.batch_execute("CREATE TABLE t (id int)").unwrap();
@@ -151,7 +151,7 @@ fn a_rename_keeps_data_and_connections() {
 
 #[test]
 fn names_are_checked_and_unique_and_the_root_stays() {
-    let Some(test) = TestStore::new(MAJOR) else { return };
+    let Some(test) = TestStore::quick(MAJOR) else { return };
     let main = test.id("main");
     let store = test.store();
     assert!(matches!(store.create_branch("main", main), Err(StorageError::BranchExists { .. })));
@@ -175,7 +175,7 @@ fn names_are_checked_and_unique_and_the_root_stays() {
 
 #[test]
 fn a_second_engine_is_kept_out() {
-    let Some(test) = TestStore::new(MAJOR) else { return };
+    let Some(test) = TestStore::quick(MAJOR) else { return };
     match offshoot_storage::Store::open(test.options()) {
         Err(StorageError::Locked { pid }) => assert_eq!(pid, std::process::id()),
         Err(other) => panic!("{other}"),
@@ -188,7 +188,7 @@ fn a_postgres_without_the_interposer_does_not_start_on_a_branch() {
     if !support::has_layers() {
         return;
     }
-    let Some(test) = TestStore::new(MAJOR) else { return };
+    let Some(test) = TestStore::quick(MAJOR) else { return };
     let mut command = std::process::Command::new(test.installation.postgres());
     command.arg("-D").arg(test.data_dir("main")).args(["-c", "listen_addresses="]);
     offshoot_postgres::account::apply(&mut command, test.account.as_ref());
@@ -201,7 +201,7 @@ fn a_postgres_without_the_interposer_does_not_start_on_a_branch() {
 
 #[test]
 fn a_server_that_ends_by_itself_is_noticed_and_the_next_wake_recovers() {
-    let Some(test) = TestStore::new(MAJOR) else { return };
+    let Some(test) = TestStore::quick(MAJOR) else { return };
     test.run("main", "CREATE TABLE t AS SELECT g AS id FROM generate_series(1, 50000) g");
     let pid = std::fs::read_to_string(test.data_dir("main").join("postmaster.pid")).unwrap();
     let pid: i32 = pid.lines().next().unwrap().parse().unwrap();
@@ -219,7 +219,7 @@ fn no_relation_file_lies_in_a_data_directory() {
     if !support::has_layers() {
         return;
     }
-    let Some(test) = TestStore::new(MAJOR) else { return };
+    let Some(test) = TestStore::quick(MAJOR) else { return };
     test.run("main", "CREATE TABLE t AS SELECT g AS id FROM generate_series(1, 1000) g");
     test.create("feature", "main");
     test.run("feature", "CREATE TABLE u AS TABLE t");
@@ -243,7 +243,7 @@ fn no_relation_file_lies_in_a_data_directory() {
 
 #[test]
 fn a_clock_that_jumps_ahead_empties_no_trash_and_a_week_of_work_does() {
-    let Some(test) = TestStore::new(MAJOR) else { return };
+    let Some(test) = TestStore::quick(MAJOR) else { return };
     test.create("a", "main");
     test.store().delete_branch(test.id("a")).unwrap();
     let ahead = std::time::SystemTime::now() + std::time::Duration::from_hours(10 * 24);
@@ -262,7 +262,7 @@ fn a_clock_that_jumps_ahead_empties_no_trash_and_a_week_of_work_does() {
 
 #[test]
 fn what_undo_would_bring_back_is_told_without_doing_it() {
-    let Some(test) = TestStore::new(MAJOR) else { return };
+    let Some(test) = TestStore::quick(MAJOR) else { return };
     assert_eq!(test.store().undoable(&Former::Last).unwrap(), None);
     test.create("a", "main");
     test.store().delete_branch(test.id("a")).unwrap();
@@ -279,7 +279,7 @@ fn what_undo_would_bring_back_is_told_without_doing_it() {
 
 #[test]
 fn undo_by_id_brings_back_that_very_state_or_nothing() {
-    let Some(test) = TestStore::new(MAJOR) else { return };
+    let Some(test) = TestStore::quick(MAJOR) else { return };
     test.create("a", "main");
     let first = test.id("a");
     let second = test.store().reset_branch(first).unwrap().id;
