@@ -1,4 +1,6 @@
-//! Connection URLs without what must not be shown.
+//! Connection URLs: without what must not be shown, and for somebody who stands elsewhere.
+
+use crate::failure::{Failure, Result};
 
 /// A URL with stars for its password.
 pub(crate) fn hide_password(url: &str) -> String {
@@ -34,6 +36,34 @@ pub(crate) fn without_password(url: &str) -> String {
         }
         None => hidden,
     }
+}
+
+/// A URL in which the files of TLS have absolute paths, for somebody who stands elsewhere.
+pub(crate) fn with_absolute_files(url: &str) -> Result<String> {
+    let Some((address, query)) = url.split_once('?').filter(|_| url.contains("://")) else {
+        return Ok(url.to_owned());
+    };
+    let pair = |pair: &str| match pair.split_once('=') {
+        Some((key @ ("sslrootcert" | "sslcert" | "sslkey" | "sslcrl"), path))
+            if !path.is_empty() && path != "system" && !path.starts_with(['/', '%']) =>
+        {
+            let folder = std::env::current_dir().map_err(|e| Failure::io("find the current folder", &e))?;
+            let folder =
+                folder.to_str().ok_or_else(|| Failure::user("the current folder's path is not UTF-8"))?;
+            Ok(format!("{key}={}/{path}", encoded(folder)))
+        }
+        _ => Ok(pair.to_owned()),
+    };
+    let pairs = query.split('&').map(pair).collect::<Result<Vec<_>>>()?;
+    Ok(format!("{address}?{}", pairs.join("&")))
+}
+
+/// A path as the value of a parameter.
+fn encoded(path: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte);
+    path.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 /// A text in which every URL has stars for its password.
@@ -72,6 +102,18 @@ mod tests {
         ] {
             assert_eq!(hide_password(url), shown);
             assert_eq!(without_password(url), bare);
+        }
+    }
+
+    #[test]
+    fn files_of_tls_get_absolute_paths() {
+        let here = std::env::current_dir().unwrap();
+        let url = "postgres://u:p@h/d?sslmode=verify-ca&sslrootcert=certs/ca.pem&sslkey=/k&sslcert=%2Fc";
+        let made =
+            format!("postgres://u:p@h/d?sslmode=verify-ca&sslrootcert={}/certs/ca.pem", here.display());
+        assert_eq!(with_absolute_files(url).unwrap(), format!("{made}&sslkey=/k&sslcert=%2Fc"));
+        for same in ["postgres://h/d", "postgres://h/d?sslrootcert=system", "dump?sslkey=x"] {
+            assert_eq!(with_absolute_files(same).unwrap(), same);
         }
     }
 

@@ -11,6 +11,7 @@ use super::connect::Session;
 use super::diff::long;
 use super::output::{Output, bytes};
 use super::plain::plain;
+use crate::address::with_absolute_files;
 use crate::config::duration_text;
 use crate::failure::Result;
 use crate::timestamp;
@@ -19,19 +20,7 @@ pub(super) fn run(command: FollowCommand, output: Output) -> Result<u8> {
     let mut session = Session::open(output)?;
     match command {
         FollowCommand::Start { from, every, max_rate, against } => {
-            let params = FollowStartParams {
-                path: session.path(),
-                from,
-                every_seconds: every.as_secs(),
-                max_rate_kb: max_rate,
-                override_rules: against.r#override,
-            };
-            let done = long::<FollowStart>(&mut session, &params, output.json)?;
-            if !output.json {
-                let every = duration_text(every);
-                let source = plain(&done.following.source);
-                output.line(format!("Branch {} follows {source}, every {every}.", plain(&done.branch)));
-            }
+            let done = start(&mut session, &from, (every, max_rate), against.r#override, output)?;
             tell(&done, output)
         }
         FollowCommand::Status => {
@@ -64,6 +53,29 @@ pub(super) fn run(command: FollowCommand, output: Output) -> Result<u8> {
             Ok(super::OK)
         }
     }
+}
+
+/// Starts to follow the server at `from`, with a look every so often and at most so many kilobytes a second.
+pub(super) fn start(
+    session: &mut Session,
+    from: &str,
+    (every, max_rate_kb): (Duration, Option<u32>),
+    override_rules: bool,
+    output: Output,
+) -> Result<FollowTurn> {
+    let params = FollowStartParams {
+        path: session.path(),
+        from: with_absolute_files(from)?,
+        every_seconds: every.as_secs(),
+        max_rate_kb,
+        override_rules,
+    };
+    let done = long::<FollowStart>(session, &params, output.json)?;
+    if !output.json {
+        let (source, every) = (plain(&done.following.source), duration_text(every));
+        output.line(format!("Branch {} follows {source}, every {every}.", plain(&done.branch)));
+    }
+    Ok(done)
 }
 
 /// `offshoot refresh` without a source.

@@ -19,6 +19,7 @@ pub mod progress;
 pub mod server;
 pub mod subset;
 mod sys;
+pub mod tls;
 pub mod wal;
 mod watch;
 

@@ -7,6 +7,7 @@ mod input;
 mod lexer;
 mod lines;
 mod name;
+mod outside;
 mod run;
 mod sizes;
 mod source;
@@ -52,6 +53,8 @@ pub struct LoadReport {
     pub unmasked: usize,
     /// What was taken of a database of which a part was wanted.
     pub subset: Option<SubsetReport>,
+    /// The first statement of the database's own script that may read what is not in it: a file, a program, another server.
+    pub outside: Option<String>,
 }
 
 /// How data are masked, in two passes over the same source.

@@ -10,8 +10,10 @@ mod files;
 mod follow;
 mod login;
 mod manifest;
+mod password;
 mod relay;
 mod single;
+mod socket;
 mod source;
 mod stream;
 
@@ -22,7 +24,8 @@ use std::path::Path;
 
 pub use adopt::{Adopt, Adopted, adopt};
 pub use error::PhysicalError;
-pub use follow::{Seen, create_slot, drop_slot, history, see};
+pub use follow::{Seen, create_slot, drop_slot, history, read_wal, see};
+pub use password::{SetPassword, set_password};
 pub use relay::{Passed, RELAY_PORT, Relay};
 
 use crate::account::{Account, chown};

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use offshoot_postgres::tls::{ConnectError, Tls};
 use offshoot_protocol::types::UrlResult;
 use offshoot_schema::{Facts, read_settled};
 use postgres::error::SqlState;
@@ -20,9 +21,18 @@ const WAKE_PATIENCE: Duration = Duration::from_mins(2);
 /// An open transaction may have locked what has to be read.
 const LOCK_PATIENCE: &str = "SET lock_timeout = '10s'";
 
-/// Parameters of a URL that the client knows; libpq and poolers have others, which say nothing of the schema.
-const PARAMETERS: &[&str] =
-    &["user", "password", "dbname", "host", "hostaddr", "port", "options", "connect_timeout", "sslmode"];
+/// Parameters of a URL that the client knows, beside those of TLS; libpq and poolers have others, which say nothing of the schema.
+const PARAMETERS: &[&str] = &[
+    "user",
+    "password",
+    "dbname",
+    "host",
+    "hostaddr",
+    "port",
+    "options",
+    "connect_timeout",
+    "channel_binding",
+];
 
 /// A side with its facts.
 #[derive(Debug)]
@@ -81,6 +91,11 @@ fn of_url(url: &str) -> Result<Facts> {
     facts(&mut connect(url)?, &shown(url))
 }
 
+/// How TLS is spoken with the server at `url`.
+pub(super) fn tls(url: &str) -> Result<Tls> {
+    Tls::of_url(url).map_err(|error| Failure::user(error.to_string()).hint(error.hint()))
+}
+
 /// Connects to the server at `url`.
 pub(super) fn connect(url: &str) -> Result<Client> {
     let place = shown(url);
@@ -100,31 +115,28 @@ pub(super) fn connect(url: &str) -> Result<Client> {
         config.connect_timeout(CONNECT_PATIENCE);
     }
     config.application_name("offshoot diff");
-    config.connect(NoTls).map_err(|e| unreachable(&place, &e))
+    tls(url)?.connect(&config).map_err(|error| match error {
+        ConnectError::Tls(error) => {
+            Failure::user(format!("cannot connect to {place}: {error}")).hint(error.hint())
+        }
+        ConnectError::Postgres(error) => unreachable(&place, &error),
+    })
 }
 
 /// The URL with only those parameters that the client knows.
 fn known(url: &str) -> String {
     let Some((base, query)) = url.split_once('?') else { return url.to_owned() };
     let is_known = |pair: &&str| pair.split_once('=').is_none_or(|(name, _)| PARAMETERS.contains(&name));
-    let lenient = |pair: &str| match pair {
-        // The client has no word for checking certificates; it says itself that it has no TLS.
-        "sslmode=verify-ca" | "sslmode=verify-full" => "sslmode=require".to_owned(),
-        "sslmode=allow" => "sslmode=prefer".to_owned(),
-        other => other.to_owned(),
-    };
-    let pairs: Vec<_> = query.split('&').filter(is_known).map(lenient).collect();
-    format!("{base}?{}", pairs.join("&"))
+    let pairs: Vec<_> = query.split('&').filter(is_known).collect();
+    if pairs.is_empty() { base.to_owned() } else { format!("{base}?{}", pairs.join("&")) }
 }
 
 fn unreachable(place: &str, error: &postgres::Error) -> Failure {
     let message = chain(error);
     let failure = Failure::user(format!("cannot connect to {place}: {message}"));
-    let is_tls = ["TLS", "no encryption", "SSL off"].iter().any(|word| message.contains(word));
+    let is_tls = ["no encryption", "SSL off"].iter().any(|word| message.contains(word));
     match error.code() {
-        _ if is_tls => {
-            failure.hint("Offshoot connects without TLS. Use a tunnel, or compare a file of facts.")
-        }
+        _ if is_tls => failure.hint("The server takes TLS only: take `sslmode=disable` out of the URL."),
         Some(code)
             if [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION].contains(code) =>
         {
@@ -179,10 +191,7 @@ mod tests {
 
     #[test]
     fn parameters_of_others_are_left_away() {
-        assert_eq!(
-            known("postgres://h/d?schema=x&sslmode=verify-full&user=u"),
-            "postgres://h/d?sslmode=require&user=u"
-        );
+        assert_eq!(known("postgres://h/d?schema=x&sslmode=verify-full&user=u"), "postgres://h/d?user=u");
         assert_eq!(known("postgres://h/d"), "postgres://h/d");
         assert!(known("postgres://h/d?pgbouncer=true").parse::<postgres::Config>().is_ok());
     }

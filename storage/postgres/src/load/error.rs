@@ -104,12 +104,21 @@ pub enum LoadError {
         /// What the server said.
         message: String,
     },
-    /// The server to copy from demands TLS, which this program or tool does not have.
+    /// The server to copy from demands TLS, and the URL says that there shall be none.
     #[error("the source demands TLS: {message}")]
     SourceTls {
         /// What was said.
         message: String,
     },
+    /// `pg_dump` did not come to TLS as the URL demands it.
+    #[error("pg_dump has no TLS with the source: {message}")]
+    ToolTls {
+        /// What it said.
+        message: String,
+    },
+    /// TLS is not to be had as the URL demands it.
+    #[error(transparent)]
+    Tls(#[from] crate::tls::TlsError),
     /// The server to copy from is newer than the tool.
     #[error("the source runs Postgres {server}, but pg_dump is of version {tool} and cannot read it")]
     SourceTooNew {
@@ -176,8 +185,12 @@ impl LoadError {
             Self::SourceUnreachable { .. } => "Check host, port and network of the connection URL.",
             Self::SourcePassword { .. } => "Check user and password of the connection URL.",
             Self::SourceTls { .. } => {
-                "Install the system's Postgres client tools (Debian: postgresql-client), which have TLS."
+                "Take `sslmode=disable` out of the URL; `sslmode=require` and more demand TLS."
             }
+            Self::ToolTls { .. } => {
+                "The system's Postgres client tools have TLS (Debian: postgresql-client); those that are fetched have none."
+            }
+            Self::Tls(error) => return error.hint(),
             Self::SourceTooNew { .. } => "Install client tools of the server's major version or later.",
             Self::Source { .. } => "Try the same pg_dump by hand; its message says what it lacks.",
             Self::Unmaskable { .. } => {

@@ -7,7 +7,7 @@ use super::lexer::{Found, Lexer, Statement};
 use super::lines::{Lines, MAX_BYTES};
 use super::sizes::Sizes;
 use super::target::{Refusal, ServerError, Target};
-use super::{LoadError, LoadReport, Masking, copy, gate};
+use super::{LoadError, LoadReport, Masking, copy, gate, outside};
 use crate::progress::Progress;
 
 /// How many notes are kept.
@@ -208,6 +208,11 @@ impl<'a> Loader<'a> {
             if gate::judge(statement, text, plan)? == gate::Verdict::PassOver {
                 return Ok(());
             }
+        }
+        let is_own = self.is_copy && !self.leaves_settings;
+        let first = statement.words.first().map(String::as_str);
+        if is_own && self.report.outside.is_none() && outside::reads_outside(first, text) {
+            self.report.outside = Some(excerpt(text));
         }
         if statement.copies_in {
             self.lines.begin_table(text);

@@ -6,8 +6,6 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use postgres::NoTls;
-
 use super::url::Source;
 
 /// The sizes are not worth waiting for.
@@ -31,14 +29,14 @@ pub(super) struct Sizes {
 }
 
 impl Sizes {
-    /// Asks the server. What keeps it from answering, such as TLS, is no reason not to go on.
+    /// Asks the server. What keeps it from answering is no reason not to go on.
     pub(super) fn ask(source: &Source) -> Option<Self> {
         let mut config = source.client_config().ok()?;
         config.connect_timeout(PATIENCE);
         if config.get_application_name().is_none() {
             config.application_name("offshoot");
         }
-        let mut client = config.connect(NoTls).ok()?;
+        let mut client = source.tls().ok()?.connect(&config).ok()?;
         client.batch_execute("SET lock_timeout = '1s'; SET statement_timeout = '10s'").ok()?;
         let mut sizes = Self::default();
         for row in client.query(SIZES, &[]).ok()? {

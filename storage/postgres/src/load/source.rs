@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use postgres::Client;
 use postgres::error::SqlState;
-use postgres::{Client, NoTls};
 
 use super::error::causes;
 use super::run::End;
@@ -17,6 +17,7 @@ use super::{LoadError, LoadReport, Masking};
 use crate::child;
 use crate::client::ClientTools;
 use crate::progress::Progress;
+use crate::tls::ConnectError;
 use crate::{sys, watch};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -148,8 +149,14 @@ fn dump_failure(stderr: String) -> LoadError {
             tool: after("pg_dump version: "),
         };
     }
-    if says("SSL support is not compiled in") || says("no encryption") || says("SSL off") {
+    if says("SSL support is not compiled in") || says("does not support SSL, but SSL was required") {
+        return LoadError::ToolTls { message: stderr };
+    }
+    if is_for_tls(&stderr) {
         return LoadError::SourceTls { message: stderr };
+    }
+    if says("SSL error") || says("root certificate file") || says("server certificate for") {
+        return LoadError::ToolTls { message: stderr };
     }
     if says("password authentication failed") || says("no password supplied") || says("fe_sendauth") {
         return LoadError::SourcePassword { message: stderr };
@@ -167,7 +174,7 @@ fn dump_failure(stderr: String) -> LoadError {
 ///
 /// # Errors
 /// [`LoadError::SourceUnreachable`], [`LoadError::SourcePassword`] or [`LoadError::Source`].
-/// [`LoadError::SourceTls`] if it demands TLS, which only `pg_dump` may have: take the newest tools then.
+/// [`LoadError::Tls`] if TLS is not to be had as the URL demands it.
 pub fn server_major(url: &str) -> Result<u32, LoadError> {
     answered_within(url, ANSWER_TIMEOUT)
 }
@@ -184,28 +191,34 @@ fn answered_within(url: &str, patience: Duration) -> Result<u32, LoadError> {
 }
 
 fn ask_major(url: &str) -> Result<u32, LoadError> {
-    let mut config =
-        Source::parse(url).client_config().map_err(|message| LoadError::SourceUnreachable { message })?;
+    let source = Source::parse(url);
+    let mut config = source.client_config().map_err(|message| LoadError::SourceUnreachable { message })?;
     config.connect_timeout(CONNECT_TIMEOUT);
-    let mut client = config.connect(NoTls).map_err(|error| connect_failure(&error))?;
+    let mut client = source.tls()?.connect(&config).map_err(connect_failure)?;
     let row = client.query_one("SELECT pg_catalog.current_setting('server_version_num')::int", &[]);
     let number: i32 = row.map_err(|error| LoadError::Source { stderr: causes(&error) })?.get(0);
     Ok(number as u32 / 10_000)
 }
 
-pub(crate) fn connect_failure(error: &postgres::Error) -> LoadError {
-    let message = causes(error);
+/// Whether a server has refused what came in the clear.
+fn is_for_tls(message: &str) -> bool {
+    message.contains("no encryption") || message.contains("SSL off")
+}
+
+pub(crate) fn connect_failure(error: ConnectError) -> LoadError {
+    let error = match error {
+        ConnectError::Tls(error) => return error.into(),
+        ConnectError::Postgres(error) => error,
+    };
+    let message = causes(&error);
     match error.code() {
         Some(code) if *code == SqlState::INVALID_PASSWORD => LoadError::SourcePassword { message },
-        Some(_) if message.contains("no encryption") || message.contains("SSL off") => {
-            LoadError::SourceTls { message }
-        }
+        Some(_) if is_for_tls(&message) => LoadError::SourceTls { message },
         Some(code) if *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
             LoadError::SourcePassword { message }
         }
         Some(_) => LoadError::Source { stderr: message },
         None if message.contains("password missing") => LoadError::SourcePassword { message },
-        None if message.contains("TLS") => LoadError::SourceTls { message },
         None => LoadError::SourceUnreachable { message },
     }
 }

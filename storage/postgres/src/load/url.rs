@@ -1,5 +1,7 @@
 //! Connection strings: taking the password out, and leaving away what libpq does not know.
 
+use crate::tls::{Tls, TlsError};
+
 /// Parameters that other programs put into URLs (Prisma, poolers) and that libpq refuses.
 const FOREIGN: &[&str] = &[
     "schema",
@@ -20,7 +22,7 @@ const FOREIGN: &[&str] = &[
     "currentSchema",
 ];
 
-/// Parameters that the Rust client knows, beside those it is given by other means.
+/// Parameters that the Rust client knows, beside those it is given by other means, such as [`Tls`].
 const CLIENT: &[&str] = &[
     "user",
     "dbname",
@@ -29,7 +31,6 @@ const CLIENT: &[&str] = &[
     "port",
     "options",
     "application_name",
-    "sslmode",
     "keepalives",
     "target_session_attrs",
     "channel_binding",
@@ -67,7 +68,26 @@ impl Source {
         format!("{address}{}{}", if address.contains('?') { '&' } else { '?' }, ALIVE.join("&"))
     }
 
-    /// How the Rust client connects to it, or what is wrong with the address.
+    /// The value of a parameter of the address.
+    pub(crate) fn parameter(&self, name: &str) -> Option<String> {
+        if !self.address.contains("://") {
+            return keywords(&self.address)
+                .into_iter()
+                .rev()
+                .find(|(key, _)| key == name)
+                .map(|(_, value)| value);
+        }
+        let (_, query) = self.address.split_once('?')?;
+        let mut pairs = query.split('&').rev().filter_map(|pair| pair.split_once('='));
+        pairs.find(|(key, _)| *key == name).map(|(_, value)| decoded(value))
+    }
+
+    /// How TLS is spoken with it.
+    pub(crate) fn tls(&self) -> Result<Tls, TlsError> {
+        Tls::new(&|name| self.parameter(name))
+    }
+
+    /// How the Rust client connects to it, but for TLS, or what is wrong with the address.
     pub(crate) fn client_config(&self) -> Result<postgres::Config, String> {
         let parsed = self.for_client().parse::<postgres::Config>();
         let mut config = parsed.map_err(|error| super::error::causes(&error))?;
@@ -86,27 +106,14 @@ impl Source {
         if !self.address.contains("://") {
             let known =
                 keywords(&self.address).into_iter().filter(|(name, _)| CLIENT.contains(&name.as_str()));
-            return joined(known.map(lenient_mode));
+            return joined(known);
         }
         let (base, query) = self.address.split_once('?').unwrap_or((&self.address, ""));
         let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
         let known = pairs.filter(|(name, _)| CLIENT.contains(name));
-        let kept: Vec<String> = known
-            .map(|(name, value)| lenient_mode((name.to_owned(), value.to_owned())))
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
+        let kept: Vec<String> = known.map(|(name, value)| format!("{name}={value}")).collect();
         if kept.is_empty() { base.to_owned() } else { format!("{base}?{}", kept.join("&")) }
     }
-}
-
-/// The client has no word for checking certificates; what it cannot do it then says itself.
-fn lenient_mode((name, value): (String, String)) -> (String, String) {
-    let value = match (name.as_str(), value.as_str()) {
-        ("sslmode", "verify-ca" | "verify-full") => "require".to_owned(),
-        ("sslmode", "allow") => "prefer".to_owned(),
-        _ => value,
-    };
-    (name, value)
 }
 
 fn from_url(scheme: &str, rest: &str) -> Source {
@@ -224,10 +231,17 @@ mod tests {
     fn client_gets_only_what_it_knows() {
         let source =
             Source::parse("postgres://me@db/app?sslmode=verify-full&sslrootcert=/x&application_name=a");
-        assert_eq!(source.for_client(), "postgres://me@db/app?sslmode=require&application_name=a");
+        assert_eq!(source.for_client(), "postgres://me@db/app?application_name=a");
         assert_eq!(Source::parse("postgres://me:x@db:5433/app").for_client(), "postgres://me@db:5433/app");
         assert_eq!(Source::parse("host=db sslrootcert=x").for_client(), "host='db'");
         assert!(source.for_client().parse::<postgres::Config>().is_ok());
+        assert_eq!(source.parameter("sslrootcert").as_deref(), Some("/x"));
+        assert_eq!(Source::parse("postgres://h/d?a=%2Fb%20c").parameter("a").as_deref(), Some("/b c"));
+        assert_eq!(
+            Source::parse("host=h sslmode='verify-ca'").parameter("sslmode").as_deref(),
+            Some("verify-ca")
+        );
+        assert_eq!(source.parameter("host"), None);
     }
 
     #[test]

@@ -198,7 +198,7 @@ fn describe(answer: &Value, order: &Adopt<'_>, databases: &[String]) -> Vec<Stri
 }
 
 /// Makes an error of a statement one of the whole.
-fn ended_well(said: &Said, tolerated: &[&str]) -> Result<(), PhysicalError> {
+pub(super) fn ended_well(said: &Said, tolerated: &[&str]) -> Result<(), PhysicalError> {
     let bad: Vec<&str> = said
         .errors
         .iter()
@@ -229,7 +229,7 @@ fn texts(value: &Value) -> Vec<String> {
     value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 

@@ -1,21 +1,20 @@
-//! A connection in the replication protocol: TCP or a unix socket, without TLS.
+//! A connection in the replication protocol: TCP, with TLS or without, or a unix socket.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufReader, Read, Write};
-use std::net::{Shutdown, TcpStream, ToSocketAddrs as _};
-use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::io::{self, BufReader, Read as _, Write as _};
 use std::time::Duration;
 
 use bytes::{BufMut as _, BytesMut};
 use fallible_iterator::FallibleIterator as _;
-use postgres::config::{Host, SslMode};
+use postgres::config::{ChannelBinding, Host};
 use postgres_protocol::message::backend::{DataRowBody, ErrorFields, Message};
 use postgres_protocol::message::frontend;
 
 use super::PhysicalError;
+use super::socket::{Place, Socket, cut, reach, unreachable};
 use crate::load::Address as Source;
 use crate::sys;
+use crate::tls::{Tls, Way};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For each message while logging in.
@@ -25,78 +24,6 @@ const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 const BUFFER_BYTES: usize = 256 * 1024;
 /// The most that a message other than of copied data can have.
 const MESSAGE_BYTES: usize = 16 << 20;
-const DEFAULT_PORT: u16 = 5432;
-
-/// Where the source is.
-#[derive(Debug, Clone)]
-enum Place {
-    Tcp(std::net::SocketAddr),
-    Unix(PathBuf),
-}
-
-#[derive(Debug)]
-pub(super) enum Socket {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
-impl Socket {
-    fn open(place: &Place, timeout: Duration) -> io::Result<Self> {
-        Ok(match place {
-            Place::Tcp(address) => {
-                let stream = TcpStream::connect_timeout(address, timeout)?;
-                stream.set_nodelay(true)?;
-                Self::Tcp(stream)
-            }
-            Place::Unix(path) => Self::Unix(UnixStream::connect(path)?),
-        })
-    }
-
-    fn try_clone(&self) -> io::Result<Self> {
-        Ok(match self {
-            Self::Tcp(stream) => Self::Tcp(stream.try_clone()?),
-            Self::Unix(stream) => Self::Unix(stream.try_clone()?),
-        })
-    }
-
-    /// Ends what is read from it, and written to it, by anybody.
-    pub(super) fn cut(&self) {
-        // It may be gone already.
-        let _ = match self {
-            Self::Tcp(stream) => stream.shutdown(Shutdown::Both),
-            Self::Unix(stream) => stream.shutdown(Shutdown::Both),
-        };
-    }
-
-    fn limit(&self, timeout: Option<Duration>) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.set_read_timeout(timeout),
-            Self::Unix(stream) => stream.set_read_timeout(timeout),
-        }
-    }
-}
-
-impl Read for Socket {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.read(buffer),
-            Self::Unix(stream) => stream.read(buffer),
-        }
-    }
-}
-
-impl Write for Socket {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.write(bytes),
-            Self::Unix(stream) => stream.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// What the source sent.
 pub(super) enum Frame {
@@ -110,6 +37,8 @@ pub(super) enum Frame {
 pub(super) struct Connection {
     reader: BufReader<Socket>,
     place: Place,
+    tls: Tls,
+    binding: ChannelBinding,
     parameters: BTreeMap<String, String>,
     key: Option<(i32, i32)>,
     user: String,
@@ -120,32 +49,44 @@ pub(super) struct Connection {
 pub(super) struct Stopper {
     socket: Socket,
     place: Place,
+    tls: Tls,
     key: Option<(i32, i32)>,
 }
 
 impl Stopper {
     /// Asks the source to end what it does, and cuts the connection, so that whoever reads from it returns.
     pub(super) fn stop(&self) {
-        cancel(&self.place, self.key);
+        cancel(&self.place, self.tls_of(), self.key);
         self.socket.cut();
     }
 }
 
 impl Stopper {
+    /// How TLS is spoken, if it is.
+    fn tls_of(&self) -> Option<&Tls> {
+        matches!(self.socket, Socket::Tls(_)).then_some(&self.tls)
+    }
+
     /// Cuts the connection, without a word to the source.
     pub(super) fn cut(&self) {
         self.socket.cut();
     }
 }
 
-fn cancel(place: &Place, key: Option<(i32, i32)>) {
+fn cancel(place: &Place, tls: Option<&Tls>, key: Option<(i32, i32)>) {
     let Some((process, secret)) = key else { return };
     let mut request = BytesMut::new();
     frontend::cancel_request(process, secret, &mut request);
     // If it does not arrive, the source notices when it writes next.
-    if let Ok(mut socket) = Socket::open(place, CANCEL_TIMEOUT) {
+    let Ok(socket) = Socket::open(place, CANCEL_TIMEOUT) else { return };
+    let _ = socket.limit(Some(CANCEL_TIMEOUT));
+    let socket = match tls {
+        // The key is a secret too.
+        Some(tls) => socket.secured(place, tls, Way::Secured),
+        None => Ok(socket),
+    };
+    if let Ok(mut socket) = socket {
         let _ = socket.write_all(&request);
-        let _ = socket.limit(Some(CANCEL_TIMEOUT));
         let _ = socket.read(&mut [0]);
     }
 }
@@ -153,7 +94,8 @@ fn cancel(place: &Place, key: Option<(i32, i32)>) {
 impl Drop for Connection {
     fn drop(&mut self) {
         if !self.closed {
-            cancel(&self.place, self.key);
+            let has_tls = matches!(self.reader.get_ref(), Socket::Tls(_));
+            cancel(&self.place, has_tls.then_some(&self.tls), self.key);
             self.reader.get_ref().cut();
         }
     }
@@ -163,22 +105,55 @@ impl Connection {
     /// Connects and logs in, as a client of physical replication.
     pub(super) fn open(source: &Source) -> Result<Self, PhysicalError> {
         let config = source.client_config().map_err(|message| PhysicalError::Unreachable { message })?;
-        if config.get_ssl_mode() == SslMode::Require {
-            return Err(PhysicalError::Tls { message: "the URL asks for it by `sslmode`".into() });
+        let tls = source.tls().map_err(PhysicalError::Tls)?;
+        let is_unix = config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
+        let ways = tls.ways(is_unix);
+        let mut first = None;
+        for (index, way) in ways.iter().enumerate() {
+            let error = match Self::open_by(*way, &tls, source, &config) {
+                Ok(connection) => return Ok(connection),
+                Err(error) => error,
+            };
+            // A line of pg_hba.conf may be for the other way alone.
+            let is_wrong_way = match &error {
+                PhysicalError::Tls(_) => *way == Way::Offered,
+                PhysicalError::NotAdmitted { .. } => true,
+                _ => false,
+            };
+            let error = first.unwrap_or(error);
+            if !is_wrong_way || index + 1 == ways.len() {
+                return Err(error);
+            }
+            first = Some(error);
         }
+        Err(unexpected("nothing"))
+    }
+
+    fn open_by(
+        way: Way,
+        tls: &Tls,
+        source: &Source,
+        config: &postgres::Config,
+    ) -> Result<Self, PhysicalError> {
         let user = match config.get_user() {
             Some(user) => user.to_owned(),
             None => std::env::var("USER").unwrap_or_else(|_| "postgres".into()),
         };
         let timeout = config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT);
-        let (place, socket) = reach(&config, timeout)?;
+        let (place, mut socket) = reach(config, timeout)?;
+        // Whoever answers there may be no Postgres.
+        socket.limit(Some(LOGIN_TIMEOUT))?;
         if let Socket::Tcp(stream) = &socket {
             // Or a source that is gone without a word would be waited for without end.
             sys::keep_alive(stream).map_err(|e| unreachable(&e))?;
+            if way != Way::Plain {
+                socket = socket.secured(&place, tls, way)?;
+            }
         }
         let reader = BufReader::with_capacity(BUFFER_BYTES, socket);
         let parameters = BTreeMap::new();
-        let mut connection = Self { reader, place, parameters, key: None, user, closed: false };
+        let (tls, binding) = (tls.clone(), config.get_channel_binding());
+        let mut connection = Self { reader, place, tls, binding, parameters, key: None, user, closed: false };
         let mut startup = BytesMut::new();
         let user = connection.user.clone();
         let options = config.get_options().map(|options| ("options", options));
@@ -186,8 +161,6 @@ impl Connection {
         frontend::startup_message(all.into_iter().chain(options), &mut startup)?;
         connection.send(&startup)?;
         let password = source.password().map(str::as_bytes);
-        // Whoever answers there may be no Postgres.
-        connection.reader.get_ref().limit(Some(LOGIN_TIMEOUT))?;
         super::login::log_in(&mut connection, &user, password)?;
         connection.reader.get_ref().limit(None)?;
         Ok(connection)
@@ -196,7 +169,7 @@ impl Connection {
     /// What ends this connection from elsewhere.
     pub(super) fn stopper(&self) -> io::Result<Stopper> {
         let socket = self.reader.get_ref().try_clone()?;
-        Ok(Stopper { socket, place: self.place.clone(), key: self.key })
+        Ok(Stopper { socket, place: self.place.clone(), tls: self.tls.clone(), key: self.key })
     }
 
     /// How long the source may take for each answer from now on.
@@ -221,6 +194,11 @@ impl Connection {
         frontend::terminate(&mut message);
         let _ = self.send(&message);
         self.closed = true;
+    }
+
+    /// What the login is to be tied to: whether the URL wants that, and the digest of the server's certificate.
+    pub(super) fn binding(&self) -> (ChannelBinding, Option<Vec<u8>>) {
+        (self.binding, self.reader.get_ref().binding())
     }
 
     pub(super) fn set_key(&mut self, process: i32, secret: i32) {
@@ -370,32 +348,6 @@ impl Connection {
     }
 }
 
-/// The first of the addresses that answers.
-fn reach(config: &postgres::Config, timeout: Duration) -> Result<(Place, Socket), PhysicalError> {
-    let mut last = None;
-    for (index, host) in config.get_hosts().iter().enumerate() {
-        let ports = config.get_ports();
-        let port = ports.get(index).or_else(|| ports.first()).copied().unwrap_or(DEFAULT_PORT);
-        let places: Vec<Place> = match host {
-            Host::Unix(folder) => vec![Place::Unix(folder.join(format!(".s.PGSQL.{port}")))],
-            Host::Tcp(name) => match (name.as_str(), port).to_socket_addrs() {
-                Ok(found) => found.map(Place::Tcp).collect(),
-                Err(error) => {
-                    last = Some(PhysicalError::Unreachable { message: format!("{name}: {error}") });
-                    continue;
-                }
-            },
-        };
-        for place in places {
-            match Socket::open(&place, timeout) {
-                Ok(socket) => return Ok((place, socket)),
-                Err(error) => last = Some(unreachable(&error)),
-            }
-        }
-    }
-    Err(last.unwrap_or_else(|| PhysicalError::Unreachable { message: "the URL names no host".into() }))
-}
-
 /// The columns of a row as text.
 pub(super) fn values(row: &DataRowBody) -> Result<Vec<Option<String>>, PhysicalError> {
     let text = |range: Option<std::ops::Range<usize>>| {
@@ -406,16 +358,4 @@ pub(super) fn values(row: &DataRowBody) -> Result<Vec<Option<String>>, PhysicalE
 
 pub(super) fn unexpected(what: &str) -> PhysicalError {
     PhysicalError::Damaged { what: format!("the source sent {what}") }
-}
-
-fn cut(error: &io::Error) -> PhysicalError {
-    let message = match error.kind() {
-        io::ErrorKind::UnexpectedEof => "the source ended it".to_owned(),
-        _ => error.to_string(),
-    };
-    PhysicalError::Cut { message }
-}
-
-fn unreachable(error: &io::Error) -> PhysicalError {
-    PhysicalError::Unreachable { message: error.to_string() }
 }

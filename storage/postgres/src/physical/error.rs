@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::tls::TlsError;
+
 /// Why no cluster was copied from another server.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -18,12 +20,9 @@ pub enum PhysicalError {
         /// What the server said.
         message: String,
     },
-    /// The source demands TLS.
-    #[error("the source demands TLS, which a physical copy does not have: {message}")]
-    Tls {
-        /// What was said.
-        message: String,
-    },
+    /// TLS with the source is not to be had as the URL demands it.
+    #[error("{0}")]
+    Tls(#[source] TlsError),
     /// The role may not copy a cluster.
     #[error("the role `{user}` of the source may not copy a cluster: {message}")]
     NoReplication {
@@ -146,17 +145,15 @@ impl PhysicalError {
         match self {
             Self::Unreachable { .. } => "Check host, port and network of the connection URL.".into(),
             Self::Password { .. } => "Check user and password of the connection URL.".into(),
-            Self::Tls { .. } => {
-                "Use a tunnel (`ssh -L`), or copy without --physical, which uses pg_dump and its TLS.".into()
-            }
+            Self::Tls(error) => error.hint(),
             Self::NoReplication { user, .. } => format!(
                 "Run this at the source: ALTER ROLE {} REPLICATION; or copy without --physical, which only reads.",
                 identifier(user)
             ),
             Self::NotAdmitted { user, .. } => format!(
                 "Add this line to pg_hba.conf of the source, with the address of this machine: `host replication {} \
-                 ADDRESS/32 scram-sha-256`, and run there: SELECT pg_reload_conf(); The copy has no TLS: where only \
-                 `hostssl` is wanted, use a tunnel (`ssh -L`).",
+                 ADDRESS/32 scram-sha-256`, and run there: SELECT pg_reload_conf(); A line of `hostssl` is for TLS \
+                 alone, which `sslmode=disable` in the URL rules out.",
                 identifier(user)
             ),
             Self::NoSenders { .. } => {
@@ -218,6 +215,7 @@ impl PhysicalError {
         let (user, says) = (user.to_owned(), |part: &str| message.contains(part));
         match code {
             "28000" if says("pg_hba.conf") => Self::NotAdmitted { user, message },
+            "28000" if says("client certificate") => Self::Tls(TlsError::Client { message }),
             "28P01" | "28000" => Self::Password { message },
             "42501"
                 if says("WAL sender") || says("walsender") || says("replication") || says("REPLICATION") =>

@@ -23,6 +23,8 @@ pub struct Seen {
     pub timeline: u32,
     /// The end of its WAL.
     pub end: Lsn,
+    /// Whether it is a standby itself, where it tells: then it may be behind one that answered there before.
+    pub is_standby: bool,
     /// Its `max_slot_wal_keep_size`, where it tells; `-1` is no limit.
     pub slot_limit: Option<String>,
     /// Its `max_prepared_transactions`, where it tells.
@@ -45,6 +47,7 @@ pub fn see(url: &str) -> Result<Seen, PhysicalError> {
         system: column(0).parse().map_err(|_| unread())?,
         timeline: column(1).parse().map_err(|_| unread())?,
         end: column(2).parse().map_err(|_| unread())?,
+        is_standby: connection.show("in_hot_standby")?.as_deref() == Some("on"),
         slot_limit: connection.show("max_slot_wal_keep_size")?,
         prepared: connection.show("max_prepared_transactions")?,
     };
@@ -71,6 +74,36 @@ fn ends(history: &str) -> Vec<(u32, Lsn)> {
         Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
     };
     history.lines().filter_map(line).collect()
+}
+
+/// The WAL of the source on `timeline`, from one position up to another, a little of it: where the timeline ends, less. No slot is used.
+///
+/// # Errors
+/// As [`see`]; [`PhysicalError::WalRemoved`] if the source has it no more.
+pub fn read_wal(url: &str, timeline: u32, from: Lsn, to: Lsn) -> Result<Vec<u8>, PhysicalError> {
+    let mut connection = open(url)?;
+    connection.send_query(&format!("START_REPLICATION PHYSICAL {from} TIMELINE {timeline}"))?;
+    let wanted = to.0.saturating_sub(from.0) as usize;
+    let mut wal = Vec::with_capacity(wanted);
+    while wal.len() < wanted {
+        let frame = connection.next_raw()?;
+        match (frame[0], frame.get(5)) {
+            // A header of 5 bytes, a letter, where this begins, where the source's WAL ends, and the time.
+            (b'd', Some(b'w')) => wal.extend_from_slice(frame.get(30..).unwrap_or_default()),
+            // The timeline ends here.
+            (b'c' | b'C' | b'Z', _) => break,
+            (b'E', _) => {
+                return Err(connection.refusal_in(&frame).unwrap_or(PhysicalError::Damaged {
+                    what: "the source refuses without a word".to_owned(),
+                }));
+            }
+            _ => {}
+        }
+    }
+    // It would go on for ever.
+    connection.cut();
+    wal.truncate(wanted);
+    Ok(wal)
 }
 
 /// Makes the slot `name` at the source, which keeps its WAL from now on. One of this name that is there stays.

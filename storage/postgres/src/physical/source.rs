@@ -1,10 +1,9 @@
 //! What the source is, and whether its files can be run here.
 
-use postgres::NoTls;
-
 use super::PhysicalError;
 use super::connection::Connection;
 use crate::load::Address;
+use crate::tls::ConnectError;
 
 /// Bytes of a page, and of a segment of a relation, of every Postgres that can be run here.
 const BLOCK_SIZE: &str = "8192";
@@ -79,9 +78,12 @@ pub(super) fn examine(connection: &mut Connection, local: u32) -> Result<Facts, 
 /// failure: the copy itself shows it later.
 pub(super) fn look_inside(address: &Address, database: &str) -> Result<(), PhysicalError> {
     let Ok(config) = address.client_config() else { return Ok(()) };
-    let mut client = match config.connect(NoTls) {
+    let Ok(tls) = address.tls() else { return Ok(()) };
+    let mut client = match tls.connect(&config) {
         Ok(client) => client,
-        Err(error) if error.code() == Some(&postgres::error::SqlState::INVALID_CATALOG_NAME) => {
+        Err(ConnectError::Postgres(error))
+            if error.code() == Some(&postgres::error::SqlState::INVALID_CATALOG_NAME) =>
+        {
             return Err(PhysicalError::NoDatabase { name: database.to_owned(), others: Vec::new() });
         }
         Err(_) => return Ok(()),

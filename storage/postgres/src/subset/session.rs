@@ -11,6 +11,7 @@ use crate::client::ClientTools;
 use crate::load::{Address, LoadError, LoadReport, Masking, connect_failure, dump_part};
 use crate::mask::{self, MaskError, Plan, Transformer};
 use crate::progress::Progress;
+use crate::tls::Tls;
 use crate::watch;
 
 /// The oldest server that the catalogs are read of.
@@ -20,6 +21,7 @@ const CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 /// A connection to the source that holds a snapshot of it, which all readers share. The source takes all back when it is dropped.
 pub struct Session {
     client: Client,
+    tls: Tls,
     address: Address,
     snapshot: String,
     lock_timeout: std::time::Duration,
@@ -52,19 +54,12 @@ impl Session {
         if config.get_application_name().is_none() {
             config.application_name("offshoot");
         }
-        let client = config.connect(NoTls).map_err(|error| match connect_failure(&error) {
-            LoadError::SourceTls { message } => SubsetError::new(
-                format!("the source demands TLS, which a part of a database is read without: {message}"),
-                "Connect by a tunnel, such as `ssh -L`, with `sslmode=disable` in the URL.",
-            )
-            .into(),
-            other => other,
-        });
-        let mut client = client?;
-        let token = client.cancel_token();
+        let tls = address.tls()?;
+        let mut client = tls.connect(&config).map_err(connect_failure)?;
+        let (token, maker) = (client.cancel_token(), tls.maker());
         let cancel = move || {
             // If the request fails, the query still ends by its limit.
-            let _ = token.cancel_query(NoTls);
+            let _ = token.cancel_query(maker);
         };
         let opened = watch::beside(progress, cancel, || begin(&mut client, subset));
         let (snapshot, catalog, rules, large_objects) = match opened {
@@ -72,7 +67,7 @@ impl Session {
             other => other?,
         };
         let lock_timeout = subset.lock_timeout;
-        Ok(Self { client, address, snapshot, lock_timeout, catalog, rules, large_objects })
+        Ok(Self { client, tls, address, snapshot, lock_timeout, catalog, rules, large_objects })
     }
 
     /// Has the source read the expressions among the rules, and work out none.
@@ -169,12 +164,11 @@ impl Session {
         progress: &dyn Progress,
     ) -> Result<Vec<String>, LoadError> {
         let mut walk = Walk::new(&self.catalog, &self.rules, plan.as_deref())?;
-        let tokens = [self.client.cancel_token(), client.cancel_token()];
+        let (source, target, maker) = (self.client.cancel_token(), client.cancel_token(), self.tls.maker());
         let cancel = move || {
-            for token in tokens {
-                // If the request fails, the load still ends with the next row.
-                let _ = token.cancel_query(NoTls);
-            }
+            // If a request fails, the load still ends with the next row.
+            let _ = target.cancel_query(NoTls);
+            let _ = source.cancel_query(maker);
         };
         let mut ends = Ends { source: &mut self.client, target: client, progress };
         let done = watch::beside(progress, cancel, || {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use offshoot_postgres::Progress;
 use offshoot_schema::changes_counting;
 use offshoot_schema::plan::{Part, SETTINGS};
-use postgres::{Client, NoTls};
+use postgres::Client;
 
 use super::super::comparison::Comparison;
 use super::super::reading;
@@ -28,13 +28,13 @@ pub(super) fn run(args: &PushArgs, comparison: &Comparison, output: Output) -> R
     let mut client = reading::connect(&args.to)?;
     let shown = Shown::new(output.json);
     let over = AtomicBool::new(false);
-    let token = client.cancel_token();
+    let (token, tls) = (client.cancel_token(), reading::tls(&args.to)?);
     let outcome = thread::scope(|scope| {
         scope.spawn(|| {
             while !over.load(Ordering::Acquire) {
                 if sys::interrupted() {
                     // If the request fails, the plan still ends after the running statement.
-                    let _ = token.cancel_query(NoTls);
+                    let _ = token.cancel_query(tls.maker());
                 }
                 thread::sleep(LOOK);
             }
