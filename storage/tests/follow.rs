@@ -10,11 +10,12 @@ mod support;
 #[path = "follow/wire.rs"]
 mod wire;
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use offshoot_postgres::mask::{ColumnName, Rule, Transformer};
-use offshoot_postgres::{Progress, Silent};
+use offshoot_postgres::{Progress, Silent, account};
 use offshoot_storage::{Follow, FollowTrouble, Former, StorageError, Turn};
 use source::{PASSWORD, Source};
 use support::TestStore;
@@ -347,8 +348,66 @@ fn a_source_that_becomes_another_one_is_told_of() {
     std::fs::rename(source.folder.path().join("kept"), &data).unwrap();
     source.restart(&[]);
     let told = trouble(&test);
-    assert_eq!(told.state(), "diverged");
+    assert_eq!(told.state(), "restored");
     says(&told, &["restored", "follow start"]);
+    // As far as it was, with other data: nothing of that is fetched.
+    let root = test.id("main");
+    let applied = test.store().following().unwrap().unwrap().applied;
+    let end = || {
+        let end = "SELECT pg_current_wal_flush_lsn()::text";
+        support::first(&mut source.connect("postgres"), end).parse::<offshoot_postgres::Lsn>().unwrap()
+    };
+    while end() <= applied {
+        source.run(
+            "shop",
+            "CREATE TABLE IF NOT EXISTS other (n int); INSERT INTO other SELECT generate_series(1, 5000)",
+        );
+    }
+    let told = trouble(&test);
+    assert_eq!(told.state(), "restored", "{told}");
+    assert!(!told.passes() && test.id("main") == root);
+}
+
+#[test]
+fn a_source_that_takes_tls_alone_is_followed_over_it() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let (certificate, key) = (folder.path().join("server.crt"), folder.path().join("server.key"));
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    account::chown(&key, account::unprivileged().unwrap().as_ref()).unwrap();
+    let path = |path: &std::path::Path| path.display().to_string();
+    let (certificate_file, key_file) = (path(&certificate), path(&key));
+    let settings = [("ssl", "on"), ("ssl_cert_file", &certificate_file), ("ssl_key_file", &key_file)];
+    let Some(source) = Source::new(18, &settings) else { return };
+    let Some(test) = TestStore::quick(18) else { return };
+    source.run("postgres", ROLE);
+    source.run("shop", "CREATE TABLE line AS SELECT g::bigint AS n FROM generate_series(1, 5000) g");
+    let lines_of_hba = "host all chief all scram-sha-256\nhostssl all follower all scram-sha-256\n\
+                        hostssl replication follower all scram-sha-256\n";
+    std::fs::write(source.folder.path().join("data/pg_hba.conf"), lines_of_hba).unwrap();
+    source.run("postgres", "SELECT pg_reload_conf()");
+    let url = |parameters: &str| {
+        let url = source.url_of("follower", PASSWORD, "shop").replace("127.0.0.1", "localhost");
+        Follow { url: format!("{url}?{parameters}"), ..follow(&source) }
+    };
+    let start = |parameters: &str| test.store().start_following(&url(parameters), &Silent);
+    let refused = start("sslmode=disable").unwrap_err();
+    assert!(refused.hint().unwrap().contains("`sslmode=disable`"), "{refused}");
+    let trusted = format!("sslmode=verify-full&sslrootcert={certificate_file}&channel_binding=require");
+    start(&trusted).unwrap();
+    assert!(turn(&test).unwrap().has_news);
+    assert_eq!(lines(&test, "main"), "5000 5000");
+    source.run("shop", "INSERT INTO line SELECT generate_series(5001, 60000); CHECKPOINT");
+    assert!(turn(&test).unwrap().has_news);
+    assert_eq!(lines(&test, "main"), "60000 60000");
+
+    // The file is gone: nothing is tried without it.
+    std::fs::remove_file(&certificate).unwrap();
+    let told = trouble(&test);
+    assert!(told.state() == "refused" && told.to_string().contains("`sslrootcert`"), "{told}");
 }
 
 #[test]

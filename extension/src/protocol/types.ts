@@ -552,7 +552,7 @@ state: FolderState, };
 /**
  * What following is doing, or why it is not.
  */
-export type FollowState = "waiting" | "catchingUp" | "current" | "inUse" | "disconnected" | "refused" | "slotLost" | "upgraded" | "otherSystem" | "diverged" | "timelineSwitched" | "addressGone" | "masking" | "failed";
+export type FollowState = "waiting" | "catchingUp" | "current" | "inUse" | "disconnected" | "refused" | "slotLost" | "upgraded" | "otherSystem" | "diverged" | "restored" | "timelineSwitched" | "addressGone" | "masking" | "failed";
 
 /**
  * In short, of a root branch.

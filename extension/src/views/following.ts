@@ -25,6 +25,8 @@ function stateWords(state: FollowState): string {
       return l10n.t('another server at the address');
     case 'diverged':
       return l10n.t('history of the source diverged');
+    case 'restored':
+      return l10n.t('source was restored');
     case 'timelineSwitched':
       return l10n.t('source switched its timeline');
     case 'addressGone':

@@ -28,6 +28,8 @@ pub enum FollowState {
     OtherSystem,
     /// The source has a history that the standby is no part of.
     Diverged,
+    /// The source was restored to what it was before, on the same timeline.
+    Restored,
     /// The source has switched its timeline and has not written a checkpoint since.
     TimelineSwitched,
     /// The file with the address is gone from the store.
@@ -57,6 +59,7 @@ impl FollowState {
             Self::Upgraded => "source upgraded",
             Self::OtherSystem => "another server",
             Self::Diverged => "diverged",
+            Self::Restored => "source restored",
             Self::TimelineSwitched => "timeline switched",
             Self::AddressGone => "address gone",
             Self::Masking => "stopped by rules for masking",

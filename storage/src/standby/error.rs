@@ -53,6 +53,18 @@ pub enum FollowTrouble {
         /// Where the standby is.
         applied: Lsn,
     },
+    /// The source went back to what it was, on the same timeline: its disk was restored, say.
+    #[error(
+        "the source was restored: on timeline {timeline} it is at {at} with other WAL than what was fetched from it up to {applied}"
+    )]
+    Restored {
+        /// The timeline.
+        timeline: u32,
+        /// Where the source is.
+        at: Lsn,
+        /// Where the standby is.
+        applied: Lsn,
+    },
     /// The source has switched its timeline and has not written a checkpoint on the new one.
     #[error("the source has switched to timeline {timeline}, and has not written a checkpoint since")]
     TimelineSwitched {
@@ -74,6 +86,7 @@ impl FollowTrouble {
             Self::OtherMajor { .. } => "upgraded",
             Self::OtherSystem { .. } => "otherSystem",
             Self::Diverged { .. } => "diverged",
+            Self::Restored { .. } => "restored",
             Self::TimelineSwitched { .. } => "timelineSwitched",
             Self::AddressGone => "addressGone",
         }
@@ -112,6 +125,10 @@ impl FollowTrouble {
             Self::Diverged { .. } => {
                 format!("The source was restored, or another server took its place, at a time before what is here. {ANEW}.")
             }
+            Self::Restored { .. } => format!(
+                "What was written there since is in the branches here and not at the source. {ANEW}; the branches keep what they have \
+                 until they are reset."
+            ),
             Self::TimelineSwitched { .. } => {
                 "It goes on after the next checkpoint of the source; `CHECKPOINT` there is one at once.".into()
             }

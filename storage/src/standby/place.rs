@@ -104,7 +104,7 @@ impl Store {
             let sown = seed(&self.standby_fill(&Source::Empty, seeds), server.spec(), progress);
             let stopped = server.stop(StopMode::Fast, STOP_PATIENCE);
             shared.driver.close(id);
-            sown.and(stopped.map(drop).map_err(Into::into))
+            sown.map(drop).and(stopped.map(drop).map_err(Into::into))
         });
         let _ = remove_tree(&shared.paths.sockets(id));
         cell.set_state(ComputeState::Asleep, None);

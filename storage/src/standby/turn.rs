@@ -1,9 +1,12 @@
 //! One turn: what the source has written since the last one comes here.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::time::{Duration, Instant};
 
 use offshoot_postgres::physical::{self, PhysicalError, RELAY_PORT, Relay, Seen};
 use offshoot_postgres::server::{Server, ServerError, ServerSpec, StopMode};
+use offshoot_postgres::wal::SegmentName;
 use offshoot_postgres::{Lsn, Progress};
 
 use super::{FollowTrouble, Following, key, set};
@@ -17,6 +20,8 @@ use crate::throwaway::STANDBY;
 
 /// How often is looked whether somebody has cancelled, or Postgres has ended.
 const LOOK: Duration = Duration::from_millis(100);
+/// So much WAL is compared with what was fetched before.
+const COMPARED_BYTES: u64 = 256 << 10;
 /// How long nothing may move, neither what arrives nor what is replayed.
 const STALLED: Duration = Duration::from_mins(1);
 /// How long a slot may be in the hands of a connection that the source has not noticed to be gone.
@@ -129,10 +134,44 @@ impl Store {
                 Some(_) => {}
             }
         }
-        if seen.timeline < here || seen.end < applied {
+        if seen.timeline < here {
             return diverged(seen.end);
         }
+        if seen.end < applied && seen.is_standby {
+            let message = format!("a standby answers there that has come to {}; {applied} is here", seen.end);
+            return Err(FollowTrouble::Disconnected(PhysicalError::Cut { message }).into());
+        }
+        if seen.end < applied || !self.has_same_wal(url, following, seen)? {
+            return Err(FollowTrouble::Restored { timeline: here, at: seen.end, applied }.into());
+        }
         Ok(())
+    }
+
+    /// Whether the source has the WAL that was fetched from it last. One that was restored and has written as much since has other WAL at
+    /// the same positions: fetched, it would end in a record that makes no sense, or worse, in one that does.
+    fn has_same_wal(&self, url: &str, following: &Following, seen: &Seen) -> Result<bool, StorageError> {
+        let (timeline, applied) = (following.timeline, following.applied);
+        let Some(standby) = following.standby.filter(|_| applied.0 > 0 && seen.end > applied) else {
+            return Ok(true);
+        };
+        let branch = self.shared.paths.branch(standby);
+        let size = read_control(&branch.control_file())?.1.wal_segment_size;
+        let segment = SegmentName::containing(Lsn(applied.0 - 1), timeline, size);
+        let begin = segment.start(size).0;
+        let from = Lsn(begin.max(applied.0.saturating_sub(COMPARED_BYTES)));
+        let path = branch.data().join("pg_wal").join(segment.file_name(size));
+        let mut own = vec![0; (applied.0 - from.0) as usize];
+        let read = File::open(&path).and_then(|file| file.read_exact_at(&mut own, from.0 - begin));
+        if read.is_err() {
+            // It may lie under another timeline by now: what is fetched tells.
+            return Ok(true);
+        }
+        match physical::read_wal(url, timeline, from, applied) {
+            Ok(wal) => Ok(own.starts_with(&wal)),
+            // What is gone is told of by the slot.
+            Err(PhysicalError::WalRemoved { .. } | PhysicalError::SlotLost { .. }) => Ok(true),
+            Err(error) => Err(FollowTrouble::of(error).into()),
+        }
     }
 
     /// Lets the standby run until it has replayed what the source had when it was looked at.
