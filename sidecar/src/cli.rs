@@ -29,6 +29,7 @@ mod policy;
 mod progress;
 mod refresh;
 mod restore;
+mod seed;
 mod snapshot;
 mod sql;
 mod status;
@@ -105,6 +106,7 @@ fn run(args: Args, output: Output) -> Result<u8> {
         Command::Follow { command } => follow::run(command, output),
         Command::Masking { command } => masking::run(&command, output),
         Command::Env { command } => env::run(command, output),
+        Command::Seed { command } => seed::run(&command, output),
         Command::Du => du::run(output),
         Command::Doctor => doctor::run(output),
         Command::Lsp { log } => Ok(if crate::lsp::run(log.as_deref())? { OK } else { NEGATIVE }),

@@ -30,6 +30,9 @@ pub(crate) use rules::Rules;
 /// Name of the file, at the root of a worktree.
 pub(crate) const FILE_NAME: &str = "offshoot.toml";
 
+/// What all that seeds have made may have on the disk, unless the file says otherwise.
+const SEED_CACHE_BYTES: u64 = 2_000_000_000;
+
 /// What happens when a git branch is checked out that has no database branch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum OnCheckout {
@@ -125,6 +128,10 @@ pub(crate) struct Config {
     pub(crate) seed_files: Vec<String>,
     /// The command that runs behind them, if somebody agrees to it.
     pub(crate) seed_command: Option<String>,
+    /// The files and folders on which the command depends, and files that read others; absent if nobody says.
+    pub(crate) seed_inputs: Option<Vec<String>>,
+    /// What all that seeds have made may have on the disk; absent if none of it is kept.
+    pub(crate) seed_cache: Option<u64>,
     /// Where programs of the work tree find the address.
     pub(crate) connection: Option<Connection>,
     /// Commands around branches. The main worktree's file counts.
@@ -166,6 +173,8 @@ impl Default for Config {
             subset: Subset::default(),
             seed_files: Vec::new(),
             seed_command: None,
+            seed_inputs: None,
+            seed_cache: Some(SEED_CACHE_BYTES),
             connection: None,
             hooks: Hooks::default(),
             rules: Arc::default(),
@@ -257,6 +266,10 @@ pub(crate) const TEMPLATE: &str = r#"# Offshoot: a database branch for every git
 # files = ["db/seed.sql"]
 # A command that runs behind them, with DATABASE_URL set, after it was agreed to.
 # command = "npm run seed"
+# The files and folders on which the command depends: what it makes is kept, and it runs anew when one of them changes.
+# inputs = ["package-lock.json", "db/fixtures"]
+# What all that seeds have made may have on the disk, for all projects; "off" keeps none, and runs the seed each time.
+# cache = "2GB"
 
 # The address of this work tree's database, in a file for programs that read one.
 # [connection]

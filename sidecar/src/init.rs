@@ -17,8 +17,8 @@ use offshoot_postgres::subset::Subset;
 use offshoot_postgres::{Account, ClientTools, Installation, Locator, Progress, Request as Wanted, load};
 use offshoot_protocol::error::Reason;
 use offshoot_storage::{
-    CreateReport, CreateStore, DriverChoice, DriverKind, Seed, Source, StorageError, choose_driver,
-    create_store,
+    CreateReport, CreateStore, DriverChoice, DriverKind, Seed, SeedCache, Source, StorageError,
+    check_masking, choose_driver, create_store,
 };
 
 pub(crate) use guard::Guard;
@@ -30,7 +30,7 @@ use crate::failure::{Failure, Result, chain};
 use crate::names;
 use crate::paths::{Paths, interposer};
 use crate::project::{self, Project};
-use crate::session::{Host, connect};
+use crate::session::{Host, connect, stop_engine};
 
 /// Name of the database where nothing suggests another one.
 const DEFAULT_DATABASE: &str = "app";
@@ -54,6 +54,8 @@ pub(crate) struct Request {
     pub(crate) driver: Option<DriverKind>,
     /// Whether the source's files are copied, rather than its rows.
     pub(crate) physical: Option<Physical>,
+    /// Whether the server is to be followed: what is made is empty then, for a start to follow, and of the server's major.
+    pub(crate) follow: bool,
     /// Which rows of a server.
     pub(crate) subset: subset::Asked,
     /// Whether the command of `[seed]` was agreed to.
@@ -85,6 +87,8 @@ pub(crate) struct Prepared {
     masking: Vec<Rule>,
     /// What to run behind the data.
     seed: Vec<Seed>,
+    /// Where what that makes is kept.
+    seed_cache: Option<SeedCache>,
     /// What is to be told of the choice of rows.
     note: Option<String>,
 }
@@ -100,6 +104,29 @@ pub(crate) struct Made {
     pub(crate) project: Project,
     /// How its branches are kept apart, and why so.
     pub(crate) driver: DriverChoice,
+    /// Whether the repository was a project before.
+    had_id: bool,
+}
+
+impl Made {
+    /// Removes all of it again, as what it was made for did not come to be. Blocks.
+    ///
+    /// # Errors
+    /// If the engine cannot be stopped, or files not be removed.
+    pub(crate) fn take_back(self) -> Result<()> {
+        let store = &self.project.store;
+        stop_engine(store, true)?;
+        let fault = |path: &Path, e: &std::io::Error| Failure::io(format!("remove {}", path.display()), e);
+        fs::remove_dir_all(store).map_err(|e| fault(store, &e))?;
+        let config = self.project.worktree.path.join(FILE_NAME);
+        if self.wrote_config {
+            fs::remove_file(&config).map_err(|e| fault(&config, &e))?;
+        }
+        if !self.had_id {
+            project::release_id(&self.project.worktree.repository(), store);
+        }
+        Ok(())
+    }
 }
 
 /// Checks `request` and finds the place of the store.
@@ -120,7 +147,14 @@ pub(crate) fn prepare(worktree: Worktree, request: &Request, host: &dyn Host) ->
     let note = subset::choose(&mut source, &request.subset, file.config())?;
     let asked = request.driver.or(file.config().storage_driver);
     let driver = choose_driver(asked, &paths.make_stores()?)?;
-    let seed = seed::seeds(file.config(), &worktree.path, request.run_seed, std::env::vars_os())?;
+    let seed = if request.follow {
+        check_masking(&file.config().masking)?;
+        // They run on what the server has.
+        seed::files(file.config(), &worktree.path).map(|_| Vec::new())?
+    } else {
+        seed::seeds(file.config(), &worktree.path, request.run_seed, std::env::vars_os())?
+    };
+    let seed_cache = seed::cache(file.config(), &worktree.path, &paths)?;
     let had_id = worktree.repository().project_id().is_ok_and(|id| id.is_some());
     let store = free_store(&worktree, &paths, host)?;
     Ok(Prepared {
@@ -136,6 +170,7 @@ pub(crate) fn prepare(worktree: Worktree, request: &Request, host: &dyn Host) ->
         had_id,
         masking: file.config().masking.clone(),
         seed,
+        seed_cache,
         note,
     })
 }
@@ -156,7 +191,7 @@ impl Prepared {
         })?;
         let wrote_config = write_config(&self.worktree.path)?;
         let project = Project { worktree: self.worktree, store: self.store };
-        Ok(Made { report, wrote_config, project, driver: self.driver })
+        Ok(Made { report, wrote_config, project, driver: self.driver, had_id: self.had_id })
     }
 
     fn create(&self, progress: &dyn Progress) -> Result<CreateReport> {
@@ -169,7 +204,7 @@ impl Prepared {
             dir: self.store.clone(),
             root_branch: self.root_branch.clone(),
             database: self.database.clone(),
-            source: self.source.clone(),
+            source: if self.request.follow { Source::Empty } else { self.source.clone() },
             installation,
             tools,
             account,
@@ -177,6 +212,7 @@ impl Prepared {
             driver: self.driver.driver,
             masking: self.masking.clone(),
             seed: self.seed.clone(),
+            seed_cache: self.seed_cache.clone(),
         };
         let mut report = create_store(&request, progress).map_err(again)?;
         if let Some(load) = &mut report.load {

@@ -81,6 +81,11 @@ impl Paths {
         self.home.join("cache")
     }
 
+    /// What seeds have made.
+    pub(crate) fn seeds(&self) -> PathBuf {
+        self.cache().join("seeds")
+    }
+
     /// The prompt's history.
     pub(crate) fn history(&self) -> PathBuf {
         self.home.join("history")

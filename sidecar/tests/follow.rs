@@ -121,6 +121,49 @@ fn the_root_branch_follows_another_database() {
 }
 
 #[test]
+fn one_command_makes_a_database_that_follows_and_leaves_nothing_if_that_fails() {
+    let source = TestRepo::with_database();
+    source.run(&["sql", "-c", FILL]).ok();
+    let url = source.url();
+    let test = TestRepo::new();
+    let config = test.repo.join("offshoot.toml");
+    let bin_dir = support::postgres_bin_dir();
+    let follow = |from: &str, more: &[&str]| {
+        let words =
+            ["init", "--from", from, "--physical", "--follow", "--bin-dir", bin_dir.to_str().unwrap()];
+        test.run(&[&words[..], more].concat())
+    };
+    let stores = || fs::read_dir(test.root().join("home/stores")).into_iter().flatten().count();
+    let nothing_is_left = || {
+        assert_eq!((stores(), slots(&source)), (0, String::new()));
+        assert!(!test.repo.join(".git/offshoot/project").exists() && !config.exists());
+    };
+    fs::write(&config, "[masking.columns]\n'public.thing.n' = 'null'\n").unwrap();
+    assert!(follow(&url, &[]).fails(128).contains("offshoot refresh"));
+    fs::remove_file(&config).unwrap();
+    nothing_is_left();
+    let said = follow(&url.replace("/app", "/nowhere"), &[]).fails(128);
+    assert!(said.contains("`nowhere`") && said.contains("Nothing was left behind"), "{said}");
+    nothing_is_left();
+    assert!(test.run(&["init", "--empty", "--follow"]).fails(129).contains("--physical"));
+
+    let said = follow(&url, &["--every", "1h"]).ok();
+    assert!(said.contains("Branch main follows postgres://") && said.contains("every 1h"), "{said}");
+    assert!(!said.contains(password(&url)), "{said}");
+    assert_eq!((count(&test, "main"), state(&test)), ("700".into(), "current".into()));
+    assert_eq!(test.run(&["du", "--json"]).json()["trashBytes"], 0, "the empty root is gone");
+    source.run(&["sql", "-c", "insert into thing values (1000000)"]).ok();
+    test.run(&["refresh"]).ok();
+    assert_eq!(count(&test, "main"), "701");
+
+    test.run(&["follow", "stop"]).ok();
+    source.run(&["sql", "-c", "insert into thing values (1000001)"]).ok();
+    let said = test.run(&["refresh", "--from", &url, "--physical", "--follow"]).ok();
+    assert!(said.contains("every 10m"), "{said}");
+    assert_eq!((count(&test, "main"), state(&test)), ("702".into(), "current".into()));
+}
+
+#[test]
 fn changes_come_by_themselves_and_wait_while_the_root_is_in_use() {
     let source = TestRepo::with_database();
     source.run(&["sql", "-c", FILL]).ok();

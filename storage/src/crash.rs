@@ -101,6 +101,8 @@ mod armed {
         // New data for the root branch.
         Refresh {
             RefreshLoading: "The Postgres of the new root takes its data, beside the store's branches.",
+            RefreshSeedCopied: "What the seed made is copied for the next time, and has not its name.",
+            RefreshSeedKept: "It is kept; the new root has a password that nobody knows.",
             RefreshLayersMoved: "The layers of the new root are in their place, its folder is not.",
             RefreshWritten: "The files of the new root are in their place, the old root is in the trash, and nothing is committed.",
             RefreshCommitted: "The new root is the root; the folder that it was made in is there.",

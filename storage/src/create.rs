@@ -1,6 +1,7 @@
 //! Making a store: a cluster, its data, and the base layer that all branches read.
 
 mod fill;
+mod kept;
 mod load;
 mod physical;
 mod seed;
@@ -20,6 +21,7 @@ use offshoot_postgres::{Installation, Progress, elf};
 use offshoot_pages::process::ProcessId;
 
 pub(crate) use fill::{Fill, Filled};
+pub use kept::{KeptSeed, SeedCache};
 pub(crate) use seed::seed;
 pub use seed::{Seed, SeedCommand};
 
@@ -114,6 +116,8 @@ pub struct CreateStore {
     pub masking: Vec<Rule>,
     /// What to run behind the data, in order.
     pub seed: Vec<Seed>,
+    /// Where what the seed alone makes is kept for the next time, if it shall be.
+    pub seed_cache: Option<SeedCache>,
 }
 
 /// What [`create_store`] did.
@@ -123,6 +127,8 @@ pub struct CreateReport {
     pub bytes: u64,
     /// What was loaded.
     pub load: Option<LoadReport>,
+    /// What somebody should know of the seed.
+    pub notes: Vec<String>,
 }
 
 /// Makes a store. It is built beside its place and moved there when it is complete and on the disk.
@@ -221,13 +227,14 @@ fn build(request: &CreateStore, dir: &Path, progress: &dyn Progress) -> Result<C
         masking: &request.masking,
         masking_key: paths.masking_key(),
         seed: &request.seed,
+        seed_cache: request.seed_cache.as_ref(),
         driver: request.driver,
         password: &password,
     };
-    let Filled { load, stack } = fill.make(&paths, &branch, progress)?;
+    let Filled { load, stack, notes } = fill.make(&paths, &branch, progress)?;
     write_private(&paths.secret(), format!("{password}\n").as_bytes()).context("write", &paths.secret())?;
     write_metadata(request, &paths, stack)?;
-    Ok(CreateReport { bytes: disk_usage(dir), load })
+    Ok(CreateReport { bytes: disk_usage(dir), load, notes })
 }
 
 fn write_metadata(

@@ -16,7 +16,7 @@ use offshoot_postgres::{Progress, server};
 use rusqlite::{Transaction, params};
 
 use crate::branches::{name_taken, now_ms};
-use crate::create::{Fill, Filled, MASKED, Seed, Source, masked_columns};
+use crate::create::{Fill, Filled, MASKED, Seed, SeedCache, Source, masked_columns};
 use crate::error::{Context as _, StorageError};
 use crate::events::{self, EventKind};
 use crate::files::{disk_usage, make_private, remove_tree, set_mode, sync_file_system, sync_folder};
@@ -39,6 +39,8 @@ pub struct Refresh {
     pub masking: Vec<Rule>,
     /// What to run behind them, in order.
     pub seed: Vec<Seed>,
+    /// Where what the seed alone makes is kept for the next time, if it shall be.
+    pub seed_cache: Option<SeedCache>,
 }
 
 /// The note of the root branch that says when it got new data, in milliseconds since 1970.
@@ -53,6 +55,8 @@ pub struct NewRoot {
     pub bytes: u64,
     /// What was loaded.
     pub load: Option<LoadReport>,
+    /// What somebody should know of the seed.
+    pub notes: Vec<String>,
     /// The columns that were masked, if anything was imported.
     masked: Option<String>,
 }
@@ -98,10 +102,11 @@ impl Store {
             masking: &request.masking,
             masking_key: shared.paths.masking_key(),
             seed: &request.seed,
+            seed_cache: request.seed_cache.as_ref(),
             driver: shared.info.driver,
             password: &shared.password,
         };
-        let Filled { load, stack } = fill.make(&paths, &paths.branch(MADE_AS), progress)?;
+        let Filled { load, stack, notes } = fill.make(&paths, &paths.branch(MADE_AS), progress)?;
         if progress.is_cancelled() {
             return Err(StorageError::Cancelled);
         }
@@ -109,7 +114,7 @@ impl Store {
         sync_file_system(&building.0)?;
         let bytes = disk_usage(&building.0);
         let masked = masked_columns(&request.masking, &request.source);
-        Ok(NewRoot { building, paths, stack, bytes, load, masked })
+        Ok(NewRoot { building, paths, stack, bytes, load, notes, masked })
     }
 
     /// Whether data were ever masked on their way into this store.

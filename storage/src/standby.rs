@@ -197,7 +197,7 @@ impl Store {
             slot: slot.to_owned(),
         };
         let branch = paths.branch(MADE_AS);
-        let Filled { load, stack } = self.standby_fill(&source, &[]).make(&paths, &branch, progress)?;
+        let Filled { load, stack, .. } = self.standby_fill(&source, &[]).make(&paths, &branch, progress)?;
         let signal = branch.data().join("standby.signal");
         write_new(&signal, b"").context("create", &signal)?;
         give(&signal, shared.account.as_ref())?;
@@ -239,6 +239,7 @@ impl Store {
             masking: &[],
             masking_key: shared.paths.masking_key(),
             seed,
+            seed_cache: None,
             driver: shared.info.driver,
             password: &shared.password,
         }

@@ -16,8 +16,8 @@ use std::time::{Duration, SystemTime};
 
 use offshoot_postgres::Silent;
 use offshoot_storage::{
-    CrashPoint, DriverKind, Former, Moment, OpenStore, Operation, Refresh, RestoreWindow, SchemaProof,
-    Source, StorageError, Store, WriteBundle, die_at,
+    CrashPoint, DriverKind, Former, Moment, OpenStore, Operation, Refresh, RestoreWindow, SchemaProof, Seed,
+    SeedCache, Source, StorageError, Store, WriteBundle, die_at,
 };
 use support::layers::assert_tidy;
 use support::{TestStore, first, processes};
@@ -54,6 +54,11 @@ const NEW_DATA: [&str; 3] = [
     "CREATE TABLE few AS SELECT g AS id, repeat(CASE WHEN g % 300 = 0 THEN 'y' ELSE 'x' END, 500) AS v FROM generate_series(1, 2000) g;",
     "CREATE TABLE scratch AS SELECT g AS id FROM generate_series(1, 1000) g;",
 ];
+
+/// Where what a seed makes is kept.
+fn seed_cache(folder: &Path) -> SeedCache {
+    SeedCache { dir: folder.join("seeds"), max_bytes: 1 << 30, min_free_bytes: 0, inputs: None }
+}
 
 /// Branches that keep layers of the root branch from being merged in pairs.
 const PINS: [&str; 3] = ["pin-1", "pin-2", "pin-3"];
@@ -224,6 +229,10 @@ fn assert_healed(test: &mut TestStore, operation: Operation, point: CrashPoint, 
         let left = fs::read_dir(test.folder.path().join("run")).unwrap().flatten();
         let left: Vec<_> = left.filter(|it| it.file_name().to_string_lossy().starts_with("load-")).collect();
         assert!(left.is_empty() && !test.dir().join("refresh.partial").exists(), "{point:?}: {left:?}");
+        // What is half made is not found, and goes with the next one.
+        let kept = SeedCache::list(&seed_cache(test.folder.path()).dir).len();
+        let is_kept = !matches!(point, CrashPoint::RefreshLoading | CrashPoint::RefreshSeedCopied);
+        assert_eq!(kept, usize::from(is_kept), "{point:?}");
         if found == new {
             test.store().undo(&Former::Last).unwrap();
             assert_eq!(test.text("main", CONTENT), content("", acknowledged), "{point:?}");
@@ -334,10 +343,11 @@ fn engine_process() {
             let script = folder.join("new.sql");
             fs::write(&script, NEW_DATA.join("\n")).unwrap();
             let request = Refresh {
-                source: Source::Script(script),
+                source: Source::Empty,
                 tools: None,
                 masking: Vec::new(),
-                seed: Vec::new(),
+                seed: vec![Seed::Script(script)],
+                seed_cache: Some(seed_cache(&folder)),
             };
             arm(point);
             end(store.prepare_refresh(&request, &Silent).and_then(|made| store.replace_root(made)));

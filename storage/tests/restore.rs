@@ -144,7 +144,13 @@ fn the_root_goes_back_to_before_it_got_new_data_and_loses_the_mark_of_it() {
     let Some(test) = keeping() else { return };
     let one = insert(&test, "main", 1);
     insert(&test, "main", 2);
-    let new = Refresh { source: Source::Empty, tools: None, masking: Vec::new(), seed: Vec::new() };
+    let new = Refresh {
+        source: Source::Empty,
+        tools: None,
+        masking: Vec::new(),
+        seed: Vec::new(),
+        seed_cache: None,
+    };
     let made = test.store().prepare_refresh(&new, &Silent).unwrap();
     let fresh = test.store().replace_root(made).unwrap().id;
     let mark = |id| test.store().note(id, REFRESHED).unwrap();

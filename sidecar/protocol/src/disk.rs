@@ -32,6 +32,9 @@ pub struct DiskUsage {
     /// The standby's number among the readers of `shares`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standby: Option<u64>,
+    /// Bytes of what seeds have made and is kept for the next time, of all projects; they are not the store's, and in no sum here.
+    #[serde(default)]
+    pub seed_cache_bytes: u64,
     /// Branches, parents before children, then the trash, newest first.
     pub branches: Vec<BranchDiskUsage>,
     /// Bytes that the same branches read, the largest first. Each byte of a branch is in one of them.

@@ -16,16 +16,18 @@ mod hooks;
 mod masking;
 mod migrations;
 mod policy;
+mod seed;
 mod snapshot;
 pub(super) use branch::BranchCommand;
 pub(super) use bundle::BundleCommand;
 pub(super) use data::{DumpArgs, DumpFormat, PushArgs, RefreshArgs, SubsetArgs};
 pub(super) use env::EnvCommand;
-pub(super) use follow::FollowCommand;
+pub(super) use follow::{FollowCommand, FollowingArgs};
 pub(super) use hooks::HooksCommand;
 pub(super) use masking::MaskingCommand;
 pub(super) use migrations::{ApplyArgs, CheckArgs, MigrationsCommand, NewArgs, RehearseArgs, StatusArgs};
 pub(super) use policy::{Against, PolicyCommand};
+pub(super) use seed::SeedCommand;
 pub(super) use snapshot::SnapshotCommand;
 
 const STYLES: Styles = Styles::styled()
@@ -63,6 +65,7 @@ EXAMPLES:
     offshoot init --empty
     offshoot init --from postgres://me:secret@db.example.com/shop
     offshoot init --from postgres://backup:secret@db.example.com/shop --physical
+    offshoot init --from postgres://backup:secret@db.example.com/shop --physical --follow
     offshoot init --from dump.sql.gz --postgres 17
     offshoot init --from \"$URL\" --table 'public.plan*' --where \"public.orders=created_at > now() - interval '30 days'\"
     offshoot init --from backup.dump --root-branch main")]
@@ -277,6 +280,15 @@ EXAMPLES:
         #[command(subcommand)]
         command: MaskingCommand,
     },
+    /// Look at what seeds have made and is kept, so that the same seed does not run again.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot seed list
+    offshoot seed clear     the next `init --empty` or `refresh --empty` runs its seed again")]
+    Seed {
+        #[command(subcommand)]
+        command: SeedCommand,
+    },
     /// Run a program with DATABASE_URL and the PG* variables set.
     ///
     /// Programs of the project itself, in `node_modules/.bin`, `.venv/bin`, `venv/bin` and `vendor/bin`, are found behind those on
@@ -397,6 +409,8 @@ pub(super) struct InitArgs {
     /// The most that the server is to send a second, such as 20MB, with --physical.
     #[arg(long, value_name = "SIZE", requires = "physical", value_parser = data::max_rate)]
     pub(super) max_rate: Option<u32>,
+    #[command(flatten)]
+    pub(super) following: FollowingArgs,
     #[command(flatten)]
     pub(super) subset: SubsetArgs,
     /// Run `seed.command` of offshoot.toml without asking.

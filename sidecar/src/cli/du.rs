@@ -94,6 +94,12 @@ fn report(usage: &DiskUsage, output: Output) -> String {
             bytes(usage.standby_bytes)
         ));
     }
+    if usage.seed_cache_bytes > 0 {
+        lines.push(format!(
+            "Beside the store, {} of what seeds have made are kept for all projects. `offshoot seed clear` frees them.",
+            bytes(usage.seed_cache_bytes)
+        ));
+    }
     if let Some(max) = usage.max_bytes {
         let used = u128::from(usage.total_bytes) * 100 / u128::from(max.max(1));
         let text = format!("`storage.max_bytes` allows {}; {used} % are used.", bytes(max));
@@ -178,6 +184,7 @@ mod tests {
             past_wal_bytes: 40_000,
             past_snapshot_bytes: 2_000,
             standby_bytes: 0,
+            seed_cache_bytes: 0,
             standby: None,
             min_free_bytes: 80_000_000_000,
             branches: vec![

@@ -4,7 +4,10 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
 use offshoot_postgres::mask::MaskedColumn;
 use offshoot_postgres::subset::{SubsetReport, TableRows};
+use offshoot_protocol::disk::PurgeParams;
 use offshoot_protocol::error::Reason;
+use offshoot_protocol::follow::FollowTurn;
+use offshoot_protocol::method::DiskPurge;
 use offshoot_storage::{CreateReport, DriverKind};
 
 use serde_json::{Value, json};
@@ -18,7 +21,7 @@ use super::status;
 use crate::address::hide_password;
 use crate::config::FILE_NAME;
 use crate::failure::{Failure, Result};
-use crate::init::{Physical, Request, prepare, subset, unmasked};
+use crate::init::{Made, Physical, Request, prepare, subset, unmasked};
 use crate::sys;
 
 pub(super) fn run(args: &InitArgs, output: Output) -> Result<u8> {
@@ -31,6 +34,7 @@ pub(super) fn run(args: &InitArgs, output: Output) -> Result<u8> {
         root_branch: args.root_branch.clone(),
         driver: args.driver,
         physical: args.physical.then_some(Physical { max_rate_kb: args.max_rate }),
+        follow: args.following.follow,
         subset: args.subset.asked(),
         run_seed: args.run_seed,
     };
@@ -50,6 +54,9 @@ pub(super) fn run(args: &InitArgs, output: Output) -> Result<u8> {
     let made = prepared.make(&shown);
     shown.finish();
     let made = made?;
+    if let Some(from) = args.from.as_deref().filter(|_| args.following.follow) {
+        return follow(made, from, args, output);
+    }
     if !output.json {
         tell(&made.report, args, made.wrote_config, output);
         if made.driver.driver == DriverKind::Clone {
@@ -70,6 +77,52 @@ pub(super) fn run(args: &InitArgs, output: Output) -> Result<u8> {
     }
     output.value(&value)?;
     Ok(super::OK)
+}
+
+/// Has what was made follow the server; without that nothing of it stays.
+fn follow(made: Made, from: &str, args: &InitArgs, output: Output) -> Result<u8> {
+    let begin = || -> Result<(Session, FollowTurn)> {
+        let client = connect(&made.project, output)?;
+        let mut session = Session { project: made.project.clone(), client };
+        let pace = (args.following.every, args.max_rate);
+        let done = super::follow::start(&mut session, from, pace, false, output)?;
+        Ok((session, done))
+    };
+    let (mut session, done) = match begin() {
+        Ok(done) => done,
+        Err(failure) => return Err(after(failure, made.take_back())),
+    };
+    // The empty root that was made for this is nobody's loss.
+    if let Err(error) = session.call::<DiskPurge>(&PurgeParams { names: Vec::new() }) {
+        tracing::warn!(%error, "the empty root is left in the trash");
+    }
+    if output.json {
+        let mut value = status::value(&mut session)?;
+        value["following"] =
+            serde_json::to_value(&done.following).map_err(|e| Failure::internal(e.to_string()))?;
+        value["notes"] = json!(done.notes);
+        output.value(&value)?;
+        return Ok(super::OK);
+    }
+    for note in &done.notes {
+        output.line(format!("  note: {}", plain(note)));
+    }
+    if made.wrote_config {
+        output.line(format!("Wrote {FILE_NAME}. `git checkout -b NAME` now branches the database too."));
+    }
+    status::print(&mut session, false, output)
+}
+
+/// Why following did not begin, and whether anything is left.
+fn after(failure: Failure, taken_back: Result<()>) -> Failure {
+    let hint = failure.0.hint.clone().map(|hint| format!("{hint}\n")).unwrap_or_default();
+    match taken_back {
+        Ok(()) if hint.contains("Nothing was left behind") => failure,
+        Ok(()) => failure.hint(format!("{hint}Nothing was left behind.")),
+        Err(error) => failure.hint(format!(
+            "{hint}The empty database that was made for it is left: {error}. `offshoot follow start --from URL` goes on with it."
+        )),
+    }
 }
 
 /// Whether somebody is there who can be asked about the command of `[seed]`.
@@ -138,6 +191,9 @@ fn tell(report: &CreateReport, args: &InitArgs, wrote_config: bool, output: Outp
         if let Some(note) = unmasked(load.unmasked) {
             output.line(format!("  note: {note}"));
         }
+    }
+    for note in &report.notes {
+        output.line(format!("  note: {note}"));
     }
     if wrote_config {
         output.line(format!("Wrote {FILE_NAME}. `git checkout -b NAME` now branches the database too."));

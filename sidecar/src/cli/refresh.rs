@@ -7,7 +7,7 @@ use offshoot_postgres::subset::{SubsetReport, TableRows, Taken};
 use offshoot_protocol::data::{MaskedColumn, RefreshParams, SubsetParams, SubsetResult};
 use offshoot_protocol::method::BranchRefresh;
 
-use super::args::RefreshArgs;
+use super::args::{Against, FollowCommand, RefreshArgs};
 use super::connect::Session;
 use super::diff::long;
 use super::follow;
@@ -15,11 +15,17 @@ use super::init::{agreed, asks, loaded};
 use super::migrations::environment;
 use super::output::{Output, bytes};
 use super::plain::plain;
+use crate::address::with_absolute_files;
 use crate::failure::{Failure, Result};
 use crate::init::subset::{Asked, lines};
 
 pub(super) fn run(args: &RefreshArgs, output: Output) -> Result<u8> {
     let from = args.from.as_deref().map(absolute).transpose()?;
+    if let Some(from) = from.as_ref().filter(|_| args.following.follow) {
+        let (from, every, max_rate) = (from.clone(), args.following.every, args.max_rate);
+        let against = Against { r#override: args.against.r#override };
+        return follow::run(FollowCommand::Start { from, every, max_rate, against }, output);
+    }
     let mut session = Session::open(output)?;
     if from.is_none() && !args.empty {
         return follow::now(&mut session, output);
@@ -84,7 +90,7 @@ pub(super) fn masked_line(masked: &MaskedColumn) -> String {
 /// The source as the engine, which stands elsewhere, has to be told it.
 fn absolute(from: &str) -> Result<String> {
     if from.contains("://") {
-        return Ok(from.to_owned());
+        return with_absolute_files(from);
     }
     let path =
         std::path::absolute(Path::new(from)).map_err(|e| Failure::io("find the current folder", &e))?;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use offshoot_protocol::disk::{BranchDiskUsage, DiskShare, DiskUsage, PurgeParams, PurgeResult};
-use offshoot_storage::{BranchId, BranchUsage};
+use offshoot_storage::{BranchId, BranchUsage, SeedCache};
 
 use super::{Engine, room};
 use crate::failure::{Failure, Result};
+use crate::paths::Paths;
 use crate::{sys, timestamp};
 
 /// `disk/usage`.
@@ -52,7 +53,9 @@ pub(super) async fn usage(engine: &Arc<Engine>) -> Result<DiskUsage> {
             let past = engine.store.kept_past().unwrap_or_default();
             let limits = room::limits(engine)?;
             let standby = engine.store.following()?.and_then(|following| following.standby);
+            let seeds = Paths::from_env().map(|paths| SeedCache::list(&paths.seeds())).unwrap_or_default();
             Ok(DiskUsage {
+                seed_cache_bytes: seeds.iter().map(|seed| seed.bytes).sum(),
                 max_bytes: limits.max_bytes,
                 min_free_bytes: limits.min_free_bytes,
                 total_bytes: usage.total_bytes(),

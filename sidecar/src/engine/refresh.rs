@@ -60,13 +60,15 @@ fn prepare(engine: &Arc<Engine>, params: &RefreshParams, progress: &dyn Progress
     let mut source = init::source(params.from.as_deref(), physical)?;
     let note = init::subset::choose(&mut source, &asked(&params.subset), file.config())?;
     let guard = Guard::new(progress, worktree, &engine.store.info().path);
-    let locator = Locator { cache: Paths::from_env()?.make_cache()? };
+    let paths = Paths::from_env()?;
+    let seed_cache = init::seed::cache(file.config(), worktree, &paths)?;
+    let locator = Locator { cache: paths.make_cache()? };
     let tools = init::tools(&locator, &source, engine.store.info().postgres.version.major, &guard)?;
     let config = file.config();
     if !params.drop_masking && !matches!(source, Source::Empty) {
         has_all_rules(engine, config, worktree)?;
     }
-    let request = Refresh { source, tools, masking: config.masking.clone(), seed };
+    let request = Refresh { source, tools, masking: config.masking.clone(), seed, seed_cache };
     let mut made =
         engine.store.prepare_refresh(&request, &guard).map_err(|error| guard.explain(again(error)))?;
     if let Some(load) = &mut made.load {
@@ -155,7 +157,8 @@ async fn take_place(engine: &Arc<Engine>, made: NewRoot, deed: Deed, call: &Call
     let (new, bytes, load, stale) = engine
         .blocking(move |engine| {
             let mut made = made;
-            let (bytes, load) = (made.bytes, made.load.take().unwrap_or_default());
+            let (bytes, mut load) = (made.bytes, made.load.take().unwrap_or_default());
+            load.notes.append(&mut made.notes);
             let branch = engine.store.replace_root(made)?;
             engine.forget(old);
             tracing::info!(branch = %branch.name, old = old.0, id = branch.id.0, "refreshed");

@@ -254,6 +254,7 @@ fn initialise(work: &Work, params: &EditorInitParams) -> Result<EditorInitResult
     load.notes.splice(0..0, masked);
     load.notes.extend(load.subset.iter().flat_map(init::subset::lines));
     load.notes.extend(init::unmasked(load.unmasked));
+    load.notes.extend(made.report.notes);
     Ok(EditorInitResult {
         bytes: made.report.bytes,
         statements: load.statements,

@@ -13,7 +13,8 @@ use offshoot_postgres::server::{Server, ServerSpec, StopMode};
 use offshoot_postgres::subset::Session;
 use offshoot_postgres::{Installation, Progress};
 
-use super::{Seed, Source, USER, load, physical, seed};
+use super::kept::{self, Extensions, Sown};
+use super::{Seed, SeedCache, Source, USER, load, physical, seed};
 use crate::clones::make_data_folder;
 use crate::error::{Context as _, StorageError};
 use crate::files::{give, make_branch_folder, make_private, remove_tree};
@@ -42,6 +43,7 @@ const LOADING_SETTINGS: [(&str, &str); 13] = [
 ];
 
 /// What a new cluster is made of.
+#[derive(Clone)]
 pub(crate) struct Fill<'a> {
     pub(crate) installation: &'a Installation,
     pub(crate) account: Option<&'a Account>,
@@ -57,6 +59,8 @@ pub(crate) struct Fill<'a> {
     pub(crate) masking_key: PathBuf,
     /// What to run behind the data.
     pub(crate) seed: &'a [Seed],
+    /// Where what the seed alone makes is kept.
+    pub(crate) seed_cache: Option<&'a SeedCache>,
     pub(crate) driver: DriverKind,
     pub(crate) password: &'a str,
 }
@@ -67,6 +71,8 @@ pub(crate) struct Filled {
     pub(crate) load: Option<LoadReport>,
     /// With page layers: the base layer, and an empty one to put on top.
     pub(crate) stack: Option<(LayerId, LayerId)>,
+    /// What somebody should know of the seed.
+    pub(crate) notes: Vec<String>,
 }
 
 impl Fill<'_> {
@@ -84,19 +90,31 @@ impl Fill<'_> {
             DriverKind::Layers => make_private(&branch.data(), self.account)?,
             DriverKind::Clone => make_data_folder(&branch.data(), self.account)?,
         }
+        let mut notes = Vec::new();
         let load = if let Source::Cluster { url, database, max_rate_kb } = self.source {
             Some(physical::copy(self, branch, (url, database, *max_rate_kb), progress)?)
         } else if let Source::Standby { url, max_rate_kb, slot } = self.source {
             Some(physical::copy_standby(self, branch, (url, slot, *max_rate_kb), progress)?)
         } else {
-            self.init(branch, progress)?;
-            let load = load_data(self, branch, session.take(), progress)?;
-            drop_unused(&branch.data())?;
+            let mut load = None;
+            let mut make = |fill: &Fill<'_>| -> Result<Sown, StorageError> {
+                fill.init(branch, progress)?;
+                let (report, sown) = load_data(fill, branch, session.take(), progress)?;
+                load = report;
+                drop_unused(&branch.data())?;
+                Ok(sown)
+            };
+            if let Some(cache) = self.seed_cache {
+                notes = kept::bring_or_make(self, cache, branch, progress, make)?;
+                drop_unused(&branch.data())?;
+            } else {
+                make(self)?;
+            }
             load
         };
         let has_layers = self.driver == DriverKind::Layers;
         let stack = has_layers.then(|| make_layers(self, paths, branch, progress)).transpose()?;
-        Ok(Filled { load, stack })
+        Ok(Filled { load, stack, notes })
     }
 
     /// Makes an empty cluster.
@@ -160,11 +178,14 @@ fn load_data(
     branch: &BranchPaths,
     session: Option<Session>,
     progress: &dyn Progress,
-) -> Result<Option<LoadReport>, StorageError> {
+) -> Result<(Option<LoadReport>, Sown), StorageError> {
     serve(fill, branch, progress, |spec| {
         crash_point!(RefreshLoading);
         let report = load::load(fill, spec, session, progress)?;
-        seed(fill, spec, progress)?;
+        let mut sown = Sown { outside: seed(fill, spec, progress)?, extensions: None };
+        if fill.seed_cache.is_some() {
+            sown.extensions = Extensions::of(&mut load::connect(spec, fill.database, fill.password)?);
+        }
         progress.step("Vacuum and analyze", 0, None);
         for database in [fill.database, "postgres", "template1"] {
             // With its hint bits set now, a page is not copied into a branch that only reads it.
@@ -172,7 +193,7 @@ fn load_data(
                 .batch_execute("VACUUM (FREEZE, ANALYZE)")
                 .map_err(|error| load::statement_error("vacuum the database", &error))?;
         }
-        Ok(report)
+        Ok((report, sown))
     })
 }
 

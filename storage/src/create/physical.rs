@@ -50,7 +50,7 @@ pub(super) fn copy(
     };
     let adopted = adopt(&order, progress)?;
     if !fill.seed.is_empty() {
-        serve(fill, branch, progress, |spec| seed(fill, spec, progress))?;
+        serve(fill, branch, progress, |spec| seed(fill, spec, progress).map(drop))?;
     }
     Ok(LoadReport {
         files: copied.files,

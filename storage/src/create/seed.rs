@@ -43,12 +43,17 @@ impl std::fmt::Debug for SeedCommand {
     }
 }
 
-/// Runs all of it, in order.
-pub(crate) fn seed(fill: &Fill<'_>, spec: &ServerSpec, progress: &dyn Progress) -> Result<(), StorageError> {
+/// Runs all of it, in order. Returns the first statement that may have read what is in none of the scripts.
+pub(crate) fn seed(
+    fill: &Fill<'_>,
+    spec: &ServerSpec,
+    progress: &dyn Progress,
+) -> Result<Option<String>, StorageError> {
+    let mut outside = None;
     for seed in fill.seed {
         let done = match seed {
             Seed::Script(path) => script(fill, spec, path, progress),
-            Seed::Command(command) => run(fill, spec, command, progress),
+            Seed::Command(command) => run(fill, spec, command, progress).map(|()| None),
         };
         if let Err(error) = &done
             && !progress.is_cancelled()
@@ -56,9 +61,9 @@ pub(crate) fn seed(fill: &Fill<'_>, spec: &ServerSpec, progress: &dyn Progress) 
             // Removing what was imported takes a while.
             progress.step(&format!("{error}. Removing what was made"), 0, None);
         }
-        done?;
+        outside = outside.or(done?);
     }
-    Ok(())
+    Ok(outside)
 }
 
 fn script(
@@ -66,16 +71,15 @@ fn script(
     spec: &ServerSpec,
     path: &Path,
     progress: &dyn Progress,
-) -> Result<(), StorageError> {
+) -> Result<Option<String>, StorageError> {
     progress.step(&format!("Run {}", path.display()), 0, None);
-    let run = || -> Result<(), LoadError> {
+    let run = || -> Result<Option<String>, LoadError> {
         let mut script = load::open_script(path)?;
         let bytes = load::script_bytes(path)?;
         // Each in a session of its own: it may set anything in it.
         let mut client = connect(spec, fill.database, fill.password)
             .map_err(|error| LoadError::Connection(error.to_string()))?;
-        load::load_seed(&mut script, &mut client, bytes, progress)?;
-        Ok(())
+        Ok(load::load_seed(&mut script, &mut client, bytes, progress)?.outside)
     };
     run().map_err(|source| match source {
         LoadError::Cancelled => StorageError::Cancelled,

@@ -313,6 +313,7 @@ impl TestStore {
             driver: self.driver,
             masking: Vec::new(),
             seed: Vec::new(),
+            seed_cache: None,
         };
         create_store(&request, progress).map(|_| ())
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args as Group, ValueEnum};
 
-use super::Against;
+use super::{Against, FollowingArgs};
 use crate::config;
 use crate::init::subset::Asked;
 
@@ -58,6 +58,8 @@ pub(in crate::cli) struct RefreshArgs {
     /// The most that the server is to send a second, such as 20MB, with --physical.
     #[arg(long, value_name = "SIZE", requires = "physical", value_parser = max_rate)]
     pub(in crate::cli) max_rate: Option<u32>,
+    #[command(flatten)]
+    pub(in crate::cli) following: FollowingArgs,
     #[command(flatten)]
     pub(in crate::cli) subset: SubsetArgs,
     /// Run `seed.command` of offshoot.toml without asking.

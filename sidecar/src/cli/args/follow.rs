@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::Subcommand;
+use clap::{Args as Group, Subcommand};
 
 use super::Against;
 use super::data::max_rate;
@@ -44,6 +44,18 @@ EXAMPLES:
 EXAMPLES:
     offshoot follow stop")]
     Stop,
+}
+
+/// Whether what is copied is followed from then on.
+#[derive(Debug, Group)]
+#[group(skip)]
+pub(in crate::cli) struct FollowingArgs {
+    /// Follow the server from then on, as `offshoot follow start` does: the root branch is minutes behind it.
+    #[arg(long, requires = "physical")]
+    pub(in crate::cli) follow: bool,
+    /// How often its changes are fetched, such as 30s or 1h, with --follow.
+    #[arg(long, value_name = "TIME", default_value = "10m", requires = "follow", value_parser = every)]
+    pub(in crate::cli) every: Duration,
 }
 
 fn every(text: &str) -> Result<Duration, String> {

@@ -6,6 +6,7 @@ use super::{ConfigError, Entry, Source, kind};
 use crate::config::Config;
 
 const SHAPE: &str = "a list of SQL files from the top of the repository, such as [\"db/seed.sql\"]";
+const INPUTS: &str = "a list of files and folders from the top of the repository, such as [\"db/fixtures\"]";
 
 impl Source<'_> {
     pub(super) fn seed(&self, (key, value): Entry<'_, '_>, config: &mut Config) -> Result<(), ConfigError> {
@@ -27,6 +28,20 @@ impl Source<'_> {
                     return Err(self.error(value.span(), message, None));
                 }
                 config.seed_command = Some(text.to_owned()).filter(|text| !text.is_empty());
+                Ok(())
+            }
+            "inputs" => {
+                let DeValue::Array(inputs) = value.get_ref() else {
+                    let message = format!("`seed.inputs` is {}, not {INPUTS}", kind(value.get_ref()));
+                    return Err(self.error(value.span(), message, None));
+                };
+                let read = inputs.iter().map(|input| self.path("seed.inputs", input, INPUTS));
+                config.seed_inputs = Some(read.collect::<Result<_, _>>()?);
+                Ok(())
+            }
+            "cache" => {
+                let is_off = value.get_ref().as_str() == Some("off");
+                config.seed_cache = if is_off { None } else { Some(self.size("seed.cache", value)?) };
                 Ok(())
             }
             other => Err(self.unknown(key.span(), "seed", other)),

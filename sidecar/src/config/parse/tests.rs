@@ -239,4 +239,12 @@ fn seed_files_are_a_list_of_paths_within_the_repository() {
     let command = |text: &str| parse(text).unwrap().seed_command;
     assert_eq!(command("[seed]\ncommand = ' npm run seed '").as_deref(), Some("npm run seed"));
     assert!(fault("[seed]\ncommand = ['a']").contains("is a list, not a command"));
+    let inputs = |text: &str| parse(text).unwrap().seed_inputs;
+    assert_eq!((inputs("[seed]"), inputs("[seed]\ninputs = []")), (None, Some(Vec::new())));
+    assert_eq!(inputs("[seed]\ninputs = ['./db', 'a.json']").unwrap(), ["db", "a.json"]);
+    assert!(fault("[seed]\ninputs = ['/etc']").contains("`seed.inputs` is \"/etc\""));
+    let cache = |text: &str| parse(text).unwrap().seed_cache;
+    assert_eq!((cache(""), cache("[seed]\ncache = 'off'")), (Some(2_000_000_000), None));
+    assert_eq!(cache("[seed]\ncache = '300MB'"), Some(300_000_000));
+    assert!(fault("[seed]\ncache = true").contains("`seed.cache` is true or false, not a number of bytes"));
 }
