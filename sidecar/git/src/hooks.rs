@@ -115,7 +115,7 @@ pub fn hooks_left(worktree: &Worktree, hooks: &Hooks) -> Option<Hooks> {
         let (path, saved) = own.place(name);
         is_there(&saved) || text(&path).is_some_and(|bytes| is_ours(&bytes))
     };
-    (!is_same && HOOKS.iter().any(|name| is_left(name))).then_some(own)
+    (!is_same && HOOKS.iter().any(is_left)).then_some(own)
 }
 
 /// The text of our hook.
