@@ -27,6 +27,7 @@ mod output;
 mod plain;
 mod policy;
 mod progress;
+mod promote;
 mod refresh;
 mod restore;
 mod seed;
@@ -91,6 +92,7 @@ fn run(args: Args, output: Output) -> Result<u8> {
         Command::Log(arguments) => log::run(arguments, output),
         Command::Undo { name, against } => branch::undo(name, against.r#override, output),
         Command::Policy { command } => policy::run(command, output),
+        Command::Promote(arguments) => promote::run(arguments, output),
         Command::Sql(arguments) => sql::run(&arguments, output),
         Command::Diff(arguments) => diff::run(&arguments, output),
         Command::Dump(arguments) => dump::run(&arguments, output),

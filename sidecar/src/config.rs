@@ -312,6 +312,25 @@ pub(crate) const TEMPLATE: &str = r#"# Offshoot: a database branch for every git
 # What roles may do with what there is in a schema, and with what is made there later.
 # grants = ["select, insert on tables in public to reader"]
 
+# Branches that migrations are promoted to by `offshoot promote`, from the first to the last; the file of the main work tree counts.
+# [[tiers]]
+# The git branch and the database branch that are the tier.
+# branch = "staging"
+# What has to hold on a throwaway of the tier before migrations come to it:
+#   "applies"     they run, all of them, and what the tier has applied is unchanged; always looked at
+#   "idempotent"  a second run of the tool changes nothing
+#   "reversible"  they can be taken back, and the schema is what it was
+#   "no-drift"    the tier has the schema that its migrations make
+#   "lint"        the rules for statements find nothing that others would wait for long for
+#   "command"     the command of `[migrations] check_command` succeeds on it
+# checks = ["applies", "reversible"]
+# How long a table that is there may be closed to writers.
+# max_lock = "2s"
+# How many bytes of tables and indexes may be written anew.
+# max_rewrite = "100MB"
+# Whether `offshoot promote --override` goes past a check that failed.
+# override = true
+
 # Commands around branches, with DATABASE_URL set; the file of the main work tree counts. None runs before `offshoot policy trust`.
 # [hooks]
 # After a branch was made.

@@ -9,6 +9,8 @@
 mod apply;
 #[path = "migrations/new.rs"]
 mod new;
+#[path = "migrations/promote.rs"]
+mod promote;
 #[path = "migrations/rehearse.rs"]
 mod rehearse;
 #[path = "migrations/status.rs"]

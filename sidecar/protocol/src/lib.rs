@@ -24,6 +24,7 @@ pub mod migrations;
 pub mod offers;
 pub mod past;
 pub mod policy;
+pub mod promote;
 pub mod snapshot;
 pub mod table;
 pub mod types;

@@ -14,6 +14,7 @@ use crate::measure as ms;
 use crate::migrations as g;
 use crate::past as p;
 use crate::policy as po;
+use crate::promote as pr;
 use crate::snapshot as s;
 use crate::table as tb;
 use crate::types as t;
@@ -140,6 +141,8 @@ methods! {
     PolicyApply = "policy/apply" (po::PolicyApplyParams) -> po::PolicyPlan;
     /// The commands of `offshoot.toml`, and whether they are trusted; trusting them.
     PolicyTrust = "policy/trust" (h::TrustParams) -> h::Trust;
+    /// Brings the migrations of a git branch to the database branch of a tier, once the tier's checks pass. Long; tells what the tool prints.
+    Promote = "promote" (pr::PromoteParams) -> pr::Promoted;
     /// Answers the question that a checkout raised.
     WorktreeAnswer = "worktree/answer" (t::AnswerParams) -> t::WorktreeStatus;
     /// What one branch's schema has that another one's has not. Wakes both if their schemas are not known.

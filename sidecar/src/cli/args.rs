@@ -16,6 +16,7 @@ mod hooks;
 mod masking;
 mod migrations;
 mod policy;
+mod promote;
 mod seed;
 mod snapshot;
 pub(super) use branch::BranchCommand;
@@ -27,6 +28,7 @@ pub(super) use hooks::HooksCommand;
 pub(super) use masking::MaskingCommand;
 pub(super) use migrations::{ApplyArgs, CheckArgs, MigrationsCommand, NewArgs, RehearseArgs, StatusArgs};
 pub(super) use policy::{Against, PolicyCommand};
+pub(super) use promote::PromoteArgs;
 pub(super) use seed::SeedCommand;
 pub(super) use snapshot::SnapshotCommand;
 
@@ -181,6 +183,17 @@ EXAMPLES:
         #[command(subcommand)]
         command: PolicyCommand,
     },
+    /// Bring the migrations of a git branch to the database branch of the next tier, once what that wants holds.
+    ///
+    /// `[[tiers]]` of offshoot.toml names the tiers and what each wants. All of it is tried on throwaways of the tier's branch first. Then
+    /// the project's own tool runs on it, after a snapshot. If that fails, the branch is again what it was.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot promote                        what is checked out, to the next tier
+    offshoot promote feature/login --dry-run
+    offshoot promote staging --to main
+    offshoot promote --json | jq '.checks[] | select(.outcome != \"passed\")'")]
+    Promote(PromoteArgs),
     /// Run SQL, from the command line, a file or a prompt.
     #[command(after_help = "\
 EXAMPLES:

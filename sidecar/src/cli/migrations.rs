@@ -1,11 +1,11 @@
 //! `offshoot migrations …`.
 
 mod apply;
-mod call;
+pub(super) mod call;
 mod check;
 mod new;
 mod status;
-mod text;
+pub(super) mod text;
 mod undo;
 
 use super::args::MigrationsCommand;

@@ -39,6 +39,8 @@ enum Shape {
     Flag,
     /// A list of texts.
     Texts,
+    /// A list of some of the values.
+    Words,
     /// A table whose keys are the file's own.
     Map,
     /// A table with keys of this list.
@@ -156,6 +158,18 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "[]", " = [\"reader\"]"),
     setting("branches", "grants", Shape::Texts, "What roles may do with what there is in a schema, and with what is made there later.",
         "[]", " = [\"select on tables to reader\"]"),
+    setting("", "tiers", Shape::Tables, "Branches that migrations are promoted to by `offshoot promote`, from the first to the last; the file of the main work tree counts.",
+        "", " = [{ branch = \"main\", checks = [\"reversible\"] }]"),
+    setting("tiers", "branch", Shape::Text, "The git branch and the database branch that are the tier.",
+        "", " = \"staging\""),
+    word(setting("tiers", "checks", Shape::Words, "What has to hold on a throwaway of the tier before migrations come to it:",
+        "[\"applies\"]", " = [\"applies\", \"reversible\"]"), CHECKS),
+    setting("tiers", "max_lock", Shape::Time, "How long a table that is there may be closed to writers.",
+        "", " = \"2s\""),
+    setting("tiers", "max_rewrite", Shape::Size, "How many bytes of tables and indexes may be written anew.",
+        "", " = \"100MB\""),
+    setting("tiers", "override", Shape::Flag, "Whether `offshoot promote --override` goes past a check that failed.",
+        "true", " = false"),
     setting("", "hooks", Shape::Table, "Commands around branches, with DATABASE_URL set; the file of the main work tree counts. None runs before `offshoot policy trust`.",
         "", ".after_create = \"npm run db:seed\""),
     setting("hooks", "after_create", Shape::Text, "After a branch was made.",
@@ -211,6 +225,14 @@ const ADDRESS: &[(&str, &str)] = &[
     ("worktree", "the one that stays the same and leads to whatever is checked out"),
     ("branch", "the one of the branch that is checked out: it changes with each checkout"),
 ];
+const CHECKS: &[(&str, &str)] = &[
+    ("applies", "they run, all of them, and what the tier has applied is unchanged; always looked at"),
+    ("idempotent", "a second run of the tool changes nothing"),
+    ("reversible", "they can be taken back, and the schema is what it was"),
+    ("no-drift", "the tier has the schema that its migrations make"),
+    ("lint", "the rules for statements find nothing that others would wait for long for"),
+    ("command", "the command of `[migrations] check_command` succeeds on it"),
+];
 const CHECKOUT: &[(&str, &str)] = &[
     ("create", "make one, from the database branch of the git branch that it was cut from"),
     ("switch", "stay on the present database branch"),
@@ -239,6 +261,11 @@ pub(crate) fn headers() -> impl Iterator<Item = (&'static Setting, String)> {
 }
 
 impl Setting {
+    /// Whether it is a list.
+    pub(crate) fn is_list(&self) -> bool {
+        matches!(self.shape, Shape::Texts | Shape::Words)
+    }
+
     /// Whether it is `true` or `false`.
     pub(crate) fn is_flag(&self) -> bool {
         self.shape == Shape::Flag
@@ -285,13 +312,15 @@ mod tests {
                 "" => String::new(),
                 "branches" if setting.key == "pattern" => "[[branches]]\n".to_owned(),
                 "branches" => "[[branches]]\npattern = 'x'\n".to_owned(),
+                "tiers" if setting.key == "branch" => "[[tiers]]\n".to_owned(),
+                "tiers" => "[[tiers]]\nbranch = 'x'\n".to_owned(),
                 "hooks" if setting.key == "on_failure" => "[hooks]\nafter_create = 'x'\n".to_owned(),
                 "connection" if setting.key != "env_file" => "[connection]\nenv_file = '.env'\n".to_owned(),
                 table => format!("[{table}]\n"),
             };
             parse(&format!("{table}{}{}", setting.key, setting.rest)).unwrap();
         }
-        for (_, header) in headers().filter(|(_, header)| header != "[[branches]]") {
+        for (_, header) in headers().filter(|(_, header)| !header.starts_with("[[")) {
             parse(&header).unwrap();
         }
     }

@@ -12,6 +12,7 @@ mod schema;
 mod seed;
 mod storage;
 mod subset;
+mod tiers;
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -68,6 +69,7 @@ pub(crate) fn parse_all(text: &str) -> (Config, Vec<ConfigError>) {
                     source.tell(error);
                 }
             }
+            source.tiers_fit(&mut config);
         }
         Err(error) => {
             let span = error.span().unwrap_or(0..0);
@@ -155,6 +157,7 @@ impl Source<'_> {
             "connection" => return self.connection(value, config),
             "hooks" => return self.hooks(value, config),
             "branches" => self.branches(value, config),
+            "tiers" => self.tiers(value, config),
             "limits" => return self.each("limits", value, |entry| self.limits(entry, config)),
             other => return Err(self.unknown(key.span(), "", other)),
         }

@@ -1,4 +1,4 @@
-//! Rules about branches, by their names: `[[branches]]` and `[limits]`.
+//! Rules about branches, by their names: `[[branches]]`, `[[tiers]]` and `[limits]`.
 //!
 //! As in `pg_hba.conf`, the first rule whose pattern fits decides, alone: what it does not say is the default, and no later rule is
 //! asked for it.
@@ -6,6 +6,7 @@
 mod contradictions;
 mod initial;
 mod pattern;
+mod tiers;
 
 use std::ops::Range;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use globset::{GlobSet, GlobSetBuilder};
 pub(super) use contradictions::contradictions;
 pub(crate) use initial::{Grant, Initial, Objects};
 pub(crate) use pattern::Pattern;
+pub(crate) use tiers::{Check, Tier, Tiers};
 
 use super::OnCheckout;
 
@@ -61,11 +63,13 @@ pub(crate) struct Rules {
     set: GlobSet,
     /// `limits.branches`: how many database branches there may be.
     pub(crate) most_branches: Option<At<u64>>,
+    /// `[[tiers]]`.
+    pub(crate) tiers: Tiers,
 }
 
 impl PartialEq for Rules {
     fn eq(&self, other: &Self) -> bool {
-        (&self.list, &self.most_branches) == (&other.list, &other.most_branches)
+        (&self.list, &self.most_branches, &self.tiers) == (&other.list, &other.most_branches, &other.tiers)
     }
 }
 

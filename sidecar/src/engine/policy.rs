@@ -6,6 +6,7 @@
 
 mod explain;
 mod plan;
+mod tiers;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use offshoot_protocol::policy::PolicyPlace;
 
 pub(super) use explain::explain;
 pub(super) use plan::{apply, plan};
+pub(super) use tiers::Wanted;
 
 use super::{Engine, room};
 use crate::config::rules::{At, Initial, Rule};

@@ -160,6 +160,9 @@ pub(super) async fn dispatch(
         m::MigrationsCreate::NAME => {
             answer::<m::MigrationsCreate, _>(params, |p| Box::pin(migrations::create(engine, p, call))).await
         }
+        m::Promote::NAME => {
+            answer::<m::Promote, _>(params, |p| Box::pin(migrations::promote(engine, p, call))).await
+        }
         m::BranchGetRows::NAME => {
             answer::<m::BranchGetRows, _>(params, |p| rows::rows(engine, p, call)).await
         }

@@ -218,7 +218,16 @@ fn values(table: &str, key: &str, written: &str) -> Vec<CompletionItem> {
     let Some(setting) = SETTINGS.iter().find(|setting| setting.table == table && setting.key == key) else {
         return Vec::new();
     };
-    let quote = if written.contains(['"', '\'']) { "" } else { "\"" };
+    // Within quotes that were begun, nothing but the word itself.
+    let is_open = |quote: char| !written.matches(quote).count().is_multiple_of(2);
+    let is_within = is_open('"') || is_open('\'');
+    let (before, after) = if is_within {
+        ("", "")
+    } else if setting.is_list() && !written.contains('[') {
+        ("[\"", "\"]")
+    } else {
+        ("\"", "\"")
+    };
     if setting.is_flag() {
         return ["true", "false"].map(flag).to_vec();
     }
@@ -228,8 +237,8 @@ fn values(table: &str, key: &str, written: &str) -> Vec<CompletionItem> {
             label: (*value).to_owned(),
             kind: Some(CompletionItemKind::ENUM_MEMBER),
             detail: Some((*meaning).to_owned()),
-            insert_text: Some(format!("{quote}{value}{quote}")),
-            filter_text: Some(format!("{quote}{value}{quote}")),
+            insert_text: Some(format!("{before}{value}{after}")),
+            filter_text: Some(format!("{before}{value}{after}")),
             ..CompletionItem::default()
         })
         .collect()
@@ -357,6 +366,15 @@ mod tests {
         assert_eq!(labels(2, 2).len(), SETTINGS.iter().filter(|setting| setting.table.is_empty()).count());
         assert_eq!(labels(4, 0), ["settings = { shared_buffers = \"64MB\" }"]);
         assert_eq!(labels(5, 4), Vec::<String>::new());
+        let (documents, uri) =
+            open("[[tiers]]\nchecks = \nchecks = [\"applies\", \nchecks = [\"applies\", \"\n");
+        let first = |line, character| {
+            let items = documents.complete(&uri, Position::new(line, character));
+            items.into_iter().next().and_then(|item| item.insert_text)
+        };
+        assert_eq!(first(1, 9).as_deref(), Some("[\"applies\"]"));
+        assert_eq!(first(2, 21).as_deref(), Some("\"applies\""));
+        assert_eq!(first(3, 22).as_deref(), Some("applies"));
     }
 
     #[test]

@@ -18,7 +18,11 @@ use crate::sys;
 const PATIENCE: Duration = Duration::from_hours(24);
 
 /// Calls `M`. Ctrl-C has the engine end the tool and clear away.
-pub(super) fn long<M: Method>(session: &mut Session, params: &M::Params, quiet: bool) -> Result<M::Result> {
+pub(in crate::cli) fn long<M: Method>(
+    session: &mut Session,
+    params: &M::Params,
+    quiet: bool,
+) -> Result<M::Result> {
     sys::catch_interrupts();
     let shown = Shown::new(quiet);
     let watch = Watch {

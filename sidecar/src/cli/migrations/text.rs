@@ -11,7 +11,7 @@ use offshoot_protocol::types::{ChangeKind, SchemaChange};
 use crate::cli::output::Output;
 
 /// A number and what it counts.
-pub(super) fn count(number: usize, what: &str) -> String {
+pub(in crate::cli) fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
@@ -58,7 +58,7 @@ pub(super) fn diagnostic(found: &MigrationDiagnostic, output: Output) -> String 
 }
 
 /// How a step went, in lines.
-pub(super) fn step(step: &MigrationsStep, output: Output) -> String {
+pub(in crate::cli) fn step(step: &MigrationsStep, output: Output) -> String {
     let word = match step.outcome {
         MigrationsOutcome::Passed => output.good("passed "),
         MigrationsOutcome::Failed => output.bad("failed "),
@@ -94,7 +94,7 @@ fn failure(found: &MigrationsFailure) -> String {
 }
 
 /// What changed in the schema, a line each.
-pub(super) fn changes(changes: &[SchemaChange], output: Output) -> Vec<String> {
+pub(in crate::cli) fn changes(changes: &[SchemaChange], output: Output) -> Vec<String> {
     let line = |change: &SchemaChange| {
         let object = &change.object;
         let schema = object.schema.as_ref().map(|schema| format!("{schema}.")).unwrap_or_default();

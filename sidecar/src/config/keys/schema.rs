@@ -33,12 +33,17 @@ fn property(setting: &Setting) -> Value {
         Shape::Count => json!({ "type": "integer", "minimum": 1 }),
         Shape::Flag => json!({ "type": "boolean" }),
         Shape::Texts => json!({ "type": "array", "items": { "type": "string" } }),
+        Shape::Words => {
+            let words: Vec<_> = setting.values.iter().map(|(value, _)| *value).collect();
+            json!({ "type": "array", "items": { "enum": words } })
+        }
         Shape::Map => json!({ "type": "object" }),
         Shape::Table => table(),
         Shape::Tables => {
-            let mut rule = table();
-            rule["required"] = json!(["pattern"]);
-            json!({ "type": "array", "items": rule })
+            // Each has a key that says what it is about: its first.
+            let mut item = table();
+            item["required"] = json!(super::known(setting.key)[..1]);
+            json!({ "type": "array", "items": item })
         }
     };
     value["description"] = json!(setting.about);

@@ -4,7 +4,6 @@ mod before;
 mod meant;
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 
 use offshoot_migrations::{Project, Scan};
@@ -48,7 +47,7 @@ pub(in crate::engine) async fn apply(
 }
 
 /// Takes the branch while nobody resets, renames or deletes it.
-async fn take(
+pub(super) async fn take(
     engine: &Arc<Engine>,
     id: BranchId,
     name: &str,
@@ -67,7 +66,7 @@ async fn take(
 }
 
 /// Runs the tools on a branch that is taken.
-async fn on_branch(
+pub(super) async fn on_branch(
     engine: &Arc<Engine>,
     place: &Place,
     scan: &Arc<Scan>,
@@ -95,7 +94,7 @@ async fn on_branch(
     }
     if prepared.is_empty() {
         let mut nothing = nothing(&name, false);
-        nothing.status = Some(status_of(engine, params, call).await?);
+        nothing.status = Some(status_of(engine, place, scan, params, call).await?);
         return Ok(nothing);
     }
     call.progress("reading the schema", 0, None);
@@ -103,7 +102,7 @@ async fn on_branch(
     let was = applied(engine, scan, id).await?;
     let snapshot = call.or_cancelled(begin(engine, id, &name, !params.no_snapshot)).await?;
     cut_short::begin(engine, id, snapshot.as_ref()).await?;
-    let job = Job { engine, call, params, root: &place.root, scan, id, name: &name, address: &address };
+    let job = Job { engine, call, params, place, scan, id, name: &name, address: &address };
     let ran = Box::pin(job.run(prepared, &was)).await;
     // A tool that the engine ended as it stops was cut short.
     if !engine.is_stopping() {
@@ -170,7 +169,7 @@ async fn on_branch(
     }
     if let Some(step) = steps.last_mut()
         && let Some(project) = scan.projects.iter().find(|one| step.project == Some(id_of(one)))
-        && unchanged::check(engine, &params.folder, project, Some(id)).await.is_err()
+        && unchanged::check(engine, place, &params.folder, project, Some(id)).await.is_err()
     {
         unchanged::tell(step, project, &name);
     }
@@ -184,7 +183,7 @@ async fn on_branch(
         if passed {
             engine.offers.applied(id);
         }
-        told::tell(engine, id, &place.root, params.direction, &now, passed).await;
+        told::tell(engine, id, place, params.direction, &now, passed).await;
     }
     // In vain: nothing happened that could be undone.
     let snapshot = if in_vain {
@@ -203,7 +202,7 @@ async fn on_branch(
         changes,
         sql,
         measured: None,
-        status: Some(status_of(engine, params, call).await?),
+        status: Some(status_of(engine, place, scan, params, call).await?),
     })
 }
 
@@ -225,7 +224,7 @@ struct Job<'j> {
     engine: &'j Arc<Engine>,
     call: &'j Call,
     params: &'j MigrationsApplyParams,
-    root: &'j Path,
+    place: &'j Place,
     scan: &'j Arc<Scan>,
     id: BranchId,
     name: &'j str,
@@ -244,7 +243,7 @@ impl Job<'_> {
         for Ready { at, must, command, title } in prepared {
             let project = &self.scan.projects[at];
             let began = !steps.is_empty();
-            unchanged::check(self.engine, &self.params.folder, project, Some(self.id))
+            unchanged::check(self.engine, self.place, &self.params.folder, project, Some(self.id))
                 .await
                 .map_err(|failure| (failure, began))?;
             self.call.progress(&title, 0, None);
@@ -259,8 +258,15 @@ impl Job<'_> {
                     lost::until_back(self.engine, self.id).await;
                     lost::tell(&mut step, project, self.name, &line);
                 } else {
-                    let found =
-                        blame::find(self.engine, self.id, self.root, self.scan, at, &step.log, self.call);
+                    let found = blame::find(
+                        self.engine,
+                        self.id,
+                        &self.place.root,
+                        self.scan,
+                        at,
+                        &step.log,
+                        self.call,
+                    );
                     step.failure = Box::pin(found).await;
                 }
             } else if !passed {
@@ -325,9 +331,14 @@ fn title(project: &Project, direction: MigrationsDirection, back: Option<usize>)
 
 async fn status_of(
     engine: &Arc<Engine>,
+    place: &Place,
+    scan: &Arc<Scan>,
     params: &MigrationsApplyParams,
     call: &Call,
 ) -> Result<offshoot_protocol::migrations::MigrationsStatus> {
+    if place.unpacked_of.is_some() {
+        return call.or_cancelled(Box::pin(status::of_place(engine, place, scan))).await;
+    }
     let folder = params.folder.clone();
     let params = MigrationsStatusParams { folder, ..MigrationsStatusParams::default() };
     Box::pin(status::status(engine, params, call)).await

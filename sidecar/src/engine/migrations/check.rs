@@ -32,11 +32,39 @@ pub(in crate::engine) async fn check(
     params: MigrationsCheckParams,
     call: &Call,
 ) -> Result<MigrationsReport> {
-    let begun = Instant::now();
     let place = status::place(engine, &params.folder).await?;
     let scan = place.scan(engine).await?;
-    let places = stage::places(&scan, params.tool.as_deref())?;
-    let (id, against) = target(engine, &place, params.against.as_deref()).await?;
+    let on = target(engine, &place, params.against.as_deref()).await?;
+    Box::pin(of(engine, &place, &scan, on, &params, Parts::ALL, call)).await
+}
+
+/// What is tried besides applying, and the command.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parts {
+    /// A second run.
+    pub(super) again: bool,
+    /// The way back.
+    pub(super) down: bool,
+    /// Time, locks and rewrites.
+    pub(super) cost: bool,
+}
+
+impl Parts {
+    const ALL: Self = Self { again: true, down: true, cost: true };
+}
+
+/// Tries the files of `place` on throwaways of the branch `id`, called `against`.
+pub(super) async fn of(
+    engine: &Arc<Engine>,
+    place: &Place,
+    scan: &Arc<Scan>,
+    (id, against): (BranchId, String),
+    params: &MigrationsCheckParams,
+    parts: Parts,
+    call: &Call,
+) -> Result<MigrationsReport> {
+    let begun = Instant::now();
+    let places = stage::places(scan, params.tool.as_deref())?;
     let mut report = MigrationsReport {
         worktree: place.root.to_string_lossy().into_owned(),
         against,
@@ -51,14 +79,17 @@ pub(in crate::engine) async fn check(
     };
     if report.steps.iter().all(|step| step.outcome != MigrationsOutcome::Failed) {
         let stage = Stage::of(engine, id, "making a throwaway copy of the branch", call).await?;
-        let job =
-            Job { engine, place: &place, scan: &scan, params: &params, call, stage: &stage, target: id };
+        let job = Job { engine, place, scan, params, parts, call, stage: &stage, target: id };
         let outcome = Box::pin(job.run(id, &places, &mut report)).await;
         call.progress("removing the throwaway", 0, None);
         let removed = stage.remove().await;
         outcome?;
         removed?;
-        Box::pin(cost::cost(engine, &place, &scan, &places, id, call, &mut report)).await?;
+        // That also tells to the column where it failed.
+        let failed = report.steps.iter().any(|step| step.outcome == MigrationsOutcome::Failed);
+        if parts.cost || failed {
+            Box::pin(cost::cost(engine, place, scan, &places, id, call, &mut report)).await?;
+        }
     }
     report.passed = report.steps.iter().all(|step| step.outcome != MigrationsOutcome::Failed);
     report.took_ms = begun.elapsed().as_millis() as u64;
@@ -90,6 +121,7 @@ struct Job<'j> {
     place: &'j Place,
     scan: &'j Arc<Scan>,
     params: &'j MigrationsCheckParams,
+    parts: Parts,
     call: &'j Call,
     stage: &'j Stage,
     target: BranchId,
@@ -104,7 +136,7 @@ impl Job<'_> {
         let project = &self.scan.projects[at];
         let status = self.stage.status(self.engine, self.scan, at).await?;
         let mut waiting = stage::pending(project, &status, None)?;
-        stage::without_merged(self.root(), against, project, &mut waiting);
+        stage::without_merged(self.place.repository(), against, project, &mut waiting);
         Ok(waiting)
     }
 
@@ -129,11 +161,11 @@ impl Job<'_> {
             tried.push((at, waiting, by_tool));
         }
         self.compare(&before, report).await?;
-        for (at, _, by_tool) in &tried {
+        for (at, _, by_tool) in tried.iter().filter(|_| self.parts.again) {
             self.again(*at, *by_tool, report).await?;
         }
         self.command(report).await?;
-        for (at, waiting, by_tool) in tried.iter().rev() {
+        for (at, waiting, by_tool) in tried.iter().rev().filter(|_| self.parts.down) {
             Box::pin(self.down(*at, waiting, *by_tool, report)).await?;
         }
         if !tried.is_empty()
@@ -154,7 +186,7 @@ impl Job<'_> {
     /// Applies what is pending. Returns whether the tool did it; `None` if it failed.
     async fn up(&self, at: usize, waiting: &[usize], report: &mut MigrationsReport) -> Result<Option<bool>> {
         let project = &self.scan.projects[at];
-        unchanged::check(self.engine, &self.params.folder, project, None).await?;
+        unchanged::check(self.engine, self.place, &self.params.folder, project, None).await?;
         let title = format!("applies cleanly: {} of {}", count(waiting.len()), called(project));
         self.call.progress(&title, 0, None);
         let address = self.stage.address(self.engine).await?;

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use offshoot_migrations::{BranchStatus, Code, Diagnostic, Project, Standing, State, Subject, Tool};
+use offshoot_migrations::{BranchStatus, Code, Diagnostic, Project, Scan, Standing, State, Subject, Tool};
 use offshoot_protocol::migrations::{
     MigrationsDrift, MigrationsDriftParams, MigrationsOutcome, MigrationsStep,
 };
+use offshoot_storage::BranchId;
 
 use super::replay::{Replay, Wanted};
+use super::status::Place;
 use super::{advice, history, passage, stage, status};
 use crate::engine::server::Call;
 use crate::engine::{Engine, schema};
@@ -20,11 +22,23 @@ pub(in crate::engine) async fn drift(
     params: MigrationsDriftParams,
     call: &Call,
 ) -> Result<MigrationsDrift> {
-    let begun = Instant::now();
     let place = status::place(engine, &params.folder).await?;
     let scan = place.scan(engine).await?;
-    let (id, branch) = place.meant(engine, params.branch.as_deref()).await?;
-    let places = stage::places(&scan, params.tool.as_deref())?;
+    let on = place.meant(engine, params.branch.as_deref()).await?;
+    Box::pin(of(engine, &place, &scan, on, &params, call)).await
+}
+
+/// The same of the branch `id`, by the files of `place`.
+pub(super) async fn of(
+    engine: &Arc<Engine>,
+    place: &Place,
+    scan: &Arc<Scan>,
+    (id, branch): (BranchId, String),
+    params: &MigrationsDriftParams,
+    call: &Call,
+) -> Result<MigrationsDrift> {
+    let begun = Instant::now();
+    let places = stage::places(scan, params.tool.as_deref())?;
     let projects: Vec<&Project> = places.iter().map(|at| &scan.projects[*at]).collect();
     let histories = call.or_cancelled(async { Ok(history::read(engine, id, &projects, true).await) }).await?;
     let histories = histories.map_err(|why| history::unread(&branch, &why))?;
@@ -33,7 +47,7 @@ pub(in crate::engine) async fn drift(
     for (at, history) in places.into_iter().zip(histories) {
         // Of two files with one version what was seen tells which one ran.
         let observed = {
-            let scan = Arc::clone(&scan);
+            let scan = Arc::clone(scan);
             engine.blocking(move |engine| Ok(status::observed(engine, id, &scan.projects[at])?.0)).await?
         };
         let status = scan.projects[at].status(&history, &observed);
@@ -47,7 +61,7 @@ pub(in crate::engine) async fn drift(
     }
     call.progress("reading the schema", 0, None);
     let ours = call.or_cancelled(schema::schema(engine, id, &branch)).await?.facts;
-    let run = Replay { engine, place: &place, scan: &scan, environment: &params.environment, call };
+    let run = Replay { engine, place, scan, environment: &params.environment, call };
     let replayed = Box::pin(run.in_empty(&wanted)).await?;
     let mut drift = MigrationsDrift {
         branch,
@@ -66,7 +80,7 @@ pub(in crate::engine) async fn drift(
     };
     if let Some(theirs) = replayed.facts {
         let owners = stage::owners(&ours, &engine.store.info().user);
-        let (of, passages) = (Arc::clone(&scan), replayed.passages);
+        let (of, passages) = (Arc::clone(scan), replayed.passages);
         let work = engine.blocking(move |engine| {
             let ours = stage::comparable(&ours, of.projects.iter(), &engine.store.info().user);
             let (ours, untold) = passage::as_if_passed(&ours, &passages, &theirs);

@@ -1,6 +1,7 @@
 //! Commits of a repository, read without a work tree and without running anything of the repository's.
 
 mod unpack;
+mod unpacked;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
@@ -12,6 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use offshoot_migrations::{FILE_MAX, LeftOut, Listing, Source, SourceError, SourceFile, Stamp, too_large};
 
 use crate::failure::{Failure, Result};
+pub(super) use unpacked::unpacked;
 
 /// Folders in commits that hold nobody's own migrations.
 const LEFT_OUT: [&str; 3] = ["node_modules", "venv", ".venv"];

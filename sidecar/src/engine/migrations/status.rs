@@ -44,6 +44,16 @@ pub(super) struct Place {
     pub(super) branch: Result<(BranchId, String)>,
     pub(super) on_checkout: MigrationsOnCheckout,
     pub(super) check_command: Option<String>,
+    /// Set if the files are those of a commit, unpacked.
+    pub(super) unpacked_of: Option<Commit>,
+}
+
+/// A commit whose files stand in a folder of their own.
+pub(super) struct Commit {
+    /// A worktree of its repository.
+    pub(super) worktree: PathBuf,
+    /// Git's name of it.
+    pub(super) id: String,
 }
 
 /// The worktree that holds `folder`.
@@ -61,7 +71,7 @@ pub(super) async fn place(engine: &Arc<Engine>, folder: &str) -> Result<Place> {
             let config = file.config();
             let (on_checkout, check_command) =
                 (config.migrations_on_checkout, config.migrations_check.clone());
-            Ok(Place { root, branch, on_checkout, check_command })
+            Ok(Place { root, branch, on_checkout, check_command, unpacked_of: None })
         })
         .await
 }
@@ -80,6 +90,11 @@ impl Place {
                     .hint("Name one with `--branch`, or see `offshoot status`.")
             }),
         }
+    }
+
+    /// Where git knows the branches.
+    pub(super) fn repository(&self) -> &Path {
+        self.unpacked_of.as_ref().map_or(&self.root, |commit| &commit.worktree)
     }
 
     /// The files of the worktree.
@@ -123,6 +138,16 @@ pub(in crate::engine) async fn status(
         meant.sort_by_key(|(id, _)| *id != own.0);
     }
     call.or_cancelled(of(engine, &place, &scan, meant, &params)).await
+}
+
+/// The status of the branch of `place` by the files of `scan`.
+pub(super) async fn of_place(
+    engine: &Arc<Engine>,
+    place: &Place,
+    scan: &Arc<Scan>,
+) -> Result<MigrationsStatus> {
+    let meant = place.branch.clone().ok().into_iter().collect();
+    of(engine, place, scan, meant, &MigrationsStatusParams::default()).await
 }
 
 /// The status of these branches.

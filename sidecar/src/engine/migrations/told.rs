@@ -1,12 +1,12 @@
 //! What the log of a branch is told of migrations.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use offshoot_protocol::migrations::MigrationsDirection;
 use offshoot_storage::BranchId;
 
 use super::git::Git;
+use super::status::Place;
 use crate::engine::Engine;
 use crate::engine::events::{self, Told};
 
@@ -17,15 +17,15 @@ const MOST_NAMES: usize = 3;
 pub(super) async fn tell(
     engine: &Arc<Engine>,
     id: BranchId,
-    root: &Path,
+    place: &Place,
     direction: MigrationsDirection,
     ran: &[String],
     passed: bool,
 ) {
     let what = words(direction, ran, passed);
-    let root = root.to_owned();
+    let (root, commit) = (place.root.clone(), place.unpacked_of.as_ref().map(|commit| commit.id.clone()));
     let work = move |engine: &Arc<Engine>| {
-        let commit = Git::of(&root).commit("HEAD").ok();
+        let commit = commit.or_else(|| Git::of(&root).commit("HEAD").ok());
         events::migrated(engine, id, &Told { what, commit, failed: !passed });
         Ok(())
     };

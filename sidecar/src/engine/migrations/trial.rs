@@ -111,14 +111,14 @@ async fn tried(
         let project = &scan.projects[at];
         let status = stage.status(engine, scan, at).await?;
         let mut waiting = stage::pending(project, &status, params.to.as_deref())?;
-        stage::without_merged(&place.root, &applied.branch, project, &mut waiting);
+        stage::without_merged(place.repository(), &applied.branch, project, &mut waiting);
         if waiting.is_empty() {
             continue;
         }
         let title = format!("trying the migrations of {}", called(project));
         call.progress(&title, 0, None);
         let meant = place.branch.as_ref().ok().map(|(id, _)| *id).filter(|_| params.branch.is_none());
-        unchanged::check(engine, &params.folder, project, meant).await?;
+        unchanged::check(engine, place, &params.folder, project, meant).await?;
         let mut not_measured = None;
         let step = match items(&place.root, project, &waiting, Direction::Up) {
             Ok(items) => {

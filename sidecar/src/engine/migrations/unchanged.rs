@@ -7,21 +7,25 @@ use offshoot_protocol::migrations::{MigrationsOutcome, MigrationsStep};
 use offshoot_storage::BranchId;
 
 use super::files::id_of;
-use super::status;
+use super::status::{self, Place};
 use crate::engine::Engine;
 use crate::failure::{Failure, Result};
 
-/// Refuses to go on if the worktree of `folder` has other migrations of `project` by now, or leads elsewhere than to
-/// `branch`.
+/// Refuses to go on if the worktree of `folder`, which was `looked_at`, has other migrations of `project` by now, or leads elsewhere
+/// than to `branch`. What was unpacked of a commit stays as it is.
 ///
 /// # Errors
 /// With what changed.
 pub(super) async fn check(
     engine: &Arc<Engine>,
+    looked_at: &Place,
     folder: &str,
     project: &Project,
     branch: Option<BranchId>,
 ) -> Result<()> {
+    if looked_at.unpacked_of.is_some() {
+        return Ok(());
+    }
     let place = status::place(engine, folder).await?;
     let leads_there = branch.is_none_or(|meant| place.branch.as_ref().is_ok_and(|(id, _)| *id == meant));
     let scan = place.scan(engine).await?;

@@ -77,7 +77,22 @@ pub(in crate::engine) async fn undo(
     call.progress("closing connections", 0, Some(2));
     call.or_cancelled(engine.binding.drain(id, UNDO_GRACE)).await?;
     call.progress("going back", 1, Some(2));
-    let taken = snapshot.clone();
+    put_back(engine, id, snapshot).await?;
+    drop(turn);
+    // The snapshot stays: what was undone may be brought back, and undone again.
+    Ok(undone)
+}
+
+/// Takes a branch, which nobody else changes meanwhile, back to a snapshot whether or not anybody still waits for it. What it has goes
+/// to the trash.
+pub(super) async fn take_back(engine: &Arc<Engine>, id: BranchId, snapshot: Snapshot) -> Result<()> {
+    let _structure = engine.structure.lock().await;
+    let _turn = engine.computes.turn(id).await;
+    engine.binding.drain(id, UNDO_GRACE).await?;
+    put_back(engine, id, snapshot).await
+}
+
+async fn put_back(engine: &Arc<Engine>, id: BranchId, taken: Snapshot) -> Result<()> {
     let new = engine
         .blocking(move |engine| {
             let seen = engine.store.branch(id)?;
@@ -92,12 +107,10 @@ pub(in crate::engine) async fn undo(
         .await?;
     engine.generation.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
     engine.binding.replaced(id, Some(new)).await?;
-    drop(turn);
     engine.migrations.busy.ended(id, false);
     engine.branches_changed();
     engine.changed(Subject::Migrations);
-    // The snapshot stays: what was undone may be brought back, and undone again.
-    Ok(undone)
+    Ok(())
 }
 
 /// The snapshot to go back to: the one that was `asked` for, else that of the newest apply to this state of the branch. Blocks.

@@ -50,6 +50,8 @@ impl<'e> Asked<'e> {
             given("extensions", rule, |initial| initial.extensions.as_ref()),
             given("roles", rule, |initial| initial.roles.as_ref()),
             given("grants", rule, |initial| initial.grants.as_ref()),
+            self.tier(),
+            self.checks(),
             self.limit()?,
         ];
         let place = rule.map(|rule| place(rule.pattern.line, rule));
@@ -153,6 +155,49 @@ impl<'e> Asked<'e> {
             setting.note = Some(format!("it has {} of its own", size::show(own)));
         }
         Ok(setting)
+    }
+
+    /// Which tier it is, and where its migrations go.
+    fn tier(&self) -> PolicySetting {
+        let own = self.now.tier(&self.name);
+        let next = self.now.next_tier(&self.name);
+        PolicySetting {
+            key: "tier".to_owned(),
+            value: own.as_ref().map(|_| "yes".to_owned()),
+            by: if own.is_some() { PolicyBy::File } else { PolicyBy::Default },
+            note: match (&own, next) {
+                (_, Some(next)) => Some(format!("its migrations are promoted to `{}`", next.branch)),
+                (Some(_), None) => Some("it is the last".to_owned()),
+                (None, None) => None,
+            },
+            place: own.map(|own| own.place),
+        }
+    }
+
+    /// What has to hold before migrations come to it.
+    fn checks(&self) -> PolicySetting {
+        let own = self.now.tier(&self.name);
+        let mut words: Vec<String> = Vec::new();
+        let mut place = None;
+        if let Some(own) = &own {
+            words.extend(own.checks.iter().map(|(check, _)| check.as_str().to_owned()));
+            words.extend(own.max_lock.as_ref().map(|(most, _)| format!("max_lock {}", duration_text(*most))));
+            words.extend(
+                own.max_rewrite.as_ref().map(|(most, _)| format!("max_rewrite {}", size::show(*most))),
+            );
+            place = own.checks.iter().find_map(|(_, place)| place.clone());
+            place = place.or_else(|| own.max_lock.as_ref().map(|(_, place)| place.clone()));
+            place = place.or_else(|| own.max_rewrite.as_ref().map(|(_, place)| place.clone()));
+        }
+        PolicySetting {
+            key: "tier.checks".to_owned(),
+            value: (!words.is_empty()).then(|| words.join("; ")),
+            by: if place.is_some() { PolicyBy::File } else { PolicyBy::Default },
+            note: own
+                .and_then(|own| own.strict)
+                .map(|place| format!("`--override` goes past none ({}:{})", place.file, place.line)),
+            place,
+        }
     }
 
     fn limit(&self) -> Result<PolicySetting> {

@@ -36,7 +36,7 @@ pub(super) async fn cost(
             let project = &scan.projects[at];
             let status = stage.status(engine, scan, at).await?;
             let mut waiting = stage::pending(project, &status, None)?;
-            stage::without_merged(&place.root, &report.against, project, &mut waiting);
+            stage::without_merged(place.repository(), &report.against, project, &mut waiting);
             if waiting.is_empty() {
                 continue;
             }

@@ -48,9 +48,10 @@ impl Job<'_> {
         let (observed, seen) = seen;
         let state = self.stage.status_seen(self.engine, self.scan, at, &observed).await?;
         let (scan, root, name) = (Arc::clone(self.scan), self.root().to_owned(), against.to_owned());
+        let repository = self.place.repository().to_owned();
         let changed = self.engine.blocking(move |_| {
             let project = &scan.projects[at];
-            let git = Git::of(&root);
+            let git = Git::of(&repository);
             let tree = git.commit(&format!("refs/heads/{name}")).and_then(|commit| git.tree(&commit)).ok();
             let entries = state.entries.iter().filter_map(|entry| match entry.subject {
                 Subject::File(place) => Some((&project.migrations[place], entry.state)),

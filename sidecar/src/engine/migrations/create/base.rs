@@ -120,7 +120,7 @@ impl Replay<'_> {
             let observed = self.observed(*from, at).await?;
             let status = stage.status_seen(self.engine, self.scan, at, &observed).await?;
             let mut waiting = stage::pending(project, &status, None)?;
-            stage::without_merged(&self.place.root, name, project, &mut waiting);
+            stage::without_merged(self.place.repository(), name, project, &mut waiting);
             wanted.push((at, waiting));
             gone.extend(missing(&status));
         }
@@ -149,7 +149,7 @@ impl Replay<'_> {
             };
             match &of.from {
                 Some((_, name)) if project.tool == Tool::PlainSql => {
-                    stage::without_merged(&self.place.root, name, project, &mut waiting);
+                    stage::without_merged(self.place.repository(), name, project, &mut waiting);
                 }
                 _ => waiting.retain(|place| ran.contains(place)),
             }

@@ -14,15 +14,13 @@ use offshoot_storage::BranchId;
 use super::merge::Tree;
 use crate::engine::Engine;
 use crate::engine::migrations::files::id_of;
+use crate::engine::migrations::git::unpacked;
 use crate::engine::migrations::stage::{self, Stage};
 use crate::engine::migrations::trial::try_items;
 use crate::engine::migrations::{blame, elsewhere, runner, tool};
 use crate::engine::server::Call;
 use crate::failure::{Failure, Result};
 use crate::scratch::Scratch;
-
-/// Folders of installed packages, which no commit has and programs need.
-const INSTALLED: [&str; 4] = ["node_modules", ".venv", "venv", "vendor"];
 
 /// A project, and what of it the base has.
 pub(super) struct Run {
@@ -196,21 +194,7 @@ impl<'o> Order<'o> {
     /// A work tree outside of everybody's, with the installed packages of mine.
     async fn unpack(&self, tree: &Arc<Tree>) -> Result<Scratch> {
         let (tree, root) = (Arc::clone(tree), self.root.to_owned());
-        let unpacked = self.engine.blocking(move |_| {
-            let folder = Scratch::new()?;
-            tree.git.unpack(&tree.id, folder.path())?;
-            for project in &tree.scan.projects {
-                for name in INSTALLED {
-                    let (from, to) =
-                        (root.join(&project.root).join(name), folder.path().join(&project.root).join(name));
-                    if from.is_dir() && !to.exists() {
-                        std::os::unix::fs::symlink(&from, &to)
-                            .map_err(|e| Failure::io("link installed packages", &e))?;
-                    }
-                }
-            }
-            Ok(folder)
-        });
+        let unpacked = self.engine.blocking(move |_| unpacked(&tree.git, &tree.id, &tree.scan, &root));
         unpacked.await
     }
 }
