@@ -35,7 +35,9 @@ pub(super) fn run(args: PromoteArgs, output: Output) -> Result<u8> {
     if output.json {
         output.value(&promoted)?;
     } else {
-        told(&promoted, output).iter().for_each(|line| output.line(line));
+        for line in told(&promoted, output) {
+            output.line(&line);
+        }
     }
     Ok(if promoted.passed { OK } else { NEGATIVE })
 }

@@ -32,9 +32,9 @@ window = 'off'
 ";
 
 /// All at once: the engine reads the file whenever it changes.
-fn rules(test: &TestRepo, text: &str) {
+fn rules(test: &TestRepo, content: &str) {
     let beside = test.root().join("rules");
-    fs::write(&beside, text).unwrap();
+    fs::write(&beside, content).unwrap();
     fs::rename(beside, test.repo.join("offshoot.toml")).unwrap();
 }
 
@@ -215,8 +215,8 @@ fn each_check_stops_what_does_not_hold_and_says_what() {
         "003_big.sql",
         "-- migrate:up\nalter table item alter id type bigint;\n-- migrate:down\nalter table item alter id type int;\n",
     );
-    let text = TIERS.replace("1GB", "1KB");
-    rules(&test, &text);
+    let strict = TIERS.replace("1GB", "1KB");
+    rules(&test, &strict);
     let said = refused("max_rewrite", &[]);
     assert!(
         said.contains("are written anew (table public.item") && said.contains("and may be 1.0 KB"),
@@ -227,9 +227,9 @@ fn each_check_stops_what_does_not_hold_and_says_what() {
     assert!(said.contains("public.item is closed to writers for "), "{said}");
 
     // A tier whose checks nobody goes past, and one where a person may.
-    rules(&test, &text.replace("max_rewrite", "override = false\nmax_rewrite"));
+    rules(&test, &strict.replace("max_rewrite", "override = false\nmax_rewrite"));
     refused("max_rewrite", &["--override"]);
-    rules(&test, &text);
+    rules(&test, &strict);
     let told = test.run(&["promote", "staging"]);
     assert!(told.out.contains("offshoot promote staging --to main --override"), "{}", told.out);
     told.fails(1);

@@ -119,7 +119,7 @@ impl Source {
     }
 
     fn url(&self, host: &str, parameters: &str) -> String {
-        let password: String = PASSWORD.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let password = PASSWORD.bytes().fold(String::new(), |text, byte| format!("{text}%{byte:02x}"));
         format!("postgres://postgres:{password}@{host}:{}/postgres?{parameters}", self.port)
     }
 
