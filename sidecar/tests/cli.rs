@@ -62,6 +62,7 @@ fn help_tells_every_verb() {
       log          Show what happened to a branch, and when; the newest first
       undo         Bring back the branch that was deleted, reset or restored last
       policy       Explain and check the rules of `offshoot.toml`, and apply changed ones
+      promote      Bring the migrations of a git branch to the next tier, once what that wants holds
       sql          Run SQL, from the command line, a file or a prompt
       diff         Show what the schema of branch B has that the one of A has not
       dump         Write a branch to a file that `pg_restore`, psql and `offshoot init` read
@@ -72,6 +73,7 @@ fn help_tells_every_verb() {
       refresh      Give the root branch new data. Other branches keep theirs until they are reset
       follow       Follow a running server: the root branch has what it has, minutes later
       masking      Look after the rules by which personal data are replaced while they are imported
+      seed         Look at what seeds have made and is kept, so that the same seed does not run again
       exec         Run a program with DATABASE_URL and the PG* variables set
       env          Look after the file, such as `.env`, in which programs find the address
       hooks        Let git tell Offshoot at once, where files are watched badly. Not needed otherwise

@@ -183,7 +183,7 @@ EXAMPLES:
         #[command(subcommand)]
         command: PolicyCommand,
     },
-    /// Bring the migrations of a git branch to the database branch of the next tier, once what that wants holds.
+    /// Bring the migrations of a git branch to the next tier, once what that wants holds
     ///
     /// `[[tiers]]` of offshoot.toml names the tiers and what each wants. All of it is tried on throwaways of the tier's branch first. Then
     /// the project's own tool runs on it, after a snapshot. If that fails, the branch is again what it was.
