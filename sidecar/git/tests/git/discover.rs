@@ -149,7 +149,7 @@ fn a_git_that_does_not_know_the_question_is_too_old() {
     use std::os::unix::fs::PermissionsExt as _;
     let (sandbox, repo) = Sandbox::with_repo();
     let old = sandbox.path().join("git");
-    let script = "#!/bin/sh\n[ \"$1\" = --version ] && echo git version 2.1.4 && exit\necho .\necho --absolute-git-dir\necho .git\n";
+    let script = "#!/bin/sh\ncase \" $* \" in *' --version '*) echo git version 2.1.4; exit ;; esac\necho .\necho --absolute-git-dir\necho .git\n";
     fs::write(&old, script).unwrap();
     fs::set_permissions(&old, fs::Permissions::from_mode(0o755)).unwrap();
     let path =
