@@ -174,9 +174,19 @@ export class Workbench {
 
   /** Chooses from a row's context menu. @param {string | RegExp} text @param {string} title */
   async rowMenu(text, title) {
-    await this.row(text).click({ button: 'right' });
-    // A menu that has just opened lets the first clicks pass.
     const menu = this.page.locator('.monaco-menu-container .monaco-menu');
+    const evidence = { ms: ACT_MS, onFailure: (label) => saveEvidence(this.page, label) };
+    await until(
+      async () => {
+        // A row that is drawn again just then swallows the click.
+        if (!(await menu.isVisible())) await this.row(text).click({ button: 'right' });
+        return menu.waitFor({ timeout: 2000 }).then(() => true, () => false);
+      },
+      true,
+      `the menu of ${text}`,
+      evidence,
+    );
+    // A menu that has just opened lets the first clicks pass.
     await until(
       async () => {
         if (await menu.isVisible()) await this.menuItem(title).click({ timeout: 2000 }).catch(() => {});
@@ -184,7 +194,7 @@ export class Workbench {
       },
       false,
       `${title} in the menu`,
-      { ms: ACT_MS, onFailure: (label) => saveEvidence(this.page, label) },
+      evidence,
     );
   }
 
