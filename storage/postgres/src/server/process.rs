@@ -129,11 +129,13 @@ pub(super) fn working_folder(pid: u32) -> io::Result<PathBuf> {
     std::fs::read_link(format!("/proc/{pid}/cwd"))
 }
 
-/// The data directory that `pid` was started for with `-D`, if its command line names one that is there.
+/// The data directory that `pid` was started for with `-D`, if its command line names one that is there. A relative path says
+/// nothing: what it is relative to may have changed.
 pub(super) fn named_cluster(pid: u32) -> Option<PathBuf> {
     let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let mut arguments = line.split(|byte| *byte == 0).skip_while(|argument| *argument != b"-D").skip(1);
-    Path::new(std::ffi::OsStr::from_bytes(arguments.next()?)).canonicalize().ok()
+    let named = Path::new(std::ffi::OsStr::from_bytes(arguments.next()?));
+    if named.is_absolute() { named.canonicalize().ok() } else { None }
 }
 
 /// Runs `look` with the eyes of `account`, in a thread of its own.
