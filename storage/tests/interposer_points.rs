@@ -12,7 +12,7 @@ use offshoot_pages::point::Point;
 use postgres::Client;
 use support::faults::Plan;
 use support::layers::assert_tidy;
-use support::{Random, TestStore, check, first, processes};
+use support::{Random, TestStore, check, first, pause, processes};
 
 /// How often the work is repeated before it is said that a point is never passed.
 const ATTEMPTS: u32 = 6;
@@ -91,12 +91,19 @@ fn end_at_each_point(major: u32) {
             let mut client = test.reconnect_waking("main", "app");
             test.create(&child, "main");
             promised.push((child, acknowledged));
-            if attempts == 1 {
-                plan.die_at(point, nth);
-            } else if attempts == 3 {
-                plan.die_at(point, 1);
-            }
+            plan.die_at(point, if attempts < 3 { nth } else { 1 });
             attempt(&test, &mut client, &mut acknowledged, &plan);
+            // What comes between two attempts is none.
+            plan.spare();
+        }
+        let begin = Instant::now();
+        while !plan.is_heard_of() {
+            assert!(
+                begin.elapsed() < PATIENCE,
+                "{point:?}: its parent does not notice that a process has ended"
+            );
+            test.store().poll_exits();
+            pause();
         }
         plan.die_at(point, 0);
         let mut client = test.reconnect_waking("main", "app");

@@ -14,21 +14,23 @@
 //! | 5 | calls that have failed |
 //! | 6 | one more than the number of the [`Point`] at which a process ends itself; 0 is off |
 //! | 7 | at which pass of it: 1 is the next one. Counted down |
+//! | 8 | the process that has ended itself, as a packed [`ProcessId`] |
 //!
 //! In a release build nothing of this is left.
 
 use std::ffi::CStr;
 use std::sync::atomic::AtomicPtr;
 use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 use libc::{c_int, c_long};
 use offshoot_pages::fault::{Call, On, set_hook};
 use offshoot_pages::point::{self, Point};
+use offshoot_pages::process::ProcessId;
 
 use crate::local::{Setup, setup};
 
-const WORDS: usize = 8;
+const WORDS: usize = 9;
 /// Bytes of a block of a disk: what is written in part ends at one.
 const BLOCK: usize = 512;
 
@@ -108,8 +110,9 @@ fn pass(point: Point) {
     }
     let before = word(7).fetch_update(AcqRel, Acquire, |left| left.checked_sub(1)).unwrap_or(0);
     if before == 1 {
+        word(8).store(ProcessId::current().packed(), Relaxed);
         // Those that clear up after this one go on.
-        word(6).store(0, Relaxed);
+        word(6).store(0, Release);
         // SAFETY: ends this process.
         unsafe { libc::syscall(libc::SYS_kill, libc::syscall(libc::SYS_getpid), libc::SIGKILL) };
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use offshoot_pages::fault::Call;
 use offshoot_pages::point::Point;
+use offshoot_pages::process::{ProcessId, start_time};
 
 /// What a call works on; the numbers are the interposer's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +43,7 @@ impl Plan {
         let path = store.join("branches").join(branch.to_string()).join("faults");
         let file =
             fs::OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path).unwrap();
-        file.set_len(64).unwrap();
+        file.set_len(72).unwrap();
         // Postgres may run as another user.
         fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
         Self(file)
@@ -68,11 +69,21 @@ impl Plan {
         self.set(6, point as u64 + 1);
     }
 
+    /// Lets no further process end itself.
+    pub fn spare(&self) {
+        self.set(7, 0);
+    }
+
     /// Whether a process has ended itself since [`Plan::die_at`].
     pub fn died(&self) -> bool {
-        let mut word = [0u8; 8];
-        self.0.read_exact_at(&mut word, 6 * 8).unwrap();
-        word == [0u8; 8]
+        self.word(6) == 0
+    }
+
+    /// Whether the parent of the process that ended itself has heard of it: a Postgres that has not still lets sessions
+    /// in that it is about to end.
+    pub fn is_heard_of(&self) -> bool {
+        let ended = ProcessId::unpacked(self.word(8));
+        start_time(ended.pid) != Some(ended.started)
     }
 
     /// Lets nothing fail any more. Returns how many calls have failed since [`Plan::arm`].
@@ -83,8 +94,12 @@ impl Plan {
 
     /// How many calls have failed since [`Plan::arm`].
     pub fn failed(&self) -> u64 {
+        self.word(5)
+    }
+
+    fn word(&self, index: u64) -> u64 {
         let mut word = [0u8; 8];
-        self.0.read_exact_at(&mut word, 5 * 8).unwrap();
+        self.0.read_exact_at(&mut word, index * 8).unwrap();
         u64::from_ne_bytes(word)
     }
 }
