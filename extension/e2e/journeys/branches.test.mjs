@@ -41,7 +41,7 @@ for (const name of workbenchNames) {
       await window.titleAction('Database Branches', 'Create DB Branch');
       // With one branch there is no question which one is the parent.
       await window.inputBox('two words');
-      await window.until(() => window.quickMessage(), /space|name/i, 'why the name is no name');
+      await window.until(() => window.quickMessage(), /`two words` is not a branch name/, 'why the name is no name');
       await window.inputBox('experiment');
       await window.until(() => window.rowTexts(), /experiment/, 'the new row');
       assert.match((await window.rowLabels()).join('\n'), /main[^]*experiment/);

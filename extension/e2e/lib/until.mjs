@@ -37,7 +37,7 @@ const fits = (want, got) => {
  * @param {{ ms?: number, onFailure?: (label: string) => Promise<string> }} [options] `onFailure` returns more for the message
  * @returns {Promise<T>}
  */
-export async function until(read, want, label, { ms = 20_000, onFailure } = {}) {
+export async function until(read, want, label, { ms = 40_000, onFailure } = {}) {
   const end = performance.now() + ms;
   /** @type {{ value: T } | undefined} */
   let last;

@@ -5,7 +5,9 @@ import { fileName, saveEvidence, shotsFolder, until } from './until.mjs';
 
 const DRAWN_MS = 60_000;
 /** How long a button, a row or an editor may take to come. */
-const ACT_MS = 15_000;
+const ACT_MS = 30_000;
+/** How long what is there may take to take a click, before it is looked at anew. */
+const SOON_MS = 2000;
 
 /** @type {Set<Workbench>} */
 const open = new Set();
@@ -150,8 +152,16 @@ export class Workbench {
 
   /** Presses a button that a row shows under the pointer. @param {string | RegExp} text @param {string} name */
   async rowAction(text, name) {
-    await this.row(text).hover();
-    await this.press(this.row(text).getByRole('button', { name, exact: true }));
+    await until(
+      async () => {
+        // A row that moves just then leaves the pointer on another one, which shows its own buttons.
+        await this.row(text).hover({ timeout: SOON_MS });
+        return this.press(this.row(text).getByRole('button', { name, exact: true }), SOON_MS).then(() => true, () => false);
+      },
+      true,
+      `${name} of ${text}`,
+      { ms: ACT_MS, onFailure: (label) => saveEvidence(this.page, label) },
+    );
   }
 
   /**
@@ -159,15 +169,16 @@ export class Workbench {
    * if no button got it.
    *
    * @param {any} button a locator
+   * @param {number} [timeout] how long it may take to come, in milliseconds
    */
-  async press(button) {
+  async press(button, timeout = ACT_MS) {
     for (let attempt = 1; ; attempt += 1) {
       await this.page.evaluate(() => {
         globalThis.pressed = false;
         const see = (event) => (globalThis.pressed = event.target.closest('.action-label, .monaco-button, [role=button]') !== null);
         document.addEventListener('click', see, { once: true, capture: true });
       });
-      await button.click();
+      await button.click({ timeout });
       if (attempt === 5 || (await this.page.evaluate(() => globalThis.pressed))) return;
     }
   }
@@ -180,7 +191,7 @@ export class Workbench {
       async () => {
         // A row that is drawn again just then swallows the click.
         if (!(await menu.isVisible())) await this.row(text).click({ button: 'right' });
-        return menu.waitFor({ timeout: 2000 }).then(() => true, () => false);
+        return menu.waitFor({ timeout: SOON_MS }).then(() => true, () => false);
       },
       true,
       `the menu of ${text}`,
@@ -189,7 +200,7 @@ export class Workbench {
     // A menu that has just opened lets the first clicks pass.
     await until(
       async () => {
-        if (await menu.isVisible()) await this.menuItem(title).click({ timeout: 2000 }).catch(() => {});
+        if (await menu.isVisible()) await this.menuItem(title).click({ timeout: SOON_MS }).catch(() => {});
         return menu.isVisible();
       },
       false,

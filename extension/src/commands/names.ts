@@ -42,6 +42,10 @@ export async function askName<R>(question: NameQuestion, run: (name: string) => 
   try {
     return await new Promise<R | undefined>((resolve, reject) => {
       const accept = async (): Promise<void> => {
+        // A key that was struck twice.
+        if (box.busy) {
+          return;
+        }
         const fault = nameFault(box.value, question.taken);
         if (fault !== undefined) {
           box.validationMessage = fault;
