@@ -15,10 +15,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use offshoot_migrations::{DiskSource, Scanner};
+use offshoot_migrations::{DiskSource, Scan, Scanner};
 use offshoot_protocol::method::MigrationsGetStatus;
 use offshoot_protocol::migrations::{MigrationsFailure, MigrationsStatus, MigrationsStatusParams};
 use tower_lsp_server::ls_types::{CodeActionOrCommand, CodeLens, Diagnostic, Hover, Position, Range, Uri};
@@ -28,17 +29,22 @@ use super::actor::Message;
 use super::outbox::Outbox;
 use crate::failure::Result;
 use crate::session::{not_running, try_connect};
-use book::Book;
 pub(super) use book::Observed;
+use book::{Book, News};
 use linting::Document;
 
 /// How long the engine may take to read histories: servers may have to wake.
 const STATUS_PATIENCE: Duration = Duration::from_mins(3);
+/// How long the other branches wait for a further save before they are read, and how long at most while one follows another.
+const CALM: Duration = Duration::from_millis(250);
+const LONGEST_CALM: Duration = Duration::from_secs(2);
 
 /// The migrations of one editor's worktrees.
 pub(super) struct Migrations {
     outbox: Arc<Outbox>,
     state: Mutex<State>,
+    /// Told when something is to be read.
+    asked: Condvar,
 }
 
 #[derive(Default)]
@@ -79,7 +85,7 @@ fn path_of(uri: &Uri) -> Option<PathBuf> {
 
 impl Migrations {
     pub(super) fn new(outbox: Arc<Outbox>) -> Self {
-        Self { outbox, state: Mutex::default() }
+        Self { outbox, state: Mutex::default(), asked: Condvar::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -138,6 +144,7 @@ impl Migrations {
             let mut state = self.lock();
             let Some(book) = state.books.get_mut(root) else { return };
             book.wanted = Some(book.wanted.unwrap_or(false) || wakes);
+            self.asked.notify_all();
             if std::mem::replace(&mut book.reading, true) {
                 return;
             }
@@ -147,9 +154,12 @@ impl Migrations {
     }
 
     fn read_until_current(&self, shared: &Arc<Shared>, root: &Path) {
-        let mut scanner = Scanner::default();
+        let scanner = self.lock().books.get_mut(root).map(|book| std::mem::take(&mut book.scanner));
+        let mut scanner = scanner.unwrap_or_default();
+        // Since when only the worktree's branch has been read.
+        let mut own_since = None;
         loop {
-            let (store, wakes) = {
+            let (store, wakes, is_known) = {
                 let mut state = self.lock();
                 let Some(book) = state.books.get_mut(root) else { return };
                 let Some(wakes) = book.wanted.take().filter(|_| !shared.closing.load(Ordering::Relaxed))
@@ -158,31 +168,59 @@ impl Migrations {
                     book.scanner = scanner;
                     return;
                 };
-                std::mem::swap(&mut scanner, &mut book.scanner);
-                (book.store(), wakes)
+                (book.store(), wakes, book.ready().is_some())
             };
-            let status = read(&store, root, wakes);
+            // What a save changes is seen on the worktree's branch, which is read sooner than all.
+            if is_known && !wakes {
+                let (own, scan) = scanning(&mut scanner, root, || read_own(&store, root));
+                if let Ok(own) = own {
+                    self.take(shared, root, |book| News {
+                        status: book.take_own(own, scan).unwrap_or(false),
+                        sizes: false,
+                    });
+                }
+                if self.is_asked_again(shared, root, *own_since.get_or_insert_with(Instant::now)) {
+                    continue;
+                }
+            }
+            own_since = None;
+            let (status, scan) = scanning(&mut scanner, root, || read_all(&store, root, wakes));
             if let Err(failure) = &status {
                 tracing::warn!(error = %failure, "read the state of migrations");
             }
-            let scan = scanner.scan(&DiskSource::new(root)).unwrap_or_default();
-            let news = {
-                let mut state = self.lock();
-                let Some(book) = state.books.get_mut(root) else { return };
-                let news = book.take(status, scan);
-                std::mem::swap(&mut scanner, &mut book.scanner);
-                if news.status {
-                    self.publish_all(&mut state, root);
-                }
-                news
-            };
+            self.take(shared, root, |book| book.take(status, scan));
+        }
+    }
+
+    /// Waits for the next save, for a moment, and not for ever `since` then. Returns whether something is to be read again.
+    fn is_asked_again(&self, shared: &Arc<Shared>, root: &Path, since: Instant) -> bool {
+        let left = LONGEST_CALM.saturating_sub(since.elapsed()).min(CALM);
+        let is_calm = |state: &mut State| {
+            let book = state.books.get(root);
+            book.is_some_and(|book| book.wanted.is_none()) && !shared.closing.load(Ordering::Relaxed)
+        };
+        let waited = self.asked.wait_timeout_while(self.lock(), left, is_calm);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        !left.is_zero() && !is_calm(&mut state)
+    }
+
+    /// Lets a book take what was read, and tells what is new.
+    fn take(&self, shared: &Arc<Shared>, root: &Path, take: impl FnOnce(&mut Book) -> News) {
+        let news = {
+            let mut state = self.lock();
+            let Some(book) = state.books.get_mut(root) else { return };
+            let news = take(book);
             if news.status {
-                // Fails when the server ends.
-                let _ = shared.actor.blocking_send(Message::Migrations);
+                self.publish_all(&mut state, root);
             }
-            if news.status || news.sizes {
-                self.lint_below(shared, root);
-            }
+            news
+        };
+        if news.status {
+            // Fails when the server ends.
+            let _ = shared.actor.blocking_send(Message::Migrations);
+        }
+        if news.status || news.sizes {
+            self.lint_below(shared, root);
         }
     }
 
@@ -288,8 +326,25 @@ impl Migrations {
     }
 }
 
+/// Does `ask` while the files are looked through.
+fn scanning<T>(scanner: &mut Scanner, root: &Path, ask: impl FnOnce() -> T) -> (T, Arc<Scan>) {
+    thread::scope(|scope| {
+        let scan = scope.spawn(|| scanner.scan(&DiskSource::new(root)).unwrap_or_default());
+        let answer = ask();
+        (answer, Arc::new(scan.join().unwrap_or_default()))
+    })
+}
+
+/// What the engine says of the worktree's branch, as far as it is known.
+fn read_own(store: &Path, root: &Path) -> Result<MigrationsStatus> {
+    let folder = root.to_string_lossy().into_owned();
+    let own = MigrationsStatusParams { folder, known_only: true, ..MigrationsStatusParams::default() };
+    let mut client = try_connect(store)?.ok_or_else(not_running)?;
+    Ok(client.call::<MigrationsGetStatus>(&own, STATUS_PATIENCE)?)
+}
+
 /// What the engine says of all branches. Only the worktree's may be woken.
-fn read(store: &Path, root: &Path, wakes: bool) -> Result<MigrationsStatus> {
+fn read_all(store: &Path, root: &Path, wakes: bool) -> Result<MigrationsStatus> {
     let mut client = try_connect(store)?.ok_or_else(not_running)?;
     let folder = root.to_string_lossy().into_owned();
     if wakes {

@@ -116,7 +116,7 @@ impl Book {
     }
 
     /// Takes what was read. Returns what of it is something else.
-    pub(super) fn take(&mut self, mut status: Result<MigrationsStatus>, scan: Scan) -> News {
+    pub(super) fn take(&mut self, mut status: Result<MigrationsStatus>, scan: Arc<Scan>) -> News {
         let mut news = News::default();
         if let Ok(status) = &mut status {
             // They are for the rules alone, and change with every row.
@@ -132,14 +132,52 @@ impl Book {
             news.sizes = !tables.is_alike(&self.tables);
             self.tables = Arc::new(tables);
         }
+        self.scan = scan;
+        news.status = self.replace(status);
+        news
+    }
+
+    /// Takes what was read of the worktree's branch alone, and leaves all others as they were. Returns whether the whole is something
+    /// else now; `None` if it has to be read: there are other files or branches than before.
+    pub(super) fn take_own(&mut self, own: MigrationsStatus, scan: Arc<Scan>) -> Option<bool> {
+        let before = self.ready()?;
+        let is_same_place = own.branch.is_some() && own.branch == before.branch;
+        let is_same = |one: &MigrationProject, other: &MigrationProject| {
+            let own = |of: &MigrationProject| own_branch(of).map(|branch| branch.branch.clone());
+            let files = one.files.iter().zip(&other.files);
+            one.id == other.id
+                && one.files.len() == other.files.len()
+                && files.into_iter().all(|(one, other)| (&one.path, &one.key) == (&other.path, &other.key))
+                && own(one) == own(other)
+        };
+        let (known, elsewhere) = before.projects.split_at_checked(own.projects.len())?;
+        let is_elsewhere = |project: &MigrationProject| project.files.is_empty();
+        if !is_same_place
+            || !own.projects.iter().zip(known).all(|(one, other)| is_same(one, other))
+            || !elsewhere.iter().all(is_elsewhere)
+        {
+            return None;
+        }
+        let mut status = before.clone();
+        for (to, from) in status.projects.iter_mut().zip(own.projects) {
+            let others = std::mem::take(&mut to.branches).into_iter().skip(1);
+            *to = MigrationProject { branches: from.branches.into_iter().chain(others).collect(), ..from };
+        }
+        status.diagnostics = own.diagnostics;
+        status.on_checkout = own.on_checkout;
+        self.scan = scan;
+        Some(self.replace(Ok(status)))
+    }
+
+    /// Puts a status in place of the former one. Returns whether it is another one.
+    fn replace(&mut self, status: Result<MigrationsStatus>) -> bool {
         let status = Some(status.map(Arc::new));
-        self.scan = Arc::new(scan);
-        news.status = self.status != status;
-        if news.status {
+        let is_news = self.status != status;
+        if is_news {
             self.revision += 1;
             self.status = status;
         }
-        news
+        is_news
     }
 
     /// The status, if it could be read.
@@ -206,4 +244,66 @@ pub(super) fn is_absent(branch: &MigrationBranch, index: usize) -> bool {
 /// What a migration has done to a branch.
 pub(super) fn entry(branch: &MigrationBranch, index: usize) -> Option<&MigrationEntry> {
     branch.entries.iter().find(|entry| entry.file.is_some_and(|file| file as usize == index))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// What a branch has of the first file.
+    fn branch(name: &str, state: &str) -> Value {
+        let entry = json!({ "file": 0, "state": state, "next": "nothing" });
+        json!({ "branch": name, "standing": "upToDate", "applied": 1, "pending": 0, "entries": [entry], "diagnostics": [] })
+    }
+
+    /// The status of a worktree on `topic` with these files.
+    fn status(files: &[&str], branches: &[Value]) -> MigrationsStatus {
+        let file = |path: &&str| json!({ "key": path, "name": path, "path": path, "line": 1 });
+        let project = json!({
+            "id": "dbmate", "tool": "dbmate", "name": "dbmate", "root": "", "folders": ["db"],
+            "files": files.iter().map(file).collect::<Vec<_>>(), "branches": branches, "diagnostics": [],
+            "commands": {}, "canReplay": true, "canNew": true,
+        });
+        let all = json!({
+            "worktree": "/shop", "branch": "topic", "projects": [project], "diagnostics": [], "onCheckout": "ask",
+        });
+        serde_json::from_value(all).unwrap()
+    }
+
+    fn book() -> Book {
+        let mut book = Book::default();
+        let both = [branch("topic", "applied"), branch("main", "applied")];
+        assert!(book.take(Ok(status(&["1.sql", "2.sql"], &both)), Arc::default()).status);
+        book
+    }
+
+    #[test]
+    fn what_a_save_changes_on_the_own_branch_leaves_the_others_as_they_were() {
+        let mut book = book();
+        let own = || status(&["1.sql", "2.sql"], &[branch("topic", "changed")]);
+        assert_eq!(book.take_own(own(), Arc::default()), Some(true));
+        let both = [branch("topic", "changed"), branch("main", "applied")];
+        assert_eq!(book.ready(), Some(&status(&["1.sql", "2.sql"], &both)));
+        assert_eq!(book.take_own(own(), Arc::default()), Some(false), "nothing new");
+    }
+
+    #[test]
+    fn the_own_branch_alone_does_not_do_where_files_or_branch_are_others() {
+        let own = [branch("topic", "applied")];
+        let mut elsewhere = status(&["1.sql", "2.sql"], &[branch("main", "applied")]);
+        elsewhere.branch = Some("main".to_owned());
+        let mut without_tool = status(&[], &own);
+        without_tool.projects.clear();
+        for other in [status(&["0.sql", "1.sql"], &own), status(&["1.sql"], &own), elsewhere, without_tool] {
+            let mut book = book();
+            let before = book.ready().cloned();
+            assert_eq!(book.take_own(other, Arc::default()), None);
+            assert_eq!(book.ready().cloned(), before);
+        }
+        assert_eq!(Book::default().take_own(status(&[], &own), Arc::default()), None, "nothing is known yet");
+    }
 }
