@@ -92,7 +92,7 @@ fn is_left(path: &Path, maker: u32) -> bool {
         Ok(()) => {
             let age = folder.metadata().and_then(|facts| facts.modified()).map(|then| then.elapsed());
             let is_old = matches!(age, Ok(Ok(age)) if age > YOUNG);
-            is_old || !Path::new(&format!("/proc/{maker}")).exists()
+            is_old || !sys::is_alive(maker)
         }
         Err(TryLockError::WouldBlock | TryLockError::Error(_)) => false,
     }

@@ -97,7 +97,9 @@ pub(crate) fn disk(path: &Path) -> io::Result<Disk> {
         if libc::statvfs(path.as_ptr(), &raw mut facts) != 0 {
             return Err(io::Error::last_os_error());
         }
-        Ok(Disk { free_bytes: facts.f_bavail * facts.f_frsize, total_bytes: facts.f_blocks * facts.f_frsize })
+        #[allow(clippy::unnecessary_cast, reason = "they are narrower on macOS")]
+        let bytes = |blocks: libc::fsblkcnt_t| blocks as u64 * facts.f_frsize as u64;
+        Ok(Disk { free_bytes: bytes(facts.f_bavail), total_bytes: bytes(facts.f_blocks) })
     }
 }
 
@@ -119,6 +121,11 @@ pub(crate) fn exchange(one: &Path, other: &Path) -> io::Result<()> {
     // SAFETY: as above.
     let result = unsafe { libc::renamex_np(one.as_ptr(), other.as_ptr(), libc::RENAME_SWAP) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// This very program: on Linux by the kernel's own name, as an update may have put another file in its place.
+pub(crate) fn own_program() -> io::Result<std::path::PathBuf> {
+    if cfg!(target_os = "linux") { Ok("/proc/self/exe".into()) } else { std::env::current_exe() }
 }
 
 /// Resident memory of this process in bytes, where the system tells.

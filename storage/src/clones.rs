@@ -33,7 +33,6 @@ mod wal;
 
 use std::collections::HashSet;
 use std::fs;
-use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -49,7 +48,9 @@ use crate::files::{
     give, make_branch_folder, make_private, remove_others, remove_tree, sync_file_system, wait_for_removed,
     write_new,
 };
-use crate::image::{EMPTY_FOLDERS, OMITTED_FILES, make_skeleton, read_control, wal_mark};
+#[cfg(target_os = "linux")]
+use crate::image::{EMPTY_FOLDERS, OMITTED_FILES};
+use crate::image::{make_skeleton, read_control, wal_mark};
 use crate::merge::Merged;
 use crate::metadata::{self, Metadata};
 use crate::paths::{BranchPaths, Paths};
@@ -192,7 +193,7 @@ fn refuse_links(data: &Path) -> Result<(), StorageError> {
 fn clear(data: &Path) -> Result<(), StorageError> {
     for file in OMITTED_FILES.map(|name| data.join(name)) {
         match fs::remove_file(&file) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(StorageError::io("remove", &file, error));
             }
             _ => {}

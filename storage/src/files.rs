@@ -93,7 +93,8 @@ pub(crate) fn file_system_type(path: &Path) -> io::Result<i64> {
     let mut facts: libc::statfs = unsafe { std::mem::zeroed() };
     // SAFETY: the path ends with a NUL byte, and the structure is ours.
     if unsafe { libc::statfs(path.as_ptr(), &raw mut facts) } == 0 {
-        return Ok(facts.f_type);
+        #[allow(clippy::unnecessary_cast, reason = "it is narrower on macOS")]
+        return Ok(facts.f_type as i64);
     }
     Err(io::Error::last_os_error())
 }
@@ -110,7 +111,8 @@ pub(crate) fn free_bytes(path: &Path) -> io::Result<u64> {
     let mut facts: libc::statvfs = unsafe { std::mem::zeroed() };
     // SAFETY: the path ends with a NUL byte, and the structure is ours.
     if unsafe { libc::statvfs(path.as_ptr(), &raw mut facts) } == 0 {
-        return Ok(facts.f_bavail * facts.f_frsize);
+        #[allow(clippy::unnecessary_cast, reason = "they are narrower on macOS")]
+        return Ok(facts.f_bavail as u64 * facts.f_frsize as u64);
     }
     Err(io::Error::last_os_error())
 }

@@ -1,7 +1,6 @@
 //! Removing for good what is in the trash: after a while, or now.
 
 use std::fs::{File, OpenOptions};
-use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::PoisonError;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -139,15 +138,26 @@ impl Store {
     }
 }
 
+#[cfg(target_os = "linux")]
+fn take_room(file: &File) -> std::io::Result<()> {
+    // SAFETY: our own descriptor; no memory is touched.
+    let made = unsafe { libc::fallocate(std::os::fd::AsRawFd::as_raw_fd(file), 0, 0, BALLAST_BYTES) } == 0;
+    if made { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+}
+
+/// What was written has its room. Not yet run.
+#[cfg(not(target_os = "linux"))]
+fn take_room(mut file: &File) -> std::io::Result<()> {
+    std::io::copy(&mut std::io::Read::take(std::io::repeat(0), BALLAST_BYTES as u64), &mut file).map(drop)
+}
+
 /// Keeps a little room back. On a disk that is full already there is none to keep.
 pub(crate) fn make_ballast(paths: &Paths) {
     let path = paths.ballast();
     let make = || -> std::io::Result<()> {
         let file: File =
             OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path)?;
-        // SAFETY: our own descriptor; no memory is touched.
-        let made = unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, BALLAST_BYTES) } == 0;
-        if made { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+        take_room(&file)
     };
     if let Err(error) = make() {
         let _ = std::fs::remove_file(&path);

@@ -133,8 +133,8 @@ impl Map {
             if fd < 0 {
                 return Err(MapError::Os(sys::errno()));
             }
-            let size = libc::syscall(libc::SYS_lseek, fd, 0 as libc::c_long, libc::SEEK_END);
-            if size != MAP_SIZE as libc::c_long {
+            let size = sys::length(fd);
+            if size != MAP_SIZE as libc::off_t {
                 sys::close(fd);
                 return Err(MapError::NotAMap);
             }

@@ -18,8 +18,7 @@ pub struct ProcessId {
 impl ProcessId {
     /// The calling process.
     pub fn current() -> Self {
-        // SAFETY: getpid touches no memory.
-        let pid = unsafe { libc::syscall(libc::SYS_getpid) as i32 };
+        let pid = sys::getpid();
         Self { pid, started: start_time(pid).unwrap_or(0) }
     }
 
@@ -36,9 +35,7 @@ impl ProcessId {
     /// Whether this very process still runs. A zombie does not; one that cannot be looked at, because `/proc` is
     /// hidden or this process is out of descriptors, does: who is in doubt must wait.
     pub fn is_alive(self) -> bool {
-        // SAFETY: signal 0 is only a check.
-        let signal = unsafe { libc::syscall(libc::SYS_kill, self.pid, 0) };
-        if signal == -1 && sys::errno() == libc::ESRCH {
+        if sys::kill_none(self.pid) == -1 && sys::errno() == libc::ESRCH {
             return false;
         }
         match read_stat(self.pid) {

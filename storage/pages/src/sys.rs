@@ -1,4 +1,5 @@
-//! Raw system calls, for code that runs below libc's own file functions.
+//! System calls for code that runs below libc's own file functions: on Linux past libc, as Postgres's calls of these functions come
+//! here. Elsewhere nothing runs under Postgres, and libc does them.
 //!
 //! Each function is the system call of the same name: results, `errno` and ownership are as in its
 //! manual page. `-1` means failure and `errno` says why.
@@ -6,9 +7,16 @@
 
 use std::sync::atomic::AtomicU32;
 
-use libc::{c_char, c_int, c_long, c_void, iovec, off_t, size_t, ssize_t, timespec};
+use libc::{c_char, c_int, c_void, iovec, off_t, pid_t, size_t, ssize_t};
 
 use crate::fault::{Call, On, allowed};
+
+#[cfg(target_os = "linux")]
+#[path = "sys/linux.rs"]
+mod raw;
+#[cfg(not(target_os = "linux"))]
+#[path = "sys/portable.rs"]
+mod raw;
 
 /// `open(path, flags, mode)`.
 pub unsafe fn open(path: *const c_char, flags: c_int, mode: libc::mode_t) -> c_int {
@@ -16,13 +24,13 @@ pub unsafe fn open(path: *const c_char, flags: c_int, mode: libc::mode_t) -> c_i
         return -1;
     }
     // SAFETY: the caller passes a NUL-terminated path.
-    unsafe { libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path, flags, mode) as c_int }
+    unsafe { raw::open(path, flags, mode) }
 }
 
 /// `close(fd)`.
 pub unsafe fn close(fd: c_int) -> c_int {
     // SAFETY: closing touches no memory; the caller owns the descriptor.
-    unsafe { libc::syscall(libc::SYS_close, fd) as c_int }
+    unsafe { raw::close(fd) }
 }
 
 /// `read(fd, buffer, length)`.
@@ -31,7 +39,7 @@ pub unsafe fn read(fd: c_int, buffer: *mut c_void, length: size_t) -> ssize_t {
         return -1;
     }
     // SAFETY: the caller owns `length` writable bytes at `buffer`.
-    unsafe { libc::syscall(libc::SYS_read, fd, buffer, length) as ssize_t }
+    unsafe { raw::read(fd, buffer, length) }
 }
 
 /// `pread(fd, buffer, length, offset)`.
@@ -40,14 +48,14 @@ pub unsafe fn pread(fd: c_int, buffer: *mut c_void, length: size_t, offset: off_
         return -1;
     }
     // SAFETY: the caller owns `length` writable bytes at `buffer`.
-    unsafe { libc::syscall(libc::SYS_pread64, fd, buffer, length, offset) as ssize_t }
+    unsafe { raw::pread(fd, buffer, length, offset) }
 }
 
 /// `pwrite(fd, buffer, length, offset)`.
 pub unsafe fn pwrite(fd: c_int, buffer: *const c_void, length: size_t, offset: off_t) -> ssize_t {
     let Some(length) = allowed(Call::Write, On::Descriptor(fd), length) else { return -1 };
     // SAFETY: the caller owns `length` readable bytes at `buffer`.
-    unsafe { libc::syscall(libc::SYS_pwrite64, fd, buffer, length, offset) as ssize_t }
+    unsafe { raw::pwrite(fd, buffer, length, offset) }
 }
 
 /// `preadv(fd, vectors, count, offset)`.
@@ -55,10 +63,8 @@ pub unsafe fn preadv(fd: c_int, vectors: *const iovec, count: c_int, offset: off
     if allowed(Call::Read, On::Descriptor(fd), 0).is_none() {
         return -1;
     }
-    // SAFETY: the caller owns the vectors and what they point to. The kernel takes the offset in two halves.
-    unsafe {
-        libc::syscall(libc::SYS_preadv, fd, vectors, c_long::from(count), offset, 0 as c_long) as ssize_t
-    }
+    // SAFETY: the caller owns the vectors and what they point to.
+    unsafe { raw::preadv(fd, vectors, count, offset) }
 }
 
 /// `pwritev(fd, vectors, count, offset)`.
@@ -67,7 +73,7 @@ pub unsafe fn pwritev(fd: c_int, vectors: *const iovec, count: c_int, offset: of
     let Some(count) = allowed(Call::Write, On::Descriptor(fd), count as size_t) else { return -1 };
     let count = count.max(1);
     // SAFETY: as `preadv`, with readable memory.
-    unsafe { libc::syscall(libc::SYS_pwritev, fd, vectors, count as c_long, offset, 0 as c_long) as ssize_t }
+    unsafe { raw::pwritev(fd, vectors, count as c_int, offset) }
 }
 
 /// `ftruncate(fd, length)`.
@@ -76,7 +82,7 @@ pub unsafe fn ftruncate(fd: c_int, length: off_t) -> c_int {
         return -1;
     }
     // SAFETY: touches no memory.
-    unsafe { libc::syscall(libc::SYS_ftruncate, fd, length) as c_int }
+    unsafe { raw::ftruncate(fd, length) }
 }
 
 /// `fdatasync(fd)`.
@@ -85,7 +91,7 @@ pub unsafe fn fdatasync(fd: c_int) -> c_int {
         return -1;
     }
     // SAFETY: touches no memory.
-    unsafe { libc::syscall(libc::SYS_fdatasync, fd) as c_int }
+    unsafe { raw::fdatasync(fd) }
 }
 
 /// `fsync(fd)`.
@@ -94,7 +100,7 @@ pub unsafe fn fsync(fd: c_int) -> c_int {
         return -1;
     }
     // SAFETY: touches no memory.
-    unsafe { libc::syscall(libc::SYS_fsync, fd) as c_int }
+    unsafe { raw::fsync(fd) }
 }
 
 /// `unlink(path)`.
@@ -103,7 +109,7 @@ pub unsafe fn unlink(path: *const c_char) -> c_int {
         return -1;
     }
     // SAFETY: the caller passes a NUL-terminated path.
-    unsafe { libc::syscall(libc::SYS_unlinkat, libc::AT_FDCWD, path, 0) as c_int }
+    unsafe { raw::unlink(path) }
 }
 
 /// `rename(from, to)`.
@@ -112,7 +118,7 @@ pub unsafe fn rename(from: *const c_char, to: *const c_char) -> c_int {
         return -1;
     }
     // SAFETY: the caller passes NUL-terminated paths.
-    unsafe { libc::syscall(libc::SYS_renameat2, libc::AT_FDCWD, from, libc::AT_FDCWD, to, 0) as c_int }
+    unsafe { raw::rename(from, to) }
 }
 
 /// `mkdir(path, mode)`.
@@ -121,7 +127,7 @@ pub unsafe fn mkdir(path: *const c_char, mode: libc::mode_t) -> c_int {
         return -1;
     }
     // SAFETY: the caller passes a NUL-terminated path.
-    unsafe { libc::syscall(libc::SYS_mkdirat, libc::AT_FDCWD, path, mode) as c_int }
+    unsafe { raw::mkdir(path, mode) }
 }
 
 /// `mmap(NULL, length, protection, flags, fd, 0)`; null on failure.
@@ -130,40 +136,22 @@ pub unsafe fn mmap(length: size_t, protection: c_int, flags: c_int, fd: c_int) -
         return std::ptr::null_mut();
     }
     // SAFETY: a new mapping at an address of the kernel's choice overlaps nothing.
-    let address =
-        unsafe { libc::syscall(libc::SYS_mmap, 0 as c_long, length, protection, flags, fd, 0 as c_long) };
-    if address == -1 { std::ptr::null_mut() } else { address as *mut u8 }
+    let address = unsafe { raw::mmap(length, protection, flags, fd) };
+    if address == libc::MAP_FAILED { std::ptr::null_mut() } else { address.cast() }
 }
-
-/// Where files that are mapped get their blocks before they are written to, for [`keep_blocks`]: a file attribute of Linux.
-const NO_COPY_ON_WRITE: c_int = 0x0080_0000;
 
 /// Gives bytes `offset..offset + length` of a file on btrfs blocks that stay theirs, before they are first written to; `offset` 0 comes first, while
 /// the file is empty. Btrfs takes new blocks for each write otherwise, also for one through mapped memory, and where there are none that is a
 /// SIGBUS. Other file systems overwrite in place by themselves: nothing is done there. 0, or -1 with `errno`.
 pub unsafe fn keep_blocks(fd: c_int, offset: off_t, length: off_t) -> c_int {
-    // SAFETY: the structure is ours, and any bytes are valid for it; the kernel reads and writes one number.
-    unsafe {
-        let mut facts: libc::statfs = std::mem::zeroed();
-        if libc::syscall(libc::SYS_fstatfs, fd, &raw mut facts) != 0
-            || facts.f_type != libc::BTRFS_SUPER_MAGIC
-        {
-            return 0;
-        }
-        let mut flags: c_int = 0;
-        if offset == 0 && libc::syscall(libc::SYS_ioctl, fd, libc::FS_IOC_GETFLAGS, &raw mut flags) == 0 {
-            flags |= NO_COPY_ON_WRITE;
-            // Without it the file is as safe as before.
-            libc::syscall(libc::SYS_ioctl, fd, libc::FS_IOC_SETFLAGS, &raw const flags);
-        }
-        libc::syscall(libc::SYS_fallocate, fd, 0 as c_long, offset, length) as c_int
-    }
+    // SAFETY: the file is the caller's.
+    unsafe { raw::keep_blocks(fd, offset, length) }
 }
 
 /// `munmap(address, length)`.
 pub unsafe fn munmap(address: *mut u8, length: size_t) -> c_int {
     // SAFETY: the caller made this mapping and uses it no more.
-    unsafe { libc::syscall(libc::SYS_munmap, address, length) as c_int }
+    unsafe { raw::munmap(address, length) }
 }
 
 /// `msync(address, length, MS_SYNC)`.
@@ -172,40 +160,49 @@ pub unsafe fn msync(address: *mut u8, length: size_t) -> c_int {
         return -1;
     }
     // SAFETY: the caller made this mapping.
-    unsafe { libc::syscall(libc::SYS_msync, address, length, libc::MS_SYNC) as c_int }
+    unsafe { raw::msync(address, length) }
 }
 
 /// `dup3(from, to, flags)`.
 pub unsafe fn dup3(from: c_int, to: c_int, flags: c_int) -> c_int {
     // SAFETY: touches no memory.
-    unsafe { libc::syscall(libc::SYS_dup3, from, to, flags) as c_int }
+    unsafe { raw::dup3(from, to, flags) }
+}
+
+/// Length of an open file in bytes; -1 on failure.
+pub unsafe fn length(fd: c_int) -> off_t {
+    // SAFETY: touches no memory.
+    unsafe { raw::lseek_end(fd) }
+}
+
+/// `getpid()`.
+pub fn getpid() -> pid_t {
+    raw::getpid()
+}
+
+/// `kill(pid, 0)`: whether a signal could be sent. 0, or -1 with `errno`.
+pub fn kill_none(pid: pid_t) -> c_int {
+    raw::kill_none(pid)
 }
 
 /// Sleeps until `word` is woken or no longer holds `expected`, for `milliseconds` at most.
 pub fn futex_wait(word: &AtomicU32, expected: u32, milliseconds: i64) {
-    let timeout = timespec { tv_sec: milliseconds / 1000, tv_nsec: (milliseconds % 1000) * 1_000_000 };
-    // SAFETY: the word and the timeout outlive the call; a spurious return is allowed by the contract.
-    unsafe {
-        libc::syscall(libc::SYS_futex, word, libc::FUTEX_WAIT, expected, &raw const timeout);
-    }
+    raw::futex_wait(word, expected, milliseconds);
 }
 
 /// Wakes all that wait on `word`.
 pub fn futex_wake_all(word: &AtomicU32) {
-    // SAFETY: the word outlives the call.
-    unsafe {
-        libc::syscall(libc::SYS_futex, word, libc::FUTEX_WAKE, i32::MAX);
-    }
+    raw::futex_wake_all(word);
 }
 
 /// The `errno` of the last failed call.
 pub fn errno() -> c_int {
     // SAFETY: the location is valid for the calling thread.
-    unsafe { *libc::__errno_location() }
+    unsafe { *raw::errno_location() }
 }
 
 /// Sets `errno`.
 pub fn set_errno(value: c_int) {
     // SAFETY: the location is valid for the calling thread.
-    unsafe { *libc::__errno_location() = value }
+    unsafe { *raw::errno_location() = value }
 }

@@ -85,8 +85,8 @@ pub(super) async fn run_shell(
 ) -> Result<Ended> {
     let begun = Instant::now();
     let address = Address::of_branch(engine, id).await?;
-    // Ours by the kernel's own name: an update may have put another file in its place.
-    let mut command = tokio::process::Command::new("/proc/self/exe");
+    let own = crate::sys::own_program().map_err(|e| Failure::io("find the program of the engine", &e))?;
+    let mut command = tokio::process::Command::new(own);
     command
         .arg0("offshoot")
         .args(["leash", "--", "/bin/sh", "-c", &format!("exec 2>&1\n{text}")])

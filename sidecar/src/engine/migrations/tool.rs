@@ -310,8 +310,8 @@ fn missing(tool: Tool, program: &str, note: Option<&str>) -> Failure {
 /// Runs a command and tells what it prints. If nobody wants it any more, it and all that it started are ended.
 pub(super) async fn run(prepared: Prepared, what: &str, call: &Call) -> Result<Done> {
     let begun = Instant::now();
-    // Ours by the kernel's own name: an update may have put another file in its place.
-    let mut command = tokio::process::Command::new("/proc/self/exe");
+    let own = crate::sys::own_program().map_err(|e| Failure::io("find the program of the engine", &e))?;
+    let mut command = tokio::process::Command::new(own);
     command
         .arg0("offshoot")
         .args(["leash", "--"])
