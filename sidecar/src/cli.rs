@@ -98,7 +98,9 @@ fn run(args: Args, output: Output) -> Result<u8> {
         Command::Dump(arguments) => dump::run(&arguments, output),
         Command::Bundle { command } => bundle::run(command, output),
         Command::Schema { command } => diff::schema(command, output),
-        Command::Exec { branch, command } => exec::run(branch.as_deref(), &command),
+        Command::Exec { branch, against, command } => {
+            exec::run(branch.as_deref(), against.r#override, &command)
+        }
         Command::Hooks { command } => hooks::run(&command, output),
         Command::Engine { command } => engine::run(command, output),
         Command::Snapshot { command } => snapshot::run(command, output),

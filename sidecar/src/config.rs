@@ -297,6 +297,8 @@ pub(crate) const TEMPLATE: &str = r#"# Offshoot: a database branch for every git
 # pattern = "main"
 # No reset, deletion, restore or renaming without `--override`.
 # protected = true
+# The roles whose own sessions may write; [] for none. All others read. Without it, all may write.
+# writers = []
 # [[branches]]
 # pattern = "feature/**"
 # The branch that a new one is made from.

@@ -30,6 +30,7 @@ mod policy;
 mod ports;
 mod prepare;
 mod presence;
+mod reader;
 mod refresh;
 mod reporter;
 mod restore;

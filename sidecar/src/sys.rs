@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -33,6 +33,15 @@ pub(crate) fn detach(command: &mut Command) {
             Ok(())
         });
     }
+}
+
+/// Leaves a file open to the programs that this process becomes or starts.
+pub(crate) fn inherit(file: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: the descriptor is open for as long as it is borrowed; only its flag changes.
+    if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETFD, 0) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
 }
 
 /// Keeps glibc from making an arena a thread: the engine idles in a few megabytes. Call before any thread starts.

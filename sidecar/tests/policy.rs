@@ -9,6 +9,8 @@ mod hooks;
 #[path = "policy/initial.rs"]
 mod initial;
 mod support;
+#[path = "policy/writers.rs"]
+mod writers;
 
 use std::fs;
 

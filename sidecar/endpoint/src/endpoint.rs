@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument as _;
@@ -14,7 +14,7 @@ use tracing::Instrument as _;
 use crate::cancel::CancelKeys;
 use crate::roster::{Drained, Outcome, Reason, Roster};
 use crate::session::{Shared, serve};
-use crate::upstream::Upstream;
+use crate::upstream::{Session, Upstream};
 
 /// Room beyond the connection limit for those that start, cancel, are refused or are just closing.
 const SPARE_TASKS: usize = 256;
@@ -126,14 +126,24 @@ impl Endpoint {
     /// Connections that still wait for their Postgres ask the upstream again and are not counted. If the
     /// future is dropped, the drain goes on. A second drain can shorten the grace of the first.
     pub async fn drain(&self, grace: Duration) -> Drained {
-        drain(&self.roster, grace, Reason::Switched, None).await
+        drain(&self.roster, grace, Reason::Switched, &|_| true).await
     }
 
     /// As [`Endpoint::drain`], but leaves alone the connections whose target has `key`.
     ///
     /// With the new target's key, this spares those that arrived there between the upstream's switch and this call.
     pub async fn drain_except(&self, key: u64, grace: Duration) -> Drained {
-        drain(&self.roster, grace, Reason::Switched, Some(key)).await
+        drain(&self.roster, grace, Reason::Switched, &|session| session.key != key).await
+    }
+
+    /// As [`Endpoint::drain`], of those connections alone that `leaves` means. They are told that a rule changed.
+    pub async fn drain_ruled(&self, grace: Duration, leaves: impl Fn(&Session) -> bool) -> Drained {
+        drain(&self.roster, grace, Reason::Ruled, &leaves).await
+    }
+
+    /// The connections that have a target.
+    pub fn sessions(&self) -> Vec<Session> {
+        self.roster.sessions()
     }
 
     /// Stops listening and ends all connections, busy ones too, with FATAL 57P01. No task is left when it returns.
@@ -151,8 +161,17 @@ impl Drop for Endpoint {
     }
 }
 
-async fn drain(roster: &Roster, grace: Duration, reason: Reason, keep: Option<u64>) -> Drained {
-    let mut outcomes = roster.drain(Instant::now() + grace.min(FOREVER), reason, keep);
+fn drain(
+    roster: &Roster,
+    grace: Duration,
+    reason: Reason,
+    leaves: &dyn Fn(&Session) -> bool,
+) -> impl Future<Output = Drained> + Send + use<> {
+    let outcomes = roster.drain(Instant::now() + grace.min(FOREVER), reason, leaves);
+    drained(outcomes)
+}
+
+async fn drained(mut outcomes: mpsc::UnboundedReceiver<Outcome>) -> Drained {
     let mut drained = Drained::default();
     while let Some(outcome) = outcomes.recv().await {
         match outcome {
@@ -183,7 +202,10 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, mut stopping: watch:
         }
     }
     drop(listener);
-    if timeout(CLOSE_PATIENCE, drain(&shared.roster, Duration::ZERO, Reason::Closed, None)).await.is_err() {
+    if timeout(CLOSE_PATIENCE, drain(&shared.roster, Duration::ZERO, Reason::Closed, &|_| true))
+        .await
+        .is_err()
+    {
         tracing::warn!("connections did not end in time and were cut");
     }
     tasks.shutdown().await;

@@ -21,6 +21,8 @@ impl SqlState {
     pub const PROTOCOL_VIOLATION: Self = Self::new(*b"08P01");
     /// 0A000: the client asked for something that is not supported.
     pub const FEATURE_NOT_SUPPORTED: Self = Self::new(*b"0A000");
+    /// 28000: this user may not log in.
+    pub const INVALID_AUTHORIZATION: Self = Self::new(*b"28000");
     /// 3D000: the database does not exist.
     pub const INVALID_CATALOG_NAME: Self = Self::new(*b"3D000");
     /// XX000: a fault of ours.

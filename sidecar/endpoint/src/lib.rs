@@ -22,4 +22,4 @@ pub use cancel::CancelKeys;
 pub use endpoint::{BindError, Endpoint, EndpointOptions};
 pub use error::SqlState;
 pub use roster::Drained;
-pub use upstream::{Connecting, Pulse, Target, Upstream, UpstreamError};
+pub use upstream::{Connecting, Pulse, Session, Target, Upstream, UpstreamError};

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use crate::upstream::Session;
+
 /// What became of the connections that a drain ended.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Drained {
@@ -29,6 +31,7 @@ pub(crate) enum Outcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reason {
     Switched,
+    Ruled,
     Closed,
 }
 
@@ -65,7 +68,7 @@ struct State {
 
 struct Member {
     orders: watch::Sender<Option<Order>>,
-    target: Option<u64>,
+    target: Option<Session>,
     drains: Vec<mpsc::UnboundedSender<Outcome>>,
 }
 
@@ -91,24 +94,29 @@ impl Roster {
         self.lock().members.len()
     }
 
-    /// Tells everyone connected to leave, except for those whose target is `keep`; each one's outcome arrives at the result,
+    /// Those that have a target.
+    pub(crate) fn sessions(&self) -> Vec<Session> {
+        self.lock().members.values().filter_map(|member| member.target.clone()).collect()
+    }
+
+    /// Tells everyone connected to leave whom `leaves` means; each one's outcome arrives at the result,
     /// which ends after the last. Those that wait for a target ask again, or leave too if the endpoint closes.
     pub(crate) fn drain(
         &self,
         deadline: Instant,
         reason: Reason,
-        keep: Option<u64>,
+        leaves: &dyn Fn(&Session) -> bool,
     ) -> mpsc::UnboundedReceiver<Outcome> {
         let (sender, outcomes) = mpsc::unbounded_channel();
         let mut state = self.lock();
         state.epoch += 1;
         state.closed |= reason == Reason::Closed;
         for member in state.members.values_mut() {
-            match member.target {
-                None if reason == Reason::Switched => {
+            match &member.target {
+                None if reason != Reason::Closed => {
                     member.orders.send_replace(Some(Order::AskAgain));
                 }
-                Some(key) if Some(key) == keep => {}
+                Some(session) if !leaves(session) => {}
                 _ => member.leave(deadline, reason, &sender),
             }
         }
@@ -147,14 +155,14 @@ impl Ticket {
         self.roster.lock().epoch
     }
 
-    /// Records that the connection now has target `key`, unless a drain began since `epoch`.
-    pub(crate) fn settle(&self, epoch: u64, key: u64) -> bool {
+    /// Records that the connection now has a target, unless a drain began since `epoch`.
+    pub(crate) fn settle(&self, epoch: u64, session: Session) -> bool {
         let mut state = self.roster.lock();
         if state.epoch != epoch {
             return false;
         }
         if let Some(member) = state.members.get_mut(&self.id) {
-            member.target = Some(key);
+            member.target = Some(session);
         }
         true
     }

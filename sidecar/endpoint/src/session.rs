@@ -13,8 +13,8 @@ use crate::endpoint::EndpointOptions;
 use crate::error::{SqlState, fatal, sqlstate_in};
 use crate::relay::{Ending, Relay};
 use crate::roster::{NoEntry, Order, Outcome, Reason, Roster, Ticket};
-use crate::startup::{Opening, StartupError, read_opening};
-use crate::upstream::{Target, Upstream, UpstreamError};
+use crate::startup::{Opening, Startup, StartupError, read_opening};
+use crate::upstream::{Session, Target, Upstream, UpstreamError};
 
 /// How long a closed client may take to read our last words before its socket goes.
 const LINGER: Duration = Duration::from_secs(2);
@@ -39,7 +39,7 @@ pub(crate) async fn serve(mut client: TcpStream, shared: Arc<Shared>) {
     // Both sides send whole messages and wait for answers; delaying the last segment would only slow them.
     let _ = client.set_nodelay(true);
     match timeout(shared.options.startup_timeout, read_opening(&mut client)).await {
-        Ok(Ok(Opening::Session(packet))) => session(client, &packet, &shared).await,
+        Ok(Ok(Opening::Session(startup))) => session(client, &startup, &shared).await,
         Ok(Ok(Opening::Cancel(key))) => shared.options.cancel_keys.forward(&key).await,
         Ok(Err(StartupError::Gone)) => {}
         Ok(Err(StartupError::Malformed(error))) => {
@@ -53,7 +53,7 @@ pub(crate) async fn serve(mut client: TcpStream, shared: Arc<Shared>) {
     }
 }
 
-async fn session(client: TcpStream, startup: &[u8], shared: &Shared) {
+async fn session(client: TcpStream, startup: &Startup, shared: &Shared) {
     // Made before the ticket, so that it is dropped after it.
     let told = Told(&*shared.upstream);
     let mut ticket = match shared.roster.enter(shared.options.max_connections) {
@@ -174,13 +174,14 @@ enum NotOpened {
 /// this ask for the target anew.
 async fn open(
     client: &TcpStream,
-    startup: &[u8],
+    startup: &Startup,
     shared: &Shared,
     ticket: &mut Ticket,
 ) -> Result<Opened, NotOpened> {
     let mut pause = Duration::ZERO;
     let mut give_up: Option<Instant> = None;
     let mut refused_by: Option<Target> = None;
+    let user = startup.user();
     loop {
         let epoch = ticket.epoch();
         let held = refused_by.take();
@@ -188,7 +189,7 @@ async fn open(
             sleep(pause).await;
             // Held over the pause, so that the branch does not look idle and fall asleep while it starts.
             drop(held);
-            attempt(startup, shared).await
+            attempt(startup, &user, shared).await
         };
         let (target, greeted) = tokio::select! {
             biased;
@@ -209,7 +210,9 @@ async fn open(
         let patient = Instant::now() < give_up_at;
         match greeted {
             Greeted::Server { server, greeting, not_now } if !(not_now && patient) => {
-                if ticket.settle(epoch, target.key) {
+                let logged_in_as = target.log_in_as.clone();
+                let session = Session { key: target.key, user: user.clone(), logged_in_as };
+                if ticket.settle(epoch, session) {
                     return Ok(Opened { target, server, greeting });
                 }
                 // A drain began meanwhile; its order to ask again is on the way.
@@ -231,9 +234,10 @@ enum Greeted {
     Nobody(io::Error),
 }
 
-async fn attempt(startup: &[u8], shared: &Shared) -> Result<(Target, Greeted), UpstreamError> {
-    let target = shared.upstream.connect().await?;
-    let greeted = greet(&target.socket, startup).await.unwrap_or_else(Greeted::Nobody);
+async fn attempt(startup: &Startup, user: &str, shared: &Shared) -> Result<(Target, Greeted), UpstreamError> {
+    let target = shared.upstream.connect(user).await?;
+    let packet = startup.packet(target.log_in_as.as_deref());
+    let greeted = greet(&target.socket, &packet).await.unwrap_or_else(Greeted::Nobody);
     Ok((target, greeted))
 }
 
@@ -314,6 +318,11 @@ fn leave_error(reason: Reason) -> UpstreamError {
             "terminating connection because the database branch was switched or taken back to an earlier state",
         )
         .with_hint("Connect again at the same address to reach the database branch that is checked out, as it is now."),
+        Reason::Ruled => UpstreamError::new(
+            SqlState::ADMIN_SHUTDOWN,
+            "terminating connection because a rule about who writes to the database branch changed",
+        )
+        .with_hint("Connect again at the same address: the session is what offshoot.toml says now."),
         Reason::Closed => UpstreamError::new(
             SqlState::ADMIN_SHUTDOWN,
             "terminating connection because the database endpoint was closed",

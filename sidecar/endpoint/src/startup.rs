@@ -18,10 +18,55 @@ const GSSENC_REQUEST: u32 = 80_877_104;
 /// What a client wants of us.
 #[derive(PartialEq, Eq)]
 pub(crate) enum Opening {
-    /// To start a session; the whole startup packet, as received.
-    Session(Vec<u8>),
+    /// To start a session.
+    Session(Startup),
     /// To cancel the statement of the connection with this key: process id, then secret.
     Cancel(Vec<u8>),
+}
+
+/// A startup packet.
+#[derive(PartialEq, Eq)]
+pub(crate) struct Startup {
+    /// All of it, as received.
+    packet: Vec<u8>,
+}
+
+impl Startup {
+    /// Whom the client logs in as: the last that it names, as Postgres has it.
+    pub(crate) fn user(&self) -> String {
+        let named = self.parameters().filter(|(key, _)| *key == b"user").last();
+        named.map(|(_, user)| String::from_utf8_lossy(user).into_owned()).unwrap_or_default()
+    }
+
+    /// The packet, with another user if there is one.
+    pub(crate) fn packet(&self, user: Option<&str>) -> Vec<u8> {
+        let Some(user) = user else { return self.packet.clone() };
+        let mut packet = self.packet[..8].to_vec();
+        let mut put = |key: &[u8], value: &[u8]| packet.extend([key, b"\0", value, b"\0"].concat());
+        put(b"user", user.as_bytes());
+        let (mut named, mut has_database) = (&b""[..], false);
+        for (key, value) in self.parameters() {
+            match key {
+                b"user" => named = value,
+                _ => put(key, value),
+            }
+            has_database |= key == b"database";
+        }
+        // To Postgres, the user's name is the database's where none is named.
+        if !has_database {
+            put(b"database", named);
+        }
+        packet.push(0);
+        let length = (packet.len() as u32).to_be_bytes();
+        packet[..4].copy_from_slice(&length);
+        packet
+    }
+
+    /// Names and values, up to where Postgres would stop reading.
+    fn parameters(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let mut rest = self.packet.get(8..self.packet.len() - 1).unwrap_or_default().split(|byte| *byte == 0);
+        std::iter::from_fn(move || Some((rest.next().filter(|key| !key.is_empty())?, rest.next()?)))
+    }
 }
 
 /// Why there is no [`Opening`].
@@ -97,7 +142,7 @@ fn session(version: u32, packet: Vec<u8>) -> Result<Opening, StartupError> {
     if packet.len() < 9 || packet.last() != Some(&0) {
         return Err(malformed("the startup packet has no terminator"));
     }
-    Ok(Opening::Session(packet))
+    Ok(Opening::Session(Startup { packet }))
 }
 
 fn malformed(message: &str) -> StartupError {
@@ -145,10 +190,34 @@ mod tests {
             [packet(GSSENC_REQUEST, b""), packet(SSL_REQUEST, b""), packet(SSL_REQUEST, b""), start.clone()]
                 .concat();
         let (opening, answer) = open(&input).await;
-        assert!(opening.is_ok_and(|opening| opening == Opening::Session(start)));
+        assert!(opening.is_ok_and(|opening| opening == Opening::Session(Startup { packet: start })));
         assert_eq!(answer, b"NNN");
         let (opening, _) = open(&packet(SSL_REQUEST, b"").repeat(30)).await;
         assert_eq!(sqlstate(opening), SqlState::PROTOCOL_VIOLATION);
+    }
+
+    #[test]
+    fn another_user_takes_the_place_of_all_that_the_client_names() {
+        let startup = |body: &[u8]| Startup { packet: packet(0x0003_0002, body) };
+        let twice = startup(b"user\0reader\0options\0-c a=b\0user\0me\0application_name\0\0\0");
+        assert_eq!(twice.user(), "me", "Postgres takes the last");
+        assert!(
+            twice.packet(Some("reader"))
+                == packet(
+                    0x0003_0002,
+                    b"user\0reader\0options\0-c a=b\0application_name\0\0database\0me\0\0"
+                )
+        );
+        let named = startup(b"database\0app\0user\0me\0\0");
+        assert!(named.packet(Some("r")) == packet(0x0003_0002, b"user\0r\0database\0app\0\0"));
+        assert!(named.packet(None) == named.packet);
+        // What stands behind the end is not read by Postgres either.
+        let hidden = startup(b"user\0me\0\0user\0reader\0\0");
+        assert_eq!(hidden.user(), "me");
+        assert!(hidden.packet(Some("r")) == packet(0x0003_0002, b"user\0r\0database\0me\0\0"));
+        for odd in [&b"\0"[..], b"user\0", b"x\0"] {
+            assert_eq!(startup(odd).user(), "");
+        }
     }
 
     #[tokio::test]

@@ -18,8 +18,8 @@ pub trait Upstream: Send + Sync + 'static {
     ///
     /// Called once a client has sent its startup packet, and again if Postgres refuses because it is starting or
     /// stopping, or if the endpoint is drained meanwhile. The future is dropped when the client leaves before
-    /// it is done, so it must hold nothing that a drop would leak.
-    fn connect(&self) -> Connecting<'_>;
+    /// it is done, so it must hold nothing that a drop would leak. `user` is whom the client logs in as.
+    fn connect<'a>(&'a self, user: &'a str) -> Connecting<'a>;
 
     /// Told after [`crate::Endpoint::connections`] changed. Called in a connection's task, so it must not block.
     fn connections_changed(&self) {}
@@ -31,10 +31,23 @@ pub struct Target {
     pub key: u64,
     /// The unix socket that Postgres listens on: the socket file, not its folder.
     pub socket: PathBuf,
+    /// Whom Postgres is told in the place of the client's user. The password is passed on as it is.
+    pub log_in_as: Option<String>,
     /// Counts as one open connection until it is dropped.
     pub guard: Box<dyn Send>,
     /// Told of every statement that ends there.
     pub pulse: Arc<Pulse>,
+}
+
+/// A connection that has a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// The target's key.
+    pub key: u64,
+    /// Whom the client logged in as.
+    pub user: String,
+    /// Whom Postgres was told in its place.
+    pub logged_in_as: Option<String>,
 }
 
 /// Tells the upstream that statements end on a target: that something may have changed there.

@@ -289,7 +289,7 @@ async fn a_cancel_request_finds_its_server_through_any_endpoint() {
 async fn a_panic_of_the_upstream_costs_one_connection() {
     struct Panics;
     impl offshoot_endpoint::Upstream for Panics {
-        fn connect(&self) -> offshoot_endpoint::Connecting<'_> {
+        fn connect<'a>(&'a self, _user: &'a str) -> offshoot_endpoint::Connecting<'a> {
             Box::pin(async { panic!("on purpose, by a test") })
         }
     }

@@ -125,6 +125,8 @@ methods! {
     BranchUndo = "branch/undo" (t::UndoParams) -> t::UndoResult;
     /// A URL that always leads to this branch.
     BranchUrl = "branch/url" (t::BranchParams) -> t::UrlResult;
+    /// A URL of a branch for as long as the client is connected, whoever may write there.
+    BranchOpen = "branch/open" (t::OpenParams) -> t::UrlResult;
     /// Starts a branch's Postgres.
     BranchWake = "branch/wake" (t::BranchParams) -> t::Branch;
     /// Stops a branch's Postgres; closes its connections.

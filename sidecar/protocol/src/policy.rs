@@ -79,6 +79,9 @@ pub struct PolicyPlan {
     pub changes: Vec<PolicyChange>,
     /// Branches that a rule protects; it holds already.
     pub guarded: Vec<PolicyGuarded>,
+    /// Sessions that the rules would not let in as they are; `policy/apply` ends them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sessions: Vec<PolicySessions>,
     /// Branches whose expiry a person has set, where a rule says something else; they are left alone.
     pub kept: Vec<String>,
 }
@@ -104,6 +107,21 @@ pub struct PolicyChange {
     pub place: Option<PolicyPlace>,
 }
 
+/// Sessions on a branch that write where a rule says now that they only read, or the other way round.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicySessions {
+    /// Number of the branch.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// How many.
+    pub count: u64,
+    /// The line that says who may write; absent if none does any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<PolicyPlace>,
+}
+
 /// A branch that a rule protects.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -120,4 +138,7 @@ pub struct PolicyGuarded {
 pub struct PolicyApplyParams {
     /// As `policy/plan` told them.
     pub changes: Vec<PolicyChange>,
+    /// Those whose sessions end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sessions: Vec<PolicySessions>,
 }

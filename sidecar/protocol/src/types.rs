@@ -273,6 +273,8 @@ pub enum NoteKind {
     EnvFile,
     /// A command of `offshoot.toml` failed, or is not trusted.
     Hook,
+    /// A rule lets sessions on the branch read only.
+    ReadOnly,
 }
 
 /// A database branch.
@@ -405,6 +407,22 @@ pub struct CreateParams {
 pub struct BranchParams {
     /// Its name.
     pub name: String,
+}
+
+/// An address is asked for that goes past the rule about who writes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OpenParams {
+    /// Any path inside the worktree.
+    pub path: String,
+    /// The branch; absent means what the worktree leads to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The command that wants it.
+    pub command: String,
+    /// Whether it may write, which is noted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub override_rules: bool,
 }
 
 /// A branch is meant, for something that a rule may forbid.

@@ -314,6 +314,8 @@ EXAMPLES:
         /// Lead to branch B instead of the one of this worktree.
         #[arg(long, value_name = "B")]
         branch: Option<String>,
+        #[command(flatten)]
+        against: Against,
         /// The program and its arguments.
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
         command: Vec<OsString>,
@@ -475,6 +477,8 @@ pub(super) struct SqlArgs {
     /// Run a script and exit; `-` reads standard input.
     #[arg(short, long, value_name = "FILE")]
     pub(super) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) against: Against,
 }
 
 #[derive(Debug, Group)]

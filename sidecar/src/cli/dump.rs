@@ -18,7 +18,7 @@ use super::connect::Session;
 use super::draft::Draft;
 use super::output::{Output, bytes};
 use super::progress::Shown;
-use super::url::address;
+use super::url::{address, owners_address};
 use crate::failure::{Failure, Result};
 use crate::libpq::IN_THE_WAY;
 use crate::paths::Paths;
@@ -88,7 +88,8 @@ fn branch_address(session: &mut Session, branch: Option<&str>) -> Result<UrlResu
         Some(name) => name.to_owned(),
         None => address(session, None)?.branch,
     };
-    address(session, Some(&name))
+    // Of large objects a role that only reads would not get all. It is good until this process ends.
+    owners_address(session, Some(&name), "offshoot dump", false)
 }
 
 /// `pg_dump` of the Postgres that the branches run on, or of one that can read it.

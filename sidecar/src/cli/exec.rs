@@ -2,30 +2,39 @@
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
 use super::connect::Session;
 use super::output::Output;
-use super::url::address;
+use super::url::{address, owners_address};
 use crate::failure::{Failure, Result};
 use crate::libpq::IN_THE_WAY;
-use crate::programs;
+use crate::{programs, sys};
 
 const NOT_FOUND: u8 = 127;
 const NOT_RUNNABLE: u8 = 126;
 
-pub(super) fn run(branch: Option<&str>, command: &[OsString]) -> Result<u8> {
+pub(super) fn run(branch: Option<&str>, override_rules: bool, command: &[OsString]) -> Result<u8> {
     let Some((program, arguments)) = command.split_first() else {
         return Err(Failure::user("no program to run"));
     };
     // Standard output belongs to the program.
     let output = Output::new(false);
     let mut session = Session::open(output)?;
-    let address = address(&mut session, branch)?;
+    let address = if override_rules {
+        owners_address(&mut session, branch, "offshoot exec", true)?
+    } else {
+        address(&mut session, branch)?
+    };
     let root = session.project.worktree.path.clone();
-    drop(session);
+    if override_rules {
+        // The program inherits the connection: the address is good for as long as it runs.
+        sys::inherit(session.client.as_fd())
+            .map_err(|e| Failure::io("keep the connection to the engine", &e))?;
+    }
     let mut command = Command::new(program);
     command.args(arguments);
     for name in IN_THE_WAY {

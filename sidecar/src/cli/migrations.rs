@@ -17,7 +17,9 @@ pub(super) fn run(command: MigrationsCommand, output: Output) -> Result<u8> {
     match command {
         MigrationsCommand::Status(arguments) => status::run(&arguments, output),
         MigrationsCommand::Apply(arguments) => apply::apply(&arguments, output),
-        MigrationsCommand::Down { tool, no_snapshot } => apply::down(tool, no_snapshot, output),
+        MigrationsCommand::Down { tool, no_snapshot, against } => {
+            apply::down(tool, no_snapshot, against.r#override, output)
+        }
         MigrationsCommand::Undo { branch, snapshot, yes, against } => {
             undo::undo(branch, snapshot, yes, against.r#override, output)
         }

@@ -10,6 +10,7 @@ use offshoot_git::Environment;
 use offshoot_protocol::method::{PolicyApply, PolicyExplain, PolicyGetPlan};
 use offshoot_protocol::policy::{
     PolicyApplyParams, PolicyBy, PolicyChange, PolicyExplainParams, PolicyExplained, PolicyPlace, PolicyPlan,
+    PolicySessions,
 };
 use offshoot_protocol::types::Nothing;
 use serde_json::{Value, json};
@@ -154,7 +155,7 @@ fn plan(output: Output) -> Result<u8> {
         return Ok(OK);
     }
     output.lines(&planned(&plan, timestamp::seconds(SystemTime::now()), output));
-    if !plan.changes.is_empty() {
+    if !plan.changes.is_empty() || !plan.sessions.is_empty() {
         output.line("`offshoot policy apply` does that.");
     }
     Ok(OK)
@@ -162,6 +163,7 @@ fn plan(output: Output) -> Result<u8> {
 
 fn planned(plan: &PolicyPlan, now: u64, output: Output) -> String {
     let mut lines: Vec<String> = plan.changes.iter().map(|change| line(change, now, output)).collect();
+    lines.extend(plan.sessions.iter().map(|of| ending(of, output)));
     if lines.is_empty() {
         lines.push("Every branch is as the rules have it.".to_owned());
     }
@@ -176,6 +178,17 @@ fn planned(plan: &PolicyPlan, now: u64, output: Output) -> String {
         lines.push(output.faint(&format!("{name}: protected by {place}; holds already")));
     }
     lines.join("\n")
+}
+
+fn ending(of: &PolicySessions, output: Output) -> String {
+    let name = output.strong(&plain(&of.name));
+    let (number, end) = if of.count == 1 { ("1 session", "ends") } else { ("sessions", "end") };
+    let number = if of.count == 1 { number.to_owned() } else { format!("{} {number}", of.count) };
+    let why = match &of.place {
+        Some(place) => format!("who may write is said in {}", shown(place)),
+        None => "no rule says any more who may write".to_owned(),
+    };
+    format!("{name}: {number} {end}, to connect again {}", output.faint(&format!("({why})")))
 }
 
 fn line(change: &PolicyChange, now: u64, output: Output) -> String {
@@ -199,19 +212,28 @@ fn apply(yes: bool, output: Output) -> Result<u8> {
     if !output.json {
         output.lines(&planned(&plan, now, output));
     }
-    let question = || format!("Change {}?", branches(plan.changes.len()));
-    if !plan.changes.is_empty() && !yes && !agreed(&question(), "`offshoot policy plan`", output)? {
+    let is_nothing = plan.changes.is_empty() && plan.sessions.is_empty();
+    let question = || {
+        let many = plan.changes.len()
+            + plan.sessions.iter().filter(|of| !plan.changes.iter().any(|one| one.id == of.id)).count();
+        format!("Change {}?", branches(many))
+    };
+    if !is_nothing && !yes && !agreed(&question(), "`offshoot policy plan`", output)? {
         return Ok(NEGATIVE);
     }
-    let applied = if plan.changes.is_empty() {
+    let applied = if is_nothing {
         plan
     } else {
-        session.call::<PolicyApply>(&PolicyApplyParams { changes: plan.changes })?
+        session.call::<PolicyApply>(&PolicyApplyParams { changes: plan.changes, sessions: plan.sessions })?
     };
     if output.json {
         output.value(&applied)?;
     } else if !applied.changes.is_empty() {
         output.line(format!("Changed {}.", branches(applied.changes.len())));
+    }
+    let ended: u64 = applied.sessions.iter().map(|of| of.count).sum();
+    if ended > 0 && !output.json {
+        output.line(format!("Ended {ended} session{}.", if ended == 1 { "" } else { "s" }));
     }
     Ok(OK)
 }
@@ -296,11 +318,13 @@ mod tests {
             ],
             guarded: vec![PolicyGuarded { name: "main".into(), place: place(3) }],
             kept: vec!["d".into()],
+            sessions: vec![PolicySessions { id: 1, name: "main".into(), count: 2, place: Some(place(4)) }],
         };
         insta::assert_snapshot!(planned(&plan, 0, Output::new(false)), @r"
         a goes to the trash in 12 d (14d after it was made, offshoot.toml:6)
         b goes to the trash in 1 d instead of in 3 d (1d after it was made, offshoot.toml:6)
         c stays; it would go to the trash in 3 d (no rule gives it a time any more)
+        main: 2 sessions end, to connect again (who may write is said in offshoot.toml:4)
         d: a person has set when it goes, or that it stays; left alone
         main: protected by offshoot.toml:3; holds already
         ");

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::args::SqlArgs;
 use super::connect::Session as EngineSession;
 use super::output::Output;
-use super::url::address;
+use super::url::{address, owners_address};
 use crate::failure::{Failure, Result};
 use crate::sys;
 use fault::SqlFault;
@@ -26,7 +26,12 @@ type Outcome = std::result::Result<(), SqlFault>;
 
 pub(super) fn run(args: &SqlArgs, output: Output) -> Result<u8> {
     let mut engine = EngineSession::open(output)?;
-    let address = address(&mut engine, args.branch.as_deref())?;
+    let branch = args.branch.as_deref();
+    let address = if args.against.r#override {
+        owners_address(&mut engine, branch, "offshoot sql", true)?
+    } else {
+        address(&mut engine, branch)?
+    };
     if let Some(file) = &args.file {
         return script::run(file, &address, output);
     }

@@ -1,7 +1,7 @@
 //! `offshoot url`.
 
-use offshoot_protocol::method::{BranchUrl, WorktreeUrl};
-use offshoot_protocol::types::{BranchParams, UrlResult, WorktreeUrlParams};
+use offshoot_protocol::method::{BranchOpen, BranchUrl, WorktreeUrl};
+use offshoot_protocol::types::{BranchParams, OpenParams, UrlResult, WorktreeUrlParams};
 
 use super::connect::Session;
 use super::output::Output;
@@ -27,4 +27,16 @@ pub(super) fn address(session: &mut Session, branch: Option<&str>) -> Result<Url
         Some(name) => session.call::<BranchUrl>(&BranchParams { name: name.to_owned() }),
         None => session.call::<WorktreeUrl>(&WorktreeUrlParams { path: session.path(), new_port: false }),
     }
+}
+
+/// The same, but one that the rule about who writes does not hold for. It is good for as long as the session is open.
+pub(super) fn owners_address(
+    session: &mut Session,
+    branch: Option<&str>,
+    command: &str,
+    override_rules: bool,
+) -> Result<UrlResult> {
+    let name = branch.map(str::to_owned);
+    let params = OpenParams { path: session.path(), name, command: command.to_owned(), override_rules };
+    session.call::<BranchOpen>(&params)
 }

@@ -148,6 +148,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "", " = \"14d\""),
     setting("branches", "protected", Shape::Flag, "No reset, deletion, restore or renaming without `--override`.",
         "false", " = true"),
+    setting("branches", "writers", Shape::Texts, "The roles whose own sessions may write; [] for none. All others read. Without it, all may write.",
+        "", " = []"),
     word(setting("branches", "on_checkout", Shape::Word, "What happens when a git branch is checked out that has no database branch yet",
         "", " = \"create\""), CHECKOUT),
     setting("branches", "max_bytes", Shape::Size, "From 90 % of this on, of its own bytes, it is told.",

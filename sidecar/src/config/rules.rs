@@ -30,6 +30,9 @@ pub(crate) struct At<T> {
     pub(crate) span: Range<usize>,
 }
 
+/// The role as which sessions read a branch that they may not write to.
+pub(crate) const READER: &str = "offshoot_reader";
+
 /// One `[[branches]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rule {
@@ -41,6 +44,8 @@ pub(crate) struct Rule {
     pub(crate) ttl: Option<At<Duration>>,
     /// Whether it can be deleted, reset, restored and renamed only by who says that he means it.
     pub(crate) protected: Option<At<bool>>,
+    /// The roles whose own sessions may write; all may if it does not say.
+    pub(crate) writers: Option<At<Vec<String>>>,
     /// What happens when the git branch is checked out and there is no database branch.
     pub(crate) on_checkout: Option<At<OnCheckout>>,
     /// From how many bytes of its own on it is told.

@@ -137,13 +137,18 @@ impl Binding {
 
     /// Closes the connections to `id` on every endpoint that leads there. Busy ones may take `grace`.
     pub(crate) async fn drain(&self, id: BranchId, grace: Duration) -> Result<()> {
-        let endpoints = self.ask(|reply| Ask::Leading { id, reply }).await?;
+        let endpoints = self.leading(id).await?;
         let mut drains = tokio::task::JoinSet::new();
         for endpoint in endpoints {
             drains.spawn(async move { endpoint.drain(grace).await });
         }
         while drains.join_next().await.is_some() {}
         Ok(())
+    }
+
+    /// The endpoints that lead to `id`.
+    pub(crate) async fn leading(&self, id: BranchId) -> Result<Vec<Arc<Endpoint>>> {
+        self.ask(|reply| Ask::Leading { id, reply }).await
     }
 
     /// Branch `old` is gone, and `new` stands in its place if there is one.

@@ -130,7 +130,7 @@ fn look(
         extensions: texts("extensions", "SELECT extname::text FROM pg_catalog.pg_extension ORDER BY 1")?,
         roles: texts(
             "roles",
-            "SELECT rolname::text FROM pg_catalog.pg_authid WHERE rolpassword IS NOT NULL ORDER BY 1",
+            "SELECT rolname::text FROM pg_catalog.pg_authid WHERE rolpassword IS NOT NULL AND rolname <> 'offshoot_reader' ORDER BY 1",
         )?,
     })
 }

@@ -38,7 +38,7 @@ pub(super) use apply::apply;
 pub(super) use aside::{Left, left, standing};
 pub(super) use check::check;
 pub(super) use create::create;
-pub(super) use cut_short::notice;
+pub(super) use cut_short::{notice, recover};
 pub(super) use drift::drift;
 pub(super) use promote::promote;
 pub(super) use ran::ran;

@@ -7,6 +7,7 @@
 mod explain;
 mod plan;
 mod tiers;
+mod writers;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,6 +18,7 @@ use offshoot_protocol::policy::PolicyPlace;
 pub(super) use explain::explain;
 pub(super) use plan::{apply, plan};
 pub(super) use tiers::Wanted;
+pub(super) use writers::{Login, may_write, note};
 
 use super::{Engine, room};
 use crate::config::rules::{At, Initial, Rule};

@@ -91,6 +91,7 @@ pub(super) async fn dispatch(
         }
         m::FollowStop::NAME => answer::<m::FollowStop, _>(params, |_| following::stop(engine)).await,
         m::BranchUndo::NAME => answer::<m::BranchUndo, _>(params, |p| branches::undo(engine, p)).await,
+        m::BranchOpen::NAME => answer::<m::BranchOpen, _>(params, |p| worktrees::open(engine, p, call)).await,
         m::BranchUrl::NAME => answer::<m::BranchUrl, _>(params, |p| branches::url(engine, p)).await,
         m::BranchWake::NAME => answer::<m::BranchWake, _>(params, |p| branches::wake(engine, p, call)).await,
         m::BranchSleep::NAME => answer::<m::BranchSleep, _>(params, |p| branches::sleep(engine, p)).await,

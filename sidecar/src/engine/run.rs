@@ -175,6 +175,7 @@ async fn supervise(
         );
     }
     let task = tokio::spawn(inbox.run(Arc::clone(&engine), settings));
+    migrations::recover(&engine).await;
     let serving = tokio::spawn(server::serve(Arc::clone(&engine), listener));
     let presence = Arc::new(Presence::announce(socket, &engine.store.info().path, engine.started_at)?);
     let upkeep = [

@@ -150,6 +150,14 @@ impl Call {
     }
 }
 
+impl Call {
+    /// Waits until the client is gone.
+    pub(super) async fn gone(&self) {
+        let mut here = self.here.clone();
+        while here.changed().await.is_ok() {}
+    }
+}
+
 async fn client(engine: Arc<Engine>, stream: UnixStream) {
     let (mut read, write) = stream.into_split();
     let (out, outbox) = mpsc::channel(OUTBOX);

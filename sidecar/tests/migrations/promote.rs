@@ -267,3 +267,101 @@ fn a_tool_that_fails_on_the_tier_itself_leaves_nothing_half_done() {
     test.run(&["promote", "feature/x"]).ok();
     assert_eq!(tables(&test, "staging"), "item kept schema_migrations");
 }
+
+/// Makes the tool stop for good at its `at`th run, behind `does`, and tell its pid in the file that is returned.
+fn stopping_tool(test: &TestRepo, at: usize, does: &str) -> std::path::PathBuf {
+    install_tool(test);
+    let real = fs::read_to_string(test.repo.join("node_modules/.bin/dbmate")).unwrap();
+    let real = real.trim_start_matches("#!/bin/sh\n").replace("exec ", "");
+    let (counter, mark) = (test.root().join("runs"), test.root().join("stopped"));
+    for old in [&counter, &mark] {
+        let _ = fs::remove_file(old);
+    }
+    let does = does.replace("TOOL", &format!("(\n{real}\n)"));
+    let script = format!(
+        "echo x >> {0}\nif [ $(wc -l < {0}) = {at} ]; then {does}\necho $$ > {1}.new; mv {1}.new {1}; exec sleep 600; fi\n{real}",
+        counter.display(),
+        mark.display()
+    );
+    install_script(test, &script);
+    mark
+}
+
+/// Where a promotion can be ended: in the trial, and on the tier itself before, between and behind the files. The first number
+/// is that of the tool's run.
+const POINTS: [(usize, &str); 4] =
+    [(1, "true"), (2, "true"), (2, "rm db/migrations/002_tag.sql; TOOL"), (2, "TOOL")];
+
+/// Begins a promotion of which the tool stops at a point; and the tool's pid.
+fn promotion_at(test: &TestRepo, (at, does): (usize, &str)) -> (std::process::Child, String) {
+    let mark = stopping_tool(test, at, does);
+    let child = test
+        .command(PROGRAM)
+        .args(["promote", "feature/x"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_until("the tool is at the point", || mark.exists());
+    (child, fs::read_to_string(mark).unwrap().trim().to_owned())
+}
+
+fn snapshots(test: &TestRepo) -> usize {
+    test.run(&["snapshot", "list"]).ok().matches("before-migrations").count()
+}
+
+/// That the tier is as it was and can be promoted to.
+fn is_as_before(test: &TestRepo, point: (usize, &str)) {
+    assert_eq!(tables(test, "staging"), "kept", "{point:?}");
+    let told = test.run(&["migrations", "status", "--branch", "staging"]).ok();
+    assert!(!told.contains("cut short"), "{point:?}: {told}");
+}
+
+#[test]
+fn a_promotion_that_is_cancelled_leaves_the_tier_as_it_was_with_a_snapshot_and_nothing_running() {
+    let test = with_tiers();
+    test.run(&["sql", "--branch", "staging", "-c", "create table kept as select 1 n"]).ok();
+    for point in POINTS {
+        let (folders, taken) = (branch_folders(&test), snapshots(&test));
+        let (child, tool) = promotion_at(&test, point);
+        signal("-INT", &child.id().to_string());
+        let ran = child.wait_with_output().unwrap();
+        assert!(!ran.status.success(), "{point:?}: {ran:?}");
+        wait_until("the tool has ended", || !is_running(&tool));
+        is_as_before(&test, point);
+        if point.0 == 1 {
+            wait_until("the throwaway is gone", || branch_folders(&test) == folders);
+        } else {
+            assert_eq!(snapshots(&test), taken + 1, "{point:?}");
+        }
+    }
+    install_tool(&test);
+    test.run(&["promote", "feature/x"]).ok();
+    assert_eq!(tables(&test, "staging"), "item kept schema_migrations");
+}
+
+#[test]
+fn a_promotion_whose_engine_is_killed_leaves_the_tier_as_it_was_with_a_snapshot_and_nothing_running() {
+    let test = with_tiers();
+    test.run(&["sql", "--branch", "staging", "-c", "create table kept as select 1 n"]).ok();
+    for point in POINTS {
+        let taken = snapshots(&test);
+        let (child, tool) = promotion_at(&test, point);
+        test.kill_engine();
+        let ran = child.wait_with_output().unwrap();
+        assert!(!ran.status.success(), "{point:?}: {ran:?}");
+        wait_until("the tool has ended", || !is_running(&tool));
+        is_as_before(&test, point);
+        if point.0 == 2 {
+            assert_eq!(snapshots(&test), taken + 1, "{point:?}");
+        }
+    }
+    // What was taken back is in the trash, and taken back but once.
+    test.run(&["undo", "staging"]).ok();
+    assert_eq!(tables(&test, "staging"), "item kept schema_migrations");
+    test.kill_engine();
+    assert_eq!(tables(&test, "staging"), "item kept schema_migrations");
+    install_tool(&test);
+    assert!(test.run(&["promote", "feature/x"]).ok().contains("staging has all migrations"));
+}

@@ -65,7 +65,7 @@ impl Switch {
 }
 
 impl Upstream for Switch {
-    fn connect(&self) -> Connecting<'_> {
+    fn connect<'a>(&'a self, _user: &'a str) -> Connecting<'a> {
         Box::pin(async move {
             self.calls.fetch_add(1, Ordering::SeqCst);
             let to = self.to.lock().unwrap().clone();
@@ -73,7 +73,8 @@ impl Upstream for Switch {
             self.asleep.subscribe().wait_for(|asleep| !asleep).await.unwrap();
             let (key, socket) = to?;
             let pulse = Arc::clone(&self.pulse);
-            Ok(Target { key, socket, guard: Box::new(Counted::new(&self.open)), pulse })
+            let guard = Box::new(Counted::new(&self.open));
+            Ok(Target { key, socket, log_in_as: None, guard, pulse })
         })
     }
 

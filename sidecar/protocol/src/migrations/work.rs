@@ -50,6 +50,10 @@ pub struct MigrationsApplyParams {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
     pub no_snapshot: bool,
+    /// Although a rule lets no session write to the branch.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+    pub override_rules: bool,
     /// The environment of the tool, which is all that it gets; the engine sets the address in it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(test, ts(optional, as = "Option<Vec<MigrationsVariable>>"))]

@@ -295,7 +295,7 @@ const ROLES: &str = "\
       CASE WHEN r.rolconnlimit >= 0 THEN 'CONNECTION LIMIT ' || r.rolconnlimit END)) AS definition, \
       (SELECT pg_catalog.json_agg(g.rolname ORDER BY g.rolname) FROM pg_catalog.pg_auth_members m \
         JOIN pg_catalog.pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid) AS \"member_of[]\" \
-    FROM pg_catalog.pg_roles r WHERE r.rolname !~ '^pg_'";
+    FROM pg_catalog.pg_roles r WHERE r.rolname !~ '^pg_' AND r.rolname <> 'offshoot_reader'";
 
 /// What exists and is not modelled.
 const COUNTS: &str = "\

@@ -37,6 +37,8 @@ EXAMPLES:
         /// Take no snapshot before.
         #[arg(long)]
         no_snapshot: bool,
+        #[command(flatten)]
+        against: Against,
     },
     /// Take a branch back to before its migrations were applied last, with all its data.
     #[command(after_help = "\
@@ -141,6 +143,8 @@ pub(in crate::cli) struct ApplyArgs {
     /// Take no snapshot before.
     #[arg(long, conflicts_with = "throwaway")]
     pub(in crate::cli) no_snapshot: bool,
+    #[command(flatten)]
+    pub(in crate::cli) against: Against,
 }
 
 #[derive(Debug, Group)]

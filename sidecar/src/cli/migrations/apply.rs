@@ -19,14 +19,27 @@ pub(super) fn apply(args: &ApplyArgs, output: Output) -> Result<u8> {
         to: args.to.clone(),
         measure: args.measure,
         no_snapshot: args.no_snapshot,
+        override_rules: args.against.r#override,
         ..MigrationsApplyParams::default()
     };
     run(params, output)
 }
 
-pub(super) fn down(tool: Option<String>, no_snapshot: bool, output: Output) -> Result<u8> {
+pub(super) fn down(
+    tool: Option<String>,
+    no_snapshot: bool,
+    override_rules: bool,
+    output: Output,
+) -> Result<u8> {
     let direction = MigrationsDirection::Down;
-    run(MigrationsApplyParams { tool, no_snapshot, direction, ..MigrationsApplyParams::default() }, output)
+    let params = MigrationsApplyParams {
+        tool,
+        no_snapshot,
+        direction,
+        override_rules,
+        ..MigrationsApplyParams::default()
+    };
+    run(params, output)
 }
 
 fn run(mut params: MigrationsApplyParams, output: Output) -> Result<u8> {

@@ -36,6 +36,7 @@ impl Source<'_> {
         };
         let (mut pattern, mut parent, mut ttl, mut protected) = (None, None, None, None);
         let (mut on_checkout, mut max_bytes, mut initial) = (None, None, Initial::default());
+        let mut writers = None;
         let mut is_whole = true;
         for (key, value) in table {
             let read = match key.get_ref().as_ref() {
@@ -45,6 +46,9 @@ impl Source<'_> {
                 "protected" => self
                     .flag("branches.protected", value)
                     .map(|found| protected = Some(self.at(value, found))),
+                "writers" => {
+                    self.own_names("branches.writers", "deploy", value).map(|found| writers = Some(found))
+                }
                 "on_checkout" => self
                     .on_checkout("branches.on_checkout", value)
                     .map(|found| on_checkout = Some(self.at(value, found))),
@@ -70,12 +74,14 @@ impl Source<'_> {
             self.tell(self.error(value.span(), "this rule has no `pattern`".to_owned(), Some(hint)));
         }
         // A guard holds even where something else in the rule cannot be read.
-        let is_kept = is_whole || protected.as_ref().is_some_and(|guard: &At<bool>| guard.value);
+        let is_kept =
+            is_whole || writers.is_some() || protected.as_ref().is_some_and(|guard: &At<bool>| guard.value);
         pattern.filter(|_| is_kept).map(|pattern| Rule {
             pattern,
             parent,
             ttl,
             protected,
+            writers,
             on_checkout,
             max_bytes,
             initial,

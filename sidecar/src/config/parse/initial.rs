@@ -4,7 +4,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::{ConfigError, Source, kind};
-use crate::config::rules::{At, Grant};
+use crate::config::rules::{At, Grant, READER};
 
 /// As many letters as Postgres keeps of a name.
 const MOST_LETTERS: usize = 63;
@@ -23,8 +23,11 @@ impl Source<'_> {
             let is_name = !name.is_empty()
                 && name.len() <= MOST_LETTERS
                 && name.chars().all(|c| c.is_alphanumeric() || "_-$".contains(c));
-            if !is_name || (key == "branches.roles" && (name.starts_with("pg_") || name == "public")) {
-                let message = format!("`{key}` has {name:?}, which cannot be made");
+            let is_taken = name.starts_with("pg_") || name == "public" || name == READER;
+            if !is_name || (key != "branches.extensions" && is_taken) {
+                let what =
+                    if key == "branches.writers" { "does not log in to write" } else { "cannot be made" };
+                let message = format!("`{key}` has {name:?}, which {what}");
                 return Err(self.error(place.span(), message, None));
             }
             if names.iter().any(|other| other == name) {
@@ -101,6 +104,9 @@ mod tests {
         assert!(fault("extensions = ['a b']").contains("has \"a b\", which cannot be made"));
         assert!(fault("roles = ['a', 'a']").contains("has \"a\" twice"));
         assert!(fault("roles = ['pg_monitor']").contains("cannot be made"));
+        assert!(fault("writer = []").ends_with("| Did you mean `branches.writers`?"));
+        assert!(fault("writers = 'deploy'").contains("is text, not a list of names, such as [\"deploy\"]"));
+        assert!(fault("writers = ['offshoot_reader']").contains("which does not log in to write"));
         assert!(fault("grants = ['select to reader']").contains("not a grant such as"));
         assert!(fault("grants = ['select on tables to a; drop']").contains("not a grant such as"));
         assert!(fault("grants = ['selct on tables to reader']").ends_with("| Did you mean \"select\"?"));

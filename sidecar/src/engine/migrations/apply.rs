@@ -20,6 +20,7 @@ use super::status::{self, Place};
 use super::tool::{self, Address, Done, Prepared};
 use super::trial::on_throwaway;
 use super::{advice, aside, blame, cut_short, elsewhere, history, lost, stage, told, unchanged};
+use crate::engine::policy::{self, Deed};
 use crate::engine::server::Call;
 use crate::engine::{Engine, branches, schema};
 use crate::failure::{Failure, Result};
@@ -42,6 +43,12 @@ pub(in crate::engine) async fn apply(
         return Err(Failure::user("the tool's own command applies all that is pending, to the worktree's branch")
             .hint("With `--throwaway` there are `--to` and `--branch`; check another git branch out for its database."));
     }
+    let command = match params.direction {
+        MigrationsDirection::Up => "offshoot migrations apply",
+        MigrationsDirection::Down => "offshoot migrations down",
+    };
+    let (of, deed) = (name.clone(), Deed::new(command, params.override_rules));
+    engine.blocking(move |engine| policy::may_write(engine, &of, &deed)).await?;
     let _taken = take(engine, id, &name, params.direction).await?;
     Box::pin(on_branch(engine, &place, &scan, (id, name), &params, call)).await
 }
@@ -101,11 +108,13 @@ pub(super) async fn on_branch(
     let before = call.or_cancelled(schema::schema(engine, id, &name)).await?.facts;
     let was = applied(engine, scan, id).await?;
     let snapshot = call.or_cancelled(begin(engine, id, &name, !params.no_snapshot)).await?;
-    cut_short::begin(engine, id, snapshot.as_ref()).await?;
+    // A promotion is whole or not at all, and ends later.
+    let is_promotion = place.unpacked_of.is_some();
+    cut_short::begin(engine, id, snapshot.as_ref(), is_promotion).await?;
     let job = Job { engine, call, params, place, scan, id, name: &name, address: &address };
     let ran = Box::pin(job.run(prepared, &was)).await;
     // A tool that the engine ended as it stops was cut short.
-    if !engine.is_stopping() {
+    if !engine.is_stopping() && !is_promotion {
         cut_short::ended(engine, id).await;
     }
     let (mut steps, nowhere) = match ran {

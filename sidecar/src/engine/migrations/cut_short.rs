@@ -7,6 +7,7 @@ use offshoot_protocol::migrations::{MigrationDiagnostic, MigrationSeverity, Migr
 use offshoot_storage::BranchId;
 use serde::{Deserialize, Serialize};
 
+use super::undo;
 use crate::engine::Engine;
 use crate::failure::{Failure, Result};
 use crate::timestamp;
@@ -21,6 +22,9 @@ struct Begun {
     at: u64,
     /// Name of the snapshot that was taken before.
     snapshot: Option<String>,
+    /// Whether the branch is to be what it was unless the whole run ends well.
+    #[serde(default)]
+    takes_back: bool,
 }
 
 /// Notes on the disk that a tool is about to be run. [`ended`] takes it back.
@@ -28,12 +32,18 @@ pub(super) async fn begin(
     engine: &Arc<Engine>,
     id: BranchId,
     snapshot: Option<&MigrationsSnapshot>,
+    takes_back: bool,
 ) -> Result<()> {
     let begun = Begun {
+        takes_back,
         at: timestamp::seconds(SystemTime::now()),
         snapshot: snapshot.map(|taken| taken.name.clone()),
     };
-    let text = serde_json::to_string(&begun).map_err(|e| Failure::internal(e.to_string()))?;
+    set(engine, id, &begun).await
+}
+
+async fn set(engine: &Arc<Engine>, id: BranchId, begun: &Begun) -> Result<()> {
+    let text = serde_json::to_string(begun).map_err(|e| Failure::internal(e.to_string()))?;
     engine.blocking(move |engine| Ok(engine.store.set_note(id, NOTE, &text)?)).await
 }
 
@@ -85,6 +95,47 @@ pub(super) fn told(engine: &Engine, id: BranchId, name: &str) -> Result<Option<M
         ),
         hint: format!("Look at the states below; `offshoot migrations apply` goes on.{way_back}"),
     }))
+}
+
+/// Takes branches back on which a run was cut short that was to be whole or not at all. As the engine starts, before it serves.
+pub(in crate::engine) async fn recover(engine: &Arc<Engine>) {
+    let cut = engine.blocking(|engine| {
+        let mut cut = Vec::new();
+        for (id, text) in engine.store.notes(NOTE)? {
+            let Ok(begun) = serde_json::from_str::<Begun>(&text) else { continue };
+            // Of what is in the trash, nothing is taken back.
+            let Some(branch) = engine.store.branch(id).ok().filter(|_| begun.takes_back) else { continue };
+            let snapshots = engine.store.snapshots(id)?;
+            let snapshot = snapshots.into_iter().find(|one| begun.snapshot.as_ref() == Some(&one.name));
+            cut.push((branch, begun, snapshot));
+        }
+        Ok(cut)
+    });
+    let cut = cut.await.unwrap_or_else(|failure| {
+        tracing::error!(error = %failure, "it is not known which promotions were cut short");
+        Vec::new()
+    });
+    for (branch, begun, snapshot) in cut {
+        let (id, name) = (branch.id, &branch.name);
+        // Without a snapshot it had done nothing yet.
+        let Some(snapshot) = snapshot else {
+            ended(engine, id).await;
+            continue;
+        };
+        match undo::take_back(engine, id, snapshot).await {
+            Ok(()) => {
+                ended(engine, id).await;
+                tracing::warn!(branch = %name, id = id.0, "a promotion was cut short; the branch is again what it was before");
+            }
+            Err(failure) => {
+                tracing::error!(branch = %name, error = %failure, "a promotion was cut short, and cannot be taken back");
+                // Not again at the next start: somebody may have worked on it by then. It is told with the way back.
+                if let Err(failure) = set(engine, id, &Begun { takes_back: false, ..begun }).await {
+                    tracing::warn!(branch = %name, error = %failure, "cannot note that");
+                }
+            }
+        }
+    }
 }
 
 /// Logs, as the engine starts, on which branches a run was cut short. Blocks.

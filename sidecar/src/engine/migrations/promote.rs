@@ -26,7 +26,7 @@ use super::files;
 use super::git::{Git, unpacked};
 use super::status::{self, Commit, Place};
 use super::way_back::{self, WayBack};
-use super::{drift, history, stage, undo};
+use super::{cut_short, drift, history, stage, undo};
 use crate::config::rules::Check;
 use crate::engine::policy::{self, Wanted};
 use crate::engine::server::Call;
@@ -262,6 +262,15 @@ impl Job<'_> {
 
     /// Runs them on the tier's branch. If that fails, the branch is again what it was.
     async fn bring(&self, promoted: &mut Promoted) -> Result<()> {
+        let done = self.brought(promoted).await;
+        // An engine that stops takes the branch back when it starts again.
+        if !self.engine.is_stopping() {
+            cut_short::ended(self.engine, self.id).await;
+        }
+        done
+    }
+
+    async fn brought(&self, promoted: &mut Promoted) -> Result<()> {
         let before = self.newest().await?;
         let params = MigrationsApplyParams {
             folder: self.params.folder.clone(),

@@ -49,9 +49,9 @@ struct Counted {
 }
 
 impl Upstream for Counted {
-    fn connect(&self) -> Connecting<'_> {
+    fn connect<'a>(&'a self, user: &'a str) -> Connecting<'a> {
         self.connections.fetch_add(1, Ordering::Relaxed);
-        self.of.connect()
+        self.of.connect(user)
     }
 
     fn connections_changed(&self) {
@@ -66,10 +66,11 @@ struct Fixed {
 }
 
 impl Upstream for Fixed {
-    fn connect(&self) -> Connecting<'_> {
+    fn connect<'a>(&'a self, _user: &'a str) -> Connecting<'a> {
         let target = Target {
             key: self.key,
             socket: self.socket.clone(),
+            log_in_as: None,
             guard: Box::new(()),
             pulse: Arc::clone(&self.pulse),
         };
@@ -90,10 +91,9 @@ impl Address {
         Self::open(engine, Arc::new(upstream), database).await
     }
 
-    /// An address of a branch, whatever is checked out.
+    /// An address of a branch, whatever is checked out and whoever may write there.
     pub(in crate::engine) async fn of_branch(engine: &Arc<Engine>, id: BranchId) -> Result<Self> {
-        let target = Arc::new(std::sync::atomic::AtomicU64::new(id.0));
-        let upstream = crate::engine::upstream::BranchUpstream::new(Arc::clone(engine), target);
+        let upstream = crate::engine::upstream::BranchUpstream::ours(Arc::clone(engine), id);
         Self::open(engine, Arc::new(upstream), None).await
     }
 

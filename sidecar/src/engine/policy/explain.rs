@@ -7,7 +7,7 @@ use offshoot_protocol::policy::{PolicyBy, PolicyExplainParams, PolicyExplained, 
 use offshoot_storage::Branch;
 
 use super::{Now, now, place};
-use crate::config::rules::{At, Initial, Rule};
+use crate::config::rules::{At, Initial, READER, Rule};
 use crate::config::{ConfigFile, FILE_NAME, duration_text};
 use crate::engine::Engine;
 use crate::engine::book::Book;
@@ -45,6 +45,7 @@ impl<'e> Asked<'e> {
             self.parent(rule),
             self.ttl(rule)?,
             self.protected()?,
+            self.writers(),
             self.on_checkout(rule)?,
             self.max_bytes(rule)?,
             given("extensions", rule, |initial| initial.extensions.as_ref()),
@@ -119,6 +120,23 @@ impl<'e> Asked<'e> {
                 PolicySetting { value: Some("false".to_owned()), ..setting }
             }
         })
+    }
+
+    fn writers(&self) -> PolicySetting {
+        let writers = self.now.writers(&self.name);
+        let names = writers.as_ref().map(|writers| writers.names().collect::<Vec<_>>().join(", "));
+        PolicySetting {
+            key: "writers".to_owned(),
+            value: Some(names.map_or_else(
+                || "all".to_owned(),
+                |names| if names.is_empty() { "[]".to_owned() } else { names },
+            )),
+            by: if writers.is_some() { PolicyBy::File } else { PolicyBy::Default },
+            note: writers.as_ref().map(|_| {
+                format!("other sessions only read, as `{READER}`; `offshoot promote` and `--override` write")
+            }),
+            place: writers.map(|writers| writers.place().clone()),
+        }
     }
 
     fn on_checkout(&self, rule: Option<&Rule>) -> Result<PolicySetting> {

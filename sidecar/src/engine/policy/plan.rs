@@ -10,7 +10,7 @@ use offshoot_protocol::policy::{PolicyApplyParams, PolicyChange, PolicyGuarded, 
 use offshoot_protocol::types::Subject;
 use offshoot_storage::BranchId;
 
-use super::{Now, now, place};
+use super::{Now, now, place, writers};
 use crate::config::duration_text;
 use crate::engine::Engine;
 use crate::engine::book::{Book, By};
@@ -35,13 +35,15 @@ struct Seen {
 
 /// `policy/plan`.
 pub(in crate::engine) async fn plan(engine: &Arc<Engine>) -> Result<PolicyPlan> {
-    engine.blocking(look).await
+    let sessions = writers::sessions(engine).await?;
+    engine.blocking(move |engine| Ok(PolicyPlan { sessions, ..look(engine)? })).await
 }
 
 /// `policy/apply`: all of the changes, or none.
 pub(in crate::engine) async fn apply(engine: &Arc<Engine>, params: PolicyApplyParams) -> Result<PolicyPlan> {
     let _structure = engine.structure.lock().await;
-    let applied = engine
+    let mut ended = params.sessions;
+    let mut applied = engine
         .blocking(move |engine| {
             let plan = look(engine)?;
             if let Some(other) = params.changes.iter().find(|wanted| !plan.changes.iter().any(|it| same(it, wanted))) {
@@ -59,6 +61,11 @@ pub(in crate::engine) async fn apply(engine: &Arc<Engine>, params: PolicyApplyPa
             Ok(PolicyPlan { changes: params.changes, ..plan })
         })
         .await?;
+    for sessions in &mut ended {
+        sessions.count = writers::drain(engine, BranchId(sessions.id)).await?;
+        tracing::info!(branch = %sessions.name, sessions.count, "ended sessions for a rule that changed");
+    }
+    applied.sessions = ended;
     engine.changed(Subject::Branches);
     Ok(applied)
 }
