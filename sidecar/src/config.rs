@@ -297,6 +297,10 @@ pub(crate) const TEMPLATE: &str = r#"# Offshoot: a database branch for every git
 # pattern = "main"
 # No reset, deletion, restore or renaming without `--override`.
 # protected = true
+# What has to hold of the data of a new one:
+#   "required"  they came in by all rules of `[masking.columns]` that there are now
+#   "any"       they came in however they did
+# masking = "required"
 # The roles whose own sessions may write; [] for none. All others read. Without it, all may write.
 # writers = []
 # [[branches]]

@@ -8,6 +8,8 @@ mod env_file;
 mod hooks;
 #[path = "policy/initial.rs"]
 mod initial;
+#[path = "policy/masked.rs"]
+mod masked;
 mod support;
 #[path = "policy/writers.rs"]
 mod writers;

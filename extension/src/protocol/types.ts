@@ -1269,6 +1269,10 @@ measure?: boolean,
  */
 noSnapshot?: boolean,
 /**
+ * Although a rule lets no session write to the branch.
+ */
+overrideRules?: boolean,
+/**
  * The environment of the tool, which is all that it gets; the engine sets the address in it.
  */
 environment?: Array<MigrationsVariable>, };
@@ -1921,7 +1925,7 @@ hint?: string, };
 /**
  * Subjects of [`Note`]s.
  */
-export type NoteKind = "detached" | "ask" | "noBranch" | "otherCommits" | "config" | "portTaken" | "binding" | "compute" | "disk" | "gone" | "follow" | "envFile" | "hook";
+export type NoteKind = "detached" | "ask" | "noBranch" | "otherCommits" | "config" | "portTaken" | "binding" | "compute" | "disk" | "gone" | "follow" | "envFile" | "hook" | "readOnly";
 
 /**
  * Parameters or result of methods that have none: an empty object.

@@ -82,6 +82,9 @@ pub struct PolicyPlan {
     /// Sessions that the rules would not let in as they are; `policy/apply` ends them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sessions: Vec<PolicySessions>,
+    /// Branches that are to have masked data only and have others; they are told, and nothing is done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unmasked: Vec<PolicyUnmasked>,
     /// Branches whose expiry a person has set, where a rule says something else; they are left alone.
     pub kept: Vec<String>,
 }
@@ -120,6 +123,18 @@ pub struct PolicySessions {
     /// The line that says who may write; absent if none does any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<PolicyPlace>,
+}
+
+/// A branch that could not be made of the data that it has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyUnmasked {
+    /// Its name.
+    pub name: String,
+    /// Why, as a sentence without an end.
+    pub why: String,
+    /// The line that asks for masked data.
+    pub place: PolicyPlace,
 }
 
 /// A branch that a rule protects.

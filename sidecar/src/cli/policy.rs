@@ -10,7 +10,7 @@ use offshoot_git::Environment;
 use offshoot_protocol::method::{PolicyApply, PolicyExplain, PolicyGetPlan};
 use offshoot_protocol::policy::{
     PolicyApplyParams, PolicyBy, PolicyChange, PolicyExplainParams, PolicyExplained, PolicyPlace, PolicyPlan,
-    PolicySessions,
+    PolicySessions, PolicyUnmasked,
 };
 use offshoot_protocol::types::Nothing;
 use serde_json::{Value, json};
@@ -167,6 +167,11 @@ fn planned(plan: &PolicyPlan, now: u64, output: Output) -> String {
     if lines.is_empty() {
         lines.push("Every branch is as the rules have it.".to_owned());
     }
+    for unmasked in &plan.unmasked {
+        let PolicyUnmasked { name, why, place } = unmasked;
+        let name = output.strong(&plain(name));
+        lines.push(format!("{name} is to have masked data only ({}): {}", shown(place), plain(why)));
+    }
     for kept in &plan.kept {
         let name = plain(kept);
         lines.push(
@@ -318,6 +323,11 @@ mod tests {
             ],
             guarded: vec![PolicyGuarded { name: "main".into(), place: place(3) }],
             kept: vec!["d".into()],
+            unmasked: vec![PolicyUnmasked {
+                name: "e".into(),
+                why: "its data were imported without masking".into(),
+                place: place(7),
+            }],
             sessions: vec![PolicySessions { id: 1, name: "main".into(), count: 2, place: Some(place(4)) }],
         };
         insta::assert_snapshot!(planned(&plan, 0, Output::new(false)), @r"
@@ -325,6 +335,7 @@ mod tests {
         b goes to the trash in 1 d instead of in 3 d (1d after it was made, offshoot.toml:6)
         c stays; it would go to the trash in 3 d (no rule gives it a time any more)
         main: 2 sessions end, to connect again (who may write is said in offshoot.toml:4)
+        e is to have masked data only (offshoot.toml:7): its data were imported without masking
         d: a person has set when it goes, or that it stays; left alone
         main: protected by offshoot.toml:3; holds already
         ");

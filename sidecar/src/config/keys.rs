@@ -148,6 +148,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "", " = \"14d\""),
     setting("branches", "protected", Shape::Flag, "No reset, deletion, restore or renaming without `--override`.",
         "false", " = true"),
+    word(setting("branches", "masking", Shape::Word, "What has to hold of the data of a new one:",
+        "\"any\"", " = \"required\""), MASKING),
     setting("branches", "writers", Shape::Texts, "The roles whose own sessions may write; [] for none. All others read. Without it, all may write.",
         "", " = []"),
     word(setting("branches", "on_checkout", Shape::Word, "What happens when a git branch is checked out that has no database branch yet",
@@ -235,6 +237,11 @@ const CHECKS: &[(&str, &str)] = &[
     ("lint", "the rules for statements find nothing that others would wait for long for"),
     ("command", "the command of `[migrations] check_command` succeeds on it"),
 ];
+const MASKING: &[(&str, &str)] = &[
+    ("required", "they came in by all rules of `[masking.columns]` that there are now"),
+    ("any", "they came in however they did"),
+];
+
 const CHECKOUT: &[(&str, &str)] = &[
     ("create", "make one, from the database branch of the git branch that it was cut from"),
     ("switch", "stay on the present database branch"),
@@ -313,6 +320,9 @@ mod tests {
             let table = match setting.table {
                 "" => String::new(),
                 "branches" if setting.key == "pattern" => "[[branches]]\n".to_owned(),
+                "branches" if setting.key == "masking" => {
+                    "[masking.columns]\n'a.b.c' = 'null'\n[[branches]]\npattern = 'x'\n".to_owned()
+                }
                 "branches" => "[[branches]]\npattern = 'x'\n".to_owned(),
                 "tiers" if setting.key == "branch" => "[[tiers]]\n".to_owned(),
                 "tiers" => "[[tiers]]\nbranch = 'x'\n".to_owned(),

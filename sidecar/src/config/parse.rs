@@ -70,6 +70,7 @@ pub(crate) fn parse_all(text: &str) -> (Config, Vec<ConfigError>) {
                 }
             }
             source.tiers_fit(&mut config);
+            source.branches_fit(&mut config);
         }
         Err(error) => {
             let span = error.span().unwrap_or(0..0);

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use globset::{GlobSet, GlobSetBuilder};
 
-pub(super) use contradictions::contradictions;
+pub(super) use contradictions::{Contradiction, contradictions};
 pub(crate) use initial::{Grant, Initial, Objects};
 pub(crate) use pattern::Pattern;
 pub(crate) use tiers::{Check, Tier, Tiers};
@@ -44,6 +44,8 @@ pub(crate) struct Rule {
     pub(crate) ttl: Option<At<Duration>>,
     /// Whether it can be deleted, reset, restored and renamed only by who says that he means it.
     pub(crate) protected: Option<At<bool>>,
+    /// What has to hold of the data of a new one.
+    pub(crate) masking: Option<At<Masking>>,
     /// The roles whose own sessions may write; all may if it does not say.
     pub(crate) writers: Option<At<Vec<String>>>,
     /// What happens when the git branch is checked out and there is no database branch.
@@ -54,7 +56,30 @@ pub(crate) struct Rule {
     pub(crate) initial: Initial,
 }
 
+/// How personal data have to have come into the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Masking {
+    /// By all rules of `[masking.columns]` that there are now.
+    Required,
+    /// However they did.
+    Any,
+}
+
+impl Masking {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Required => "required",
+            Self::Any => "any",
+        }
+    }
+}
+
 impl Rule {
+    /// The line with `masking = "required"`.
+    pub(crate) fn wants_masked(&self) -> Option<usize> {
+        self.masking.as_ref().filter(|masking| masking.value == Masking::Required).map(|masking| masking.line)
+    }
+
     /// The line with `protected = true`.
     pub(crate) fn guards(&self) -> Option<usize> {
         self.protected.as_ref().filter(|protected| protected.value).map(|protected| protected.line)
@@ -70,11 +95,14 @@ pub(crate) struct Rules {
     pub(crate) most_branches: Option<At<u64>>,
     /// `[[tiers]]`.
     pub(crate) tiers: Tiers,
+    /// The columns that `[masking.columns]` masks.
+    pub(crate) masked: Vec<String>,
 }
 
 impl PartialEq for Rules {
     fn eq(&self, other: &Self) -> bool {
-        (&self.list, &self.most_branches, &self.tiers) == (&other.list, &other.most_branches, &other.tiers)
+        (&self.list, &self.most_branches, &self.tiers, &self.masked)
+            == (&other.list, &other.most_branches, &other.tiers, &other.masked)
     }
 }
 
@@ -94,12 +122,29 @@ impl Rules {
         }
     }
 
+    /// Any rule.
+    pub(super) fn find_any(&self) -> Option<&Rule> {
+        self.list.first()
+    }
+
     /// The rule that decides about branches of this name.
     pub(crate) fn find(&self, name: &str) -> Option<&Rule> {
         if self.list.is_empty() {
             return None;
         }
         self.set.matches(name).into_iter().min().and_then(|first| self.list.get(first))
+    }
+
+    /// Where masked data are asked for that no rule masks, once all of the file was read.
+    pub(super) fn nothing_to_mask(&self) -> Option<Contradiction> {
+        let rule = self.list.iter().find(|rule| rule.wants_masked().is_some() && self.masked.is_empty())?;
+        let span = rule.masking.as_ref()?.span.clone();
+        Some(Contradiction {
+            span,
+            message: "no branch can be made by this: `[masking.columns]` masks nothing".to_owned(),
+            hint: "Name the columns there; `offshoot masking check` finds those that look personal."
+                .to_owned(),
+        })
     }
 
     /// The rules, in the order of the file.

@@ -15,7 +15,7 @@ use tokio::sync::OwnedMutexGuard;
 use super::binding::View;
 use super::book::{Book, By};
 use super::computes::{Passing, Usage};
-use super::policy::{self, Deed};
+use super::policy::{self, Birthplace, Deed};
 use super::prepare::Preparing;
 use super::server::Call;
 use super::upstream::WakeError;
@@ -128,6 +128,12 @@ pub(super) async fn create(
         }
         (None, None) => engine.store.root_branch(),
     };
+    let from = if moment.is_some() { Birthplace::PastOf(parent) } else { Birthplace::Of(parent) };
+    let (name, overridden) = (params.name.clone(), params.override_rules);
+    let may = move |engine: &Arc<Engine>| {
+        policy::may_be_made(engine, &name, from, &format!("offshoot branch create {name}"), overridden)
+    };
+    engine.blocking(may).await?;
     let name = params.name.clone();
     let preparing = engine.blocking(move |engine| Preparing::begin(Arc::clone(engine), &name)).await?;
     let made = match moment.zip(call) {
@@ -278,6 +284,12 @@ pub(super) async fn reset(engine: &Arc<Engine>, params: GuardedParams, call: &Ca
         branch.parent.ok_or_else(|| StorageError::HasNoParent { name: branch.name }.into())
     });
     let parent = parent.await?;
+    let (name, overridden) = (params.name.clone(), params.override_rules);
+    let may = move |engine: &Arc<Engine>| {
+        let command = format!("offshoot branch reset {name}");
+        policy::may_be_made(engine, &name, Birthplace::Of(parent), &command, overridden)
+    };
+    engine.blocking(may).await?;
     call.progress("closing connections", 0, Some(2));
     call.or_cancelled(engine.binding.drain(id, RESET_GRACE)).await?;
     call.progress("resetting", 1, Some(2));

@@ -21,7 +21,7 @@ use offshoot_storage::{BranchId, BundleFacts, SchemaProof, Unpacked, WriteBundle
 use sha2::{Digest as _, Sha256};
 
 use super::book::{Book, By};
-use super::policy::Deed;
+use super::policy::{Birthplace, Deed};
 use super::reporter::unless_cancelled;
 use super::server::Call;
 use super::{Engine, branches, catalogs, events, expiry, policy, room, throwaway};
@@ -170,6 +170,7 @@ pub(super) async fn apply(
                     .hint("Take another name: `--name NAME`."));
             }
             policy::admit(engine, &policy::now(engine)?, name, overridden)?;
+            policy::may_be_made(engine, name, Birthplace::Bundle, "offshoot bundle apply", overridden)?;
         }
         let mut file = open(&params.file)?;
         let unpacked = engine.store.unpack_bundle(&mut file, target.as_deref(), progress)?;
@@ -228,6 +229,7 @@ async fn adopt(engine: &Arc<Engine>, unpacked: Unpacked, name: String, overridde
             let branch = engine.store.adopt_bundle(&unpacked, &name)?;
             room::made(engine, branch.id);
             events::unbundled(engine, branch.id, &unpacked.facts.branch);
+            policy::of_a_bundle(engine, branch.id)?;
             let book = Book(&engine.store);
             book.set_parent(&branch.name, None)?;
             if engine.repository.has_branch(&branch.name).unwrap_or(false) {

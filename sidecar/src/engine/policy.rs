@@ -5,6 +5,7 @@
 //! away by editing its copy.
 
 mod explain;
+mod masked;
 mod plan;
 mod tiers;
 mod writers;
@@ -16,6 +17,7 @@ use offshoot_protocol::error::Reason;
 use offshoot_protocol::policy::PolicyPlace;
 
 pub(super) use explain::explain;
+pub(super) use masked::{Birthplace, imported, may_be_made, of_a_bundle};
 pub(super) use plan::{apply, plan};
 pub(super) use tiers::Wanted;
 pub(super) use writers::{Login, may_write, note};

@@ -13,7 +13,7 @@ use offshoot_protocol::data::{
 };
 use offshoot_storage::{Branch, BranchId, NewRoot, REFRESHED, Refresh, Source, StorageError, Store};
 
-use super::policy::Deed;
+use super::policy::{self, Deed};
 use super::reporter::unless_cancelled;
 use super::server::Call;
 use super::{Engine, branches, room};
@@ -40,9 +40,10 @@ pub(super) async fn refresh(
     let name = engine.blocking(move |engine| Ok(engine.store.branch(root)?.name)).await?;
     let deed = Deed::new("offshoot refresh …", params.override_rules);
     branches::unguarded(engine, root, &name, deed.clone()).await?;
+    let is_import = params.from.is_some();
     let made =
         unless_cancelled(engine, call, move |engine, progress| prepare(engine, &params, progress)).await?;
-    take_place(engine, made, deed, call).await
+    take_place(engine, made, is_import, deed, call).await
 }
 
 /// Loads the new data. Blocks.
@@ -144,7 +145,13 @@ fn again(error: StorageError) -> Failure {
     }
 }
 
-async fn take_place(engine: &Arc<Engine>, made: NewRoot, deed: Deed, call: &Call) -> Result<RefreshResult> {
+async fn take_place(
+    engine: &Arc<Engine>,
+    made: NewRoot,
+    is_import: bool,
+    deed: Deed,
+    call: &Call,
+) -> Result<RefreshResult> {
     let _structure = engine.structure.lock().await;
     let old = engine.store.root_branch();
     // Loading took a while: by now somebody may protect it, or apply migrations to it.
@@ -159,7 +166,14 @@ async fn take_place(engine: &Arc<Engine>, made: NewRoot, deed: Deed, call: &Call
             let mut made = made;
             let (bytes, mut load) = (made.bytes, made.load.take().unwrap_or_default());
             load.notes.append(&mut made.notes);
+            let before = engine
+                .store
+                .note(old, REFRESHED)?
+                .is_none()
+                .then(|| engine.store.masked_columns())
+                .transpose()?;
             let branch = engine.store.replace_root(made)?;
+            policy::imported(engine, before, is_import)?;
             engine.forget(old);
             tracing::info!(branch = %branch.name, old = old.0, id = branch.id.0, "refreshed");
             let all = engine.store.branches()?;

@@ -51,8 +51,7 @@ fn where_nobody_may_write_postgres_itself_refuses_whatever_a_session_sets() {
     let path: String = client.query_one("show search_path", &[]).unwrap().get(0);
     assert_eq!(path, "public, hidden");
     assert_eq!(refused(&mut client, "insert into item values (2)"), "25006", "read only, by its default");
-    let take_off = "set default_transaction_read_only = off; set transaction_read_only = off";
-    client.batch_execute(take_off).unwrap();
+    client.batch_execute("set default_transaction_read_only = off").unwrap();
     for sql in [
         "insert into item values (2)",
         "begin read write; update item set id = 3; commit",
@@ -135,7 +134,7 @@ fn it_is_told_why_and_an_override_and_offshoot_itself_write() {
     assert!(dump.contains("CREATE TABLE public.item") && !dump.contains("offshoot_reader"), "{dump}");
     test.git(&["checkout", "-q", "-b", "feature"]);
     let diff = test.run(&["diff", "main", "feature"]).ok();
-    assert!(diff.contains("no difference") || diff.trim().is_empty() || diff.contains("same"), "{diff}");
+    assert!(!diff.contains("offshoot_reader"), "{diff}");
 }
 
 #[test]

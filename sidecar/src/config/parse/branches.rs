@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use offshoot_postgres::mask::Transformer;
 use toml::Spanned;
 use toml::de::DeValue;
 
 use super::{ConfigError, Entry, Source, kind};
 use crate::config::Config;
-use crate::config::rules::{At, Initial, Pattern, Rule, contradictions};
+use crate::config::rules::{At, Initial, Masking, Pattern, Rule, contradictions};
 use crate::names;
 
 const TWO_BRACKETS: &str = "Rules are a list: put `[[branches]]`, with two brackets, before each.";
@@ -28,6 +29,19 @@ impl Source<'_> {
         Arc::make_mut(&mut config.rules).set(rules);
     }
 
+    /// Tells what of the rules contradicts the rest of the file, once all of that was read.
+    pub(super) fn branches_fit(&self, config: &mut Config) {
+        if config.rules.find_any().is_none() {
+            return;
+        }
+        let masked = config.masking.iter().filter(|rule| rule.with != Transformer::Keep);
+        let masked = masked.map(|rule| rule.column.to_string()).collect();
+        Arc::make_mut(&mut config.rules).masked = masked;
+        if let Some(found) = config.rules.nothing_to_mask() {
+            self.tell(self.error(found.span, found.message, Some(found.hint)));
+        }
+    }
+
     fn rule(&self, value: &Spanned<DeValue<'_>>) -> Option<Rule> {
         let Some(table) = value.get_ref().as_table() else {
             let message = format!("`branches` has {}, not a rule", kind(value.get_ref()));
@@ -36,7 +50,7 @@ impl Source<'_> {
         };
         let (mut pattern, mut parent, mut ttl, mut protected) = (None, None, None, None);
         let (mut on_checkout, mut max_bytes, mut initial) = (None, None, Initial::default());
-        let mut writers = None;
+        let (mut writers, mut masking) = (None, None);
         let mut is_whole = true;
         for (key, value) in table {
             let read = match key.get_ref().as_ref() {
@@ -49,6 +63,9 @@ impl Source<'_> {
                 "writers" => {
                     self.own_names("branches.writers", "deploy", value).map(|found| writers = Some(found))
                 }
+                "masking" => self
+                    .word("branches.masking", value, [("required", Masking::Required), ("any", Masking::Any)])
+                    .map(|found| masking = Some(self.at(value, found))),
                 "on_checkout" => self
                     .on_checkout("branches.on_checkout", value)
                     .map(|found| on_checkout = Some(self.at(value, found))),
@@ -81,6 +98,7 @@ impl Source<'_> {
             parent,
             ttl,
             protected,
+            masking,
             writers,
             on_checkout,
             max_bytes,

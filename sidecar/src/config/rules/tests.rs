@@ -167,3 +167,18 @@ fn what_is_protected_cannot_expire() {
     assert!(found.ends_with("| Remove `ttl`, or `protected`."));
     assert_eq!(faults("[[branches]]\npattern = 'a'\nprotected = false\nttl = '1d'"), [] as [String; 0]);
 }
+
+#[test]
+fn masked_data_are_asked_for_where_something_is_masked() {
+    let rule = "[[branches]]\npattern = 'x'\nmasking = 'required'\n";
+    assert!(fault(rule).contains(
+        "no branch can be made by this: `[masking.columns]` masks nothing | Name the columns there"
+    ));
+    assert!(fault(&format!("[masking.columns]\n'public.a.b' = 'keep'\n{rule}")).contains("masks nothing"));
+    let read =
+        parse(&format!("{rule}[masking.columns]\n'public.a.b' = 'null'\n'public.a.c' = 'keep'\n")).unwrap();
+    assert_eq!(read.rules.find("x").unwrap().wants_masked(), Some(3));
+    assert_eq!(read.rules.masked, ["public.a.b"]);
+    assert!(fault(&rule.replace("required", "requird")).ends_with("| Did you mean \"required\"?"));
+    parse(&rule.replace("required", "any")).unwrap();
+}

@@ -12,7 +12,7 @@ use super::at_commit::{self, Wish};
 use super::decide::{Decision, Facts, OfCommit, Why, decide};
 use crate::config::{ConfigFile, OnCheckout};
 use crate::engine::book::{Book, By, SeatKey};
-use crate::engine::policy::{self, Birth};
+use crate::engine::policy::{self, Birth, Birthplace};
 use crate::engine::prepare::Preparing;
 use crate::engine::{Engine, detached, expiry, follow, hooks, room};
 use crate::failure::{Failure, Result};
@@ -285,6 +285,8 @@ fn create(
     let store = &*engine.store;
     room::admit(engine)?;
     let births = policy::admit(engine, &policy::now(engine)?, name, false)?;
+    let command = format!("offshoot branch create {name}");
+    policy::may_be_made(engine, name, Birthplace::Of(parent), &command, false)?;
     let preparing = Preparing::begin(engine, name)?;
     let turn = engine.computes.turn_blocking(parent);
     let begun = Instant::now();

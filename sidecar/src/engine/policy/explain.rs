@@ -6,7 +6,7 @@ use std::sync::Arc;
 use offshoot_protocol::policy::{PolicyBy, PolicyExplainParams, PolicyExplained, PolicyPlace, PolicySetting};
 use offshoot_storage::Branch;
 
-use super::{Now, now, place};
+use super::{Birthplace, Now, now, place};
 use crate::config::rules::{At, Initial, READER, Rule};
 use crate::config::{ConfigFile, FILE_NAME, duration_text};
 use crate::engine::Engine;
@@ -45,6 +45,7 @@ impl<'e> Asked<'e> {
             self.parent(rule),
             self.ttl(rule)?,
             self.protected()?,
+            self.masking()?,
             self.writers(),
             self.on_checkout(rule)?,
             self.max_bytes(rule)?,
@@ -118,6 +119,32 @@ impl<'e> Asked<'e> {
             None => {
                 let setting = decided("protected", said, ToString::to_string);
                 PolicySetting { value: Some("false".to_owned()), ..setting }
+            }
+        })
+    }
+
+    fn masking(&self) -> Result<PolicySetting> {
+        let store = &self.engine.store;
+        let parent =
+            self.now.rule(&self.name).and_then(|rule| rule.parent.as_ref()).map(|at| at.value.as_str());
+        let from = match (&self.branch, parent) {
+            (Some(branch), _) => Some(branch.id),
+            (None, Some(parent)) => store.branch_named(parent)?.map(|parent| parent.id),
+            (None, None) => None,
+        };
+        let found = self.now.masking(self.engine, &self.name, from.map(Birthplace::Of))?;
+        let said = self.now.rule(&self.name).and_then(|rule| Some((rule, rule.masking.as_ref()?)));
+        Ok(match found {
+            Some((place, why)) => PolicySetting {
+                key: "masking".to_owned(),
+                value: Some("required".to_owned()),
+                by: PolicyBy::File,
+                note: why,
+                place: Some(place),
+            },
+            None => {
+                let setting = decided("masking", said, |level| level.as_str().to_owned());
+                PolicySetting { value: Some("any".to_owned()), ..setting }
             }
         })
     }

@@ -10,7 +10,7 @@ use offshoot_protocol::policy::{PolicyApplyParams, PolicyChange, PolicyGuarded, 
 use offshoot_protocol::types::Subject;
 use offshoot_storage::BranchId;
 
-use super::{Now, now, place, writers};
+use super::{Now, masked, now, place, writers};
 use crate::config::duration_text;
 use crate::engine::Engine;
 use crate::engine::book::{Book, By};
@@ -36,7 +36,11 @@ struct Seen {
 /// `policy/plan`.
 pub(in crate::engine) async fn plan(engine: &Arc<Engine>) -> Result<PolicyPlan> {
     let sessions = writers::sessions(engine).await?;
-    engine.blocking(move |engine| Ok(PolicyPlan { sessions, ..look(engine)? })).await
+    engine
+        .blocking(move |engine| {
+            Ok(PolicyPlan { sessions, unmasked: masked::unmasked(engine, &now(engine)?)?, ..look(engine)? })
+        })
+        .await
 }
 
 /// `policy/apply`: all of the changes, or none.
