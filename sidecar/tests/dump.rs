@@ -94,6 +94,14 @@ fn a_dump_makes_the_same_database_again_and_never_overwrites_unasked() {
     source.run(&["dump", "-o", &schema, "--force"]).ok();
     assert_eq!(names(&folder), ["a.dump", "a.sql", "schema.sql"], "drafts are left");
 
+    // Where sessions only read, all is dumped all the same, large objects too.
+    source.run(&["sql", "-c", "select lo_from_bytea(7, 'large')"]).ok();
+    let rules = "[[branches]]\npattern = 'main'\nwriters = []\n";
+    fs::write(source.repo.join("offshoot.toml"), rules).unwrap();
+    support::wait_until("sessions only read", || source.value("select session_user") == "offshoot_reader");
+    let all = source.run(&["dump"]).ok();
+    assert!(all.contains("it's 500") && all.contains("lo_open") && !all.contains("offshoot_reader"), "{all}");
+
     for (from, rows) in [(&plain, "500"), (&custom, "7")] {
         let copy = TestRepo::new();
         copy.run(&["init", "--from", from, "--bin-dir", bin_dir]).ok();
