@@ -113,12 +113,11 @@ pub(super) async fn url(engine: &Arc<Engine>, params: WorktreeUrlParams) -> Resu
 
 /// `branch/open`: an address that goes past the rule about who writes, for as long as the client is connected.
 pub(super) async fn open(engine: &Arc<Engine>, params: OpenParams, call: &Call) -> Result<UrlResult> {
-    let id = match &params.name {
-        Some(name) => branches::named(engine, name).await?,
-        None => {
-            let key = seat(engine, &params.path).await?;
-            engine.binding.settle(&key).await?
-        }
+    let id = if let Some(name) = &params.name {
+        branches::named(engine, name).await?
+    } else {
+        let key = seat(engine, &params.path).await?;
+        engine.binding.settle(&key).await?
     };
     let name = engine.blocking(move |engine| Ok(engine.store.branch(id)?.name)).await?;
     if params.override_rules {

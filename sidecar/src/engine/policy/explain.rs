@@ -134,18 +134,16 @@ impl<'e> Asked<'e> {
         };
         let found = self.now.masking(self.engine, &self.name, from.map(Birthplace::Of))?;
         let said = self.now.rule(&self.name).and_then(|rule| Some((rule, rule.masking.as_ref()?)));
+        let said = decided("masking", said, |level| level.as_str().to_owned());
         Ok(match found {
             Some((place, why)) => PolicySetting {
-                key: "masking".to_owned(),
                 value: Some("required".to_owned()),
                 by: PolicyBy::File,
                 note: why,
                 place: Some(place),
+                ..said
             },
-            None => {
-                let setting = decided("masking", said, |level| level.as_str().to_owned());
-                PolicySetting { value: Some("any".to_owned()), ..setting }
-            }
+            None => PolicySetting { value: Some("any".to_owned()), ..said },
         })
     }
 
