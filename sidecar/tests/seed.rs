@@ -99,7 +99,12 @@ fn what_is_damaged_runs_again_and_what_is_kept_is_bounded_told_and_cleared() {
     let list = test.run(&["seed", "list", "--json"]).json();
     assert!(list["seeds"][0]["what"].as_str().unwrap().starts_with("seed.sql; database app, Postgres "));
     assert!(list["bytes"].as_u64().unwrap() > 1_000_000, "{list}");
-    assert!(test.run(&["seed", "clear"]).ok().contains("Removed what 1 seed has made"));
+    let unfinished = test.root().join("home/cache/seeds/partial-1");
+    fs::create_dir(&unfinished).unwrap();
+    fs::write(unfinished.join("file"), "cut off").unwrap();
+    assert!(test.run(&["seed", "list"]).ok().contains("damaged or unfinished, and not used"));
+    let clear = test.run(&["seed", "clear", "--json"]).json();
+    assert_eq!(clear["seeds"], 1, "{clear}");
     assert_eq!((kept(&test).len(), test.run(&["seed", "list"]).ok().as_str()), (0, "Nothing is kept."));
 
     fs::write(test.repo.join("offshoot.toml"), "[seed]\nfiles = ['seed.sql']\ncache = '1MB'\n").unwrap();

@@ -21,7 +21,7 @@ use offshoot_postgres::{Installation, Progress, elf};
 use offshoot_pages::process::ProcessId;
 
 pub(crate) use fill::{Fill, Filled};
-pub use kept::{KeptSeed, SeedCache};
+pub use kept::{KeptSeed, KeptSeeds, SeedCache};
 pub(crate) use seed::seed;
 pub use seed::{Seed, SeedCommand};
 

@@ -44,7 +44,9 @@ pub use changed::{Blocks, ChangedBlocks};
 pub use clones::{DriverChoice, choose_driver};
 #[cfg(feature = "crash-points")]
 pub use crash::{CrashPoint, Operation, act_at, die_at};
-pub use create::{CreateReport, CreateStore, KeptSeed, Seed, SeedCache, SeedCommand, Source, create_store};
+pub use create::{
+    CreateReport, CreateStore, KeptSeed, KeptSeeds, Seed, SeedCache, SeedCommand, Source, create_store,
+};
 pub use driver::DriverKind;
 pub use error::{ErrorKind, StorageError};
 pub use events::{Event, EventKind};

@@ -230,7 +230,7 @@ fn assert_healed(test: &mut TestStore, operation: Operation, point: CrashPoint, 
         let left: Vec<_> = left.filter(|it| it.file_name().to_string_lossy().starts_with("load-")).collect();
         assert!(left.is_empty() && !test.dir().join("refresh.partial").exists(), "{point:?}: {left:?}");
         // What is half made is not found, and goes with the next one.
-        let kept = SeedCache::list(&seed_cache(test.folder.path()).dir).len();
+        let kept = SeedCache::list(&seed_cache(test.folder.path()).dir).seeds.len();
         let is_kept = !matches!(point, CrashPoint::RefreshLoading | CrashPoint::RefreshSeedCopied);
         assert_eq!(kept, usize::from(is_kept), "{point:?}");
         if found == new {

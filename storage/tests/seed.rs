@@ -58,7 +58,7 @@ fn the_same_seed_is_brought_back_and_a_changed_byte_or_a_damaged_copy_runs_it() 
     assert!(!was_brought && paid.starts_with("paid"), "{paid}");
     write_seed(&script, "free");
     assert_eq!(refresh(), (true, first.clone()));
-    assert_eq!(SeedCache::list(&dir).len(), 2);
+    assert_eq!(SeedCache::list(&dir).seeds.len(), 2);
 
     // A branch that is written to, and goes on, changes nothing of what is kept.
     test.run("main", "UPDATE plan SET name = 'mine'; CHECKPOINT");
@@ -73,5 +73,5 @@ fn the_same_seed_is_brought_back_and_a_changed_byte_or_a_damaged_copy_runs_it() 
         refresh()
     }];
     assert_eq!(results.iter().filter(|(was_brought, _)| *was_brought).count(), 1, "{results:?}");
-    assert_eq!(SeedCache::clear(&dir, &Silent).unwrap().0, 2);
+    assert_eq!(SeedCache::clear(&dir, &Silent).unwrap().seeds.len(), 2);
 }

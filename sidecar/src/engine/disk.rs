@@ -55,7 +55,7 @@ pub(super) async fn usage(engine: &Arc<Engine>) -> Result<DiskUsage> {
             let standby = engine.store.following()?.and_then(|following| following.standby);
             let seeds = Paths::from_env().map(|paths| SeedCache::list(&paths.seeds())).unwrap_or_default();
             Ok(DiskUsage {
-                seed_cache_bytes: seeds.iter().map(|seed| seed.bytes).sum(),
+                seed_cache_bytes: seeds.bytes(),
                 max_bytes: limits.max_bytes,
                 min_free_bytes: limits.min_free_bytes,
                 total_bytes: usage.total_bytes(),

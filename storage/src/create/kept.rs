@@ -67,31 +67,53 @@ pub struct KeptSeed {
     pub what: String,
 }
 
+/// All that is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeptSeeds {
+    /// What can be used, the one that was used last first.
+    pub seeds: Vec<KeptSeed>,
+    /// Bytes on the disk of what is damaged or unfinished. It is never used, and goes when room is made.
+    pub unusable_bytes: u64,
+}
+
+impl KeptSeeds {
+    /// Bytes of all of it.
+    pub fn bytes(&self) -> u64 {
+        self.seeds.iter().map(|seed| seed.bytes).sum::<u64>() + self.unusable_bytes
+    }
+}
+
 impl SeedCache {
-    /// What is kept in `dir`, the one that was used last first.
-    pub fn list(dir: &Path) -> Vec<KeptSeed> {
-        let mut all: Vec<KeptSeed> = entries(dir).iter().filter_map(|path| describe(path)).collect();
-        all.sort_by_key(|one| (std::cmp::Reverse(one.used_at), one.id.clone()));
-        all
+    /// What is kept in `dir`.
+    pub fn list(dir: &Path) -> KeptSeeds {
+        let mut kept = KeptSeeds::default();
+        for path in children(dir) {
+            match usable(&path) {
+                Some(seed) => kept.seeds.push(seed),
+                None if path.file_name().is_some_and(|name| name == LOCK) => {}
+                None => kept.unusable_bytes += disk_usage(&path),
+            }
+        }
+        kept.seeds.sort_by_key(|one| (std::cmp::Reverse(one.used_at), one.id.clone()));
+        kept
     }
 
-    /// Removes all that is kept in `dir`. Returns how many there were, and their bytes.
+    /// Removes all that is kept in `dir`. Returns what that was.
     ///
     /// # Errors
     /// Those of the disk, and [`StorageError::Cancelled`].
-    pub fn clear(dir: &Path, progress: &dyn Progress) -> Result<(usize, u64), StorageError> {
+    pub fn clear(dir: &Path, progress: &dyn Progress) -> Result<KeptSeeds, StorageError> {
         if !dir.exists() {
-            return Ok((0, 0));
+            return Ok(KeptSeeds::default());
         }
-        let bytes = disk_usage(dir);
         let _lock = lock(dir, Access::Write, progress)?;
-        let count = entries(dir).len();
+        let kept = Self::list(dir);
         for path in children(dir) {
             if path.file_name().is_some_and(|name| name != LOCK) {
                 remove_tree(&path)?;
             }
         }
-        Ok((count, bytes.saturating_sub(disk_usage(dir))))
+        Ok(kept)
     }
 }
 
@@ -255,14 +277,13 @@ impl Drop for Partial {
 /// Removes what is unfinished, and of the rest so much that so many bytes fit beside it. The caller has the lock.
 fn make_room(cache: &SeedCache, bytes: u64) -> Result<(), StorageError> {
     for path in children(&cache.dir) {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if name.starts_with(PARTIAL) || (path.is_dir() && describe(&path).is_none()) {
+        if path.is_dir() && usable(&path).is_none() {
             remove_tree(&path)?;
         }
     }
-    let mut all: Vec<(SystemTime, u64, PathBuf)> = entries(&cache.dir)
+    let mut all: Vec<(SystemTime, u64, PathBuf)> = children(&cache.dir)
         .into_iter()
-        .filter_map(|path| describe(&path).map(|one| (one.used_at, one.bytes, path)))
+        .filter_map(|path| usable(&path).map(|one| (one.used_at, one.bytes, path)))
         .collect();
     all.sort();
     let mut total: u64 = all.iter().map(|(_, bytes, _)| bytes).sum();
@@ -286,19 +307,13 @@ fn what(fill: &Fill<'_>) -> String {
     format!("{names}; database {}, Postgres {}", fill.database, fill.installation.version).replace('\n', " ")
 }
 
-fn describe(path: &Path) -> Option<KeptSeed> {
+/// The entry at `path`, if it is one that can be used.
+fn usable(path: &Path) -> Option<KeptSeed> {
+    let name = path.file_name()?.to_str().filter(|name| !name.starts_with(PARTIAL))?;
     let manifest = Manifest::read(path)?;
     let used_at = fs::metadata(path.join(MANIFEST)).and_then(|data| data.modified()).ok()?;
-    let id = path.file_name()?.to_str()?.chars().take(12).collect();
+    let id = name.chars().take(12).collect();
     Some(KeptSeed { id, made_at: manifest.made_at, used_at, bytes: disk_usage(path), what: manifest.what })
-}
-
-/// The folders of entries, whole or damaged.
-fn entries(dir: &Path) -> Vec<PathBuf> {
-    let is_entry = |path: &PathBuf| {
-        path.is_dir() && path.file_name().is_some_and(|name| !name.to_string_lossy().starts_with(PARTIAL))
-    };
-    children(dir).into_iter().filter(is_entry).collect()
 }
 
 fn children(dir: &Path) -> Vec<PathBuf> {

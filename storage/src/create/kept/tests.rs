@@ -72,16 +72,30 @@ fn what_was_not_used_for_longest_goes_first_and_what_is_unfinished_always() {
     fs::create_dir_all(seeds.join("partial-1/pgdata")).unwrap();
     let own = disk_usage(&seeds.join("new"));
     let cache = SeedCache { dir: seeds.clone(), max_bytes: own * 3, min_free_bytes: 0, inputs: None };
-    let names = || SeedCache::list(&seeds).iter().map(|one| one.id.clone()).collect::<Vec<_>>();
+    let names = || SeedCache::list(&seeds).seeds.iter().map(|one| one.id.clone()).collect::<Vec<_>>();
     assert_eq!(names(), ["new", "middle", "old"]);
     make_room(&cache, own).unwrap();
     assert_eq!(names(), ["new", "middle"]);
     assert!(!seeds.join("partial-1").exists());
     make_room(&cache, own * 3).unwrap();
     assert_eq!(names(), Vec::<String>::new());
-    entry(&seeds, "again", &data);
-    let all = disk_usage(&seeds);
-    let (count, freed) = SeedCache::clear(&seeds, &Silent).unwrap();
-    assert_eq!((count, freed), (1, all));
-    assert_eq!(SeedCache::clear(&dir.path().join("nowhere"), &Silent).unwrap(), (0, 0));
+}
+
+#[test]
+fn what_is_listed_is_what_is_cleared() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = cluster(dir.path());
+    let seeds = dir.path().join("seeds");
+    fs::create_dir(&seeds).unwrap();
+    entry(&seeds, "whole", &data);
+    fs::write(entry(&seeds, "damaged", &data).join(MANIFEST), "cut").unwrap();
+    fs::create_dir_all(seeds.join("partial-1/pgdata")).unwrap();
+    let (damaged, unfinished) = (disk_usage(&seeds.join("damaged")), disk_usage(&seeds.join("partial-1")));
+    let listed = SeedCache::list(&seeds);
+    assert_eq!(listed.seeds.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["whole"]);
+    assert_eq!(listed.unusable_bytes, damaged + unfinished);
+    assert_eq!(listed.bytes(), disk_usage(&seeds.join("whole")) + damaged + unfinished);
+    assert_eq!(SeedCache::clear(&seeds, &Silent).unwrap(), listed);
+    assert_eq!(SeedCache::list(&seeds), KeptSeeds::default());
+    assert_eq!(SeedCache::clear(&dir.path().join("nowhere"), &Silent).unwrap(), KeptSeeds::default());
 }
