@@ -102,6 +102,8 @@ pub(crate) enum Measure {
     FirstQuery,
     /// Waking a sleeping branch.
     Wake,
+    /// `offshoot branch create --at`, as much WAL before it as there can be.
+    Moment,
     /// From `git checkout` to the other branch at the same address.
     Checkout,
     /// How long clients of the parent wait while it is branched.

@@ -12,6 +12,9 @@ folder on the file system above. Parents are awake, with connections, and have a
   key. The branch's Postgres starts in between. The address comes from the engine's socket, or from `offshoot url --branch`.
 - **Wake**: the branch is put to sleep by a clean shutdown. Then from the TCP connect to the answer of the first query. `fsync` is
   asked of the server and has to be on.
+- **A moment**: before each run a snapshot is taken, and 52 to 64 MiB of WAL are written by scattered updates and inserts: at 64 MiB the engine takes a snapshot
+  by itself. `offshoot branch create --at` with the position in the WAL then, from spawning the program to its end; and on to a row by its key over
+  a new connection. What the branch has is compared with what was there then.
 - **Checkout**: from the end of `git checkout` to the answer of a query on a new connection to the worktree's endpoint that comes
   from the branch that was checked out. A connection that fails, or that still leads to the old branch, is followed by another.
   Once more in a repository with 2,000 git branches, 200 of which have a database branch.

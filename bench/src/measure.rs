@@ -8,6 +8,7 @@ mod first_query;
 mod import;
 mod memory;
 mod migrations;
+mod moment;
 mod pages;
 mod peers;
 mod relations;
@@ -55,6 +56,7 @@ impl<'w> Bench<'w> {
             Measure::Create => create::measure(self),
             Measure::FirstQuery => first_query::measure(self),
             Measure::Wake => wake::measure(self),
+            Measure::Moment => moment::measure(self),
             Measure::Checkout => checkout::measure(self),
             Measure::Stall => stall::measure(self),
             Measure::Disk => disk::measure(self),
