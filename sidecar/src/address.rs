@@ -1,4 +1,8 @@
-//! Connection URLs: without what must not be shown, and for somebody who stands elsewhere.
+//! Connection URLs: without what must not be shown, with what libpq would find, and for somebody who stands elsewhere.
+
+mod login;
+
+pub(crate) use login::{known_password, with_known_password, with_password};
 
 use crate::failure::{Failure, Result};
 
@@ -50,7 +54,7 @@ pub(crate) fn with_absolute_files(url: &str) -> Result<String> {
             let folder = std::env::current_dir().map_err(|e| Failure::io("find the current folder", &e))?;
             let folder =
                 folder.to_str().ok_or_else(|| Failure::user("the current folder's path is not UTF-8"))?;
-            Ok(format!("{key}={}/{path}", encoded(folder)))
+            Ok(format!("{key}={}/{path}", encoded(folder, b"-_.~/")))
         }
         _ => Ok(pair.to_owned()),
     };
@@ -58,12 +62,31 @@ pub(crate) fn with_absolute_files(url: &str) -> Result<String> {
     Ok(format!("{address}?{}", pairs.join("&")))
 }
 
-/// A path as the value of a parameter.
-fn encoded(path: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte);
-    path.bytes()
+/// A text as a part of a URL, in which letters, digits and `plain` are as they are.
+fn encoded(text: &str, plain: &[u8]) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || plain.contains(&byte);
+    text.bytes()
         .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
         .collect()
+}
+
+/// A part of a URL as what it stands for; `None` if it is none.
+pub(crate) fn percent_decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        match (first, tail) {
+            (b'%', [high, low, after @ ..]) => {
+                let hex = [*high, *low];
+                bytes.push(u8::from_str_radix(std::str::from_utf8(&hex).ok()?, 16).ok()?);
+                rest = after;
+            }
+            (b'%', _) => return None,
+            (plain, _) => bytes.push(*plain),
+        }
+    }
+    String::from_utf8(bytes).ok()
 }
 
 /// A text in which every URL has stars for its password.

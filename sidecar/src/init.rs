@@ -23,7 +23,7 @@ use offshoot_storage::{
 
 pub(crate) use guard::Guard;
 
-use crate::address::hide_password;
+use crate::address::{hide_password, percent_decode};
 use crate::config::{ConfigFile, FILE_NAME, TEMPLATE, broken};
 use crate::engine::binding::git_failure;
 use crate::failure::{Failure, Result, chain};
@@ -254,8 +254,8 @@ fn programs(
     let bin_dir = request.bin_dir.as_deref().map(real).transpose()?;
     let major = major(request, source)?;
     let found = locator.find(&Wanted { major, bin_dir }, progress).map_err(install)?;
+    let tools = tools(&locator, source, &found, progress)?;
     let installation = found.reachable_for(account, &cache).map_err(install)?;
-    let tools = tools(&locator, source, installation.version.major, progress)?;
     Ok((installation, tools))
 }
 
@@ -272,23 +272,24 @@ fn major(request: &Request, source: &Source) -> Result<Option<u32>> {
     }
 }
 
-/// `pg_dump` and `pg_restore` for a source, where it needs them, for a Postgres of `major`.
+/// `pg_dump` and `pg_restore` for a source, where it needs them: those beside the Postgres that loads, if they can read it.
 pub(crate) fn tools(
     locator: &Locator,
     source: &Source,
-    major: u32,
+    installation: &Installation,
     progress: &dyn Progress,
 ) -> Result<Option<ClientTools>> {
-    let at_least = match source {
-        Source::Archive(_) => major,
+    let tools = match source {
+        // Who wrote an archive is not known; the newest reads most.
+        Source::Archive(_) => locator.client_tools(installation.version.major, progress),
         Source::Server { url, .. } => {
-            load::server_major(url).map_err(|e| Failure::from(StorageError::from(e)))?
+            let major = load::server_major(url).map_err(|e| Failure::from(StorageError::from(e)))?;
+            locator.tools_of(&installation.bin_dir, major, progress)
         }
         Source::Empty | Source::Script(_) | Source::Cluster { .. } | Source::Standby { .. } => {
             return Ok(None);
         }
     };
-    let tools = locator.client_tools(at_least, progress);
     Ok(Some(tools.map_err(|e| Failure::from(StorageError::from(e)))?))
 }
 
@@ -365,7 +366,7 @@ fn cluster(url: &str, max_rate_kb: Option<u32>) -> Result<Source> {
 }
 
 /// The database that a URL names.
-fn database_of(url: &str) -> Option<String> {
+pub(crate) fn database_of(url: &str) -> Option<String> {
     let path = url.split_once("://")?.1.split_once('/')?.1;
     let name = path.split(['?', '#']).next().unwrap_or_default();
     percent_decode(name).filter(|name| !name.is_empty())
@@ -386,24 +387,6 @@ fn database(request: &Request, source: &Source) -> Result<String> {
         odd if odd.chars().any(char::is_control) => fault("it contains a control character"),
         _ => Ok(name),
     }
-}
-
-fn percent_decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        rest = tail;
-        match (first, tail) {
-            (b'%', [high, low, after @ ..]) => {
-                let hex = [*high, *low];
-                bytes.push(u8::from_str_radix(std::str::from_utf8(&hex).ok()?, 16).ok()?);
-                rest = after;
-            }
-            (b'%', _) => return None,
-            (plain, _) => bytes.push(*plain),
-        }
-    }
-    String::from_utf8(bytes).ok()
 }
 
 /// Writes `offshoot.toml` unless there is one. Returns whether it did.

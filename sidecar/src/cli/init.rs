@@ -18,7 +18,7 @@ use super::output::{Output, bytes};
 use super::plain::plain;
 use super::progress::Shown;
 use super::status;
-use crate::address::hide_password;
+use crate::address::{hide_password, with_known_password};
 use crate::config::FILE_NAME;
 use crate::failure::{Failure, Result};
 use crate::init::{Made, Physical, Request, prepare, subset, unmasked};
@@ -27,7 +27,7 @@ use crate::sys;
 pub(super) fn run(args: &InitArgs, output: Output) -> Result<u8> {
     let here = std::env::current_dir().map_err(|e| Failure::io("find the current folder", &e))?;
     let mut request = Request {
-        from: args.from.clone(),
+        from: args.from.as_deref().map(with_known_password),
         postgres: args.postgres,
         bin_dir: args.bin_dir.clone(),
         database: args.database.clone(),

@@ -15,7 +15,7 @@ use super::init::{agreed, asks, loaded};
 use super::migrations::environment;
 use super::output::{Output, bytes};
 use super::plain::plain;
-use crate::address::with_absolute_files;
+use crate::address::{with_absolute_files, with_known_password};
 use crate::failure::{Failure, Result};
 use crate::init::subset::{Asked, lines};
 
@@ -90,7 +90,7 @@ pub(super) fn masked_line(masked: &MaskedColumn) -> String {
 /// The source as the engine, which stands elsewhere, has to be told it.
 fn absolute(from: &str) -> Result<String> {
     if from.contains("://") {
-        return with_absolute_files(from);
+        return Ok(with_known_password(&with_absolute_files(from)?));
     }
     let path =
         std::path::absolute(Path::new(from)).map_err(|e| Failure::io("find the current folder", &e))?;

@@ -64,7 +64,7 @@ fn prepare(engine: &Arc<Engine>, params: &RefreshParams, progress: &dyn Progress
     let paths = Paths::from_env()?;
     let seed_cache = init::seed::cache(file.config(), worktree, &paths)?;
     let locator = Locator { cache: paths.make_cache()? };
-    let tools = init::tools(&locator, &source, engine.store.info().postgres.version.major, &guard)?;
+    let tools = init::tools(&locator, &source, &engine.store.info().postgres, &guard)?;
     let config = file.config();
     if !params.drop_masking && !matches!(source, Source::Empty) {
         has_all_rules(engine, config, worktree)?;

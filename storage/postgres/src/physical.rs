@@ -27,6 +27,7 @@ pub use error::PhysicalError;
 pub use follow::{Seen, create_slot, drop_slot, history, read_wal, see};
 pub use password::{SetPassword, set_password};
 pub use relay::{Passed, RELAY_PORT, Relay};
+pub(crate) use socket::{Socket, reach};
 
 use crate::account::{Account, chown};
 use crate::load::Address;

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use offshoot_postgres::load::{self, LoadError, LoadReport, Masking, load_script};
 use offshoot_postgres::mask::{ColumnName, Key, Plan, Rule, Transformer};
 use offshoot_postgres::subset::LOCK_TIMEOUT;
-use offshoot_postgres::{ClientTools, Locator, Progress, Silent};
+use offshoot_postgres::{Progress, Silent};
 use postgres::Client;
-use support::Running;
+use support::{Running, tools};
 
 fn load(client: &mut Client, script: &str) -> Result<LoadReport, LoadError> {
     load_script(&mut script.as_bytes(), client, Some(script.len() as u64), &Silent)
@@ -184,23 +184,6 @@ fn load_is_cancelled_between_and_within_statements() {
     assert_eq!(count(&mut client, "c"), 0);
 }
 
-/// The client tools, unless they could only be had by fetching them.
-fn tools(running: &Running) -> Option<ClientTools> {
-    struct Offline;
-    impl Progress for Offline {
-        fn step(&self, _what: &str, _done: u64, _total: Option<u64>) {}
-        fn is_cancelled(&self) -> bool {
-            true
-        }
-    }
-    let locator = Locator { cache: running.cluster.dir.path().join("cache") };
-    let found = locator.client_tools(running.cluster.installation.version.major, &Offline).ok();
-    if found.is_none() {
-        eprintln!("SKIPPED: there is no pg_dump of the server's version");
-    }
-    found
-}
-
 const SOURCE: &str = "CREATE TABLE t (id int PRIMARY KEY, note text);
 INSERT INTO t SELECT n, 'note ' || n FROM generate_series(1, 1000) n;
 CREATE VIEW v AS SELECT count(*) FROM t;
@@ -210,7 +193,7 @@ CREATE ROLE owner_of_all; ALTER TABLE t OWNER TO owner_of_all;
 #[test]
 fn server_is_copied_without_its_owners() {
     let Some(running) = Running::new() else { return };
-    let Some(tools) = tools(&running) else { return };
+    let Some(tools) = tools(&running.cluster) else { return };
     load(&mut running.database("source"), SOURCE).unwrap();
     let mut target = running.database("target");
     assert_eq!(
@@ -239,7 +222,7 @@ fn server_is_copied_without_its_owners() {
 #[test]
 fn archive_is_restored_and_a_cut_one_refused() {
     let Some(running) = Running::new() else { return };
-    let Some(tools) = tools(&running) else { return };
+    let Some(tools) = tools(&running.cluster) else { return };
     load(&mut running.database("source"), SOURCE).unwrap();
     let archive = running.cluster.dir.path().join("source.dump");
     let made = std::process::Command::new(&tools.pg_dump)

@@ -14,7 +14,7 @@ use offshoot_postgres::load::{self, LoadError};
 use offshoot_postgres::physical::{self, CopyCluster, PhysicalError};
 use offshoot_postgres::subset::{Session, Subset};
 use offshoot_postgres::tls::{ConnectError, Tls, TlsError};
-use offshoot_postgres::{Server, ServerSpec, Silent, account};
+use offshoot_postgres::{ClientTools, Server, ServerSpec, Silent, account};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer, KeyIdMethod,
     KeyPair, RevokedCertParams, SerialNumber, date_time_ymd,
@@ -318,5 +318,38 @@ fn a_cluster_is_copied_and_a_part_of_a_database_read_over_tls() {
     else {
         panic!("a connection to another host")
     };
-    assert!(matches!(error, TlsError::NotVerified { .. }), "{error}");
+    let TlsError::OtherHost { wanted, found } = &error else { panic!("{error}") };
+    assert_eq!((wanted.as_str(), found.as_str()), ("127.0.0.1", "localhost"));
+}
+
+#[test]
+fn a_pg_dump_without_tls_reads_a_server_that_demands_it() {
+    let Some(source) = Source::new("server", &["localhost"], true) else { return };
+    let Some(tools) = support::tools(&source.running.cluster) else { return };
+    let tools = ClientTools { has_tls: false, ..tools };
+    source.admit("hostssl all all 127.0.0.1/32 scram-sha-256");
+    source.running_client().batch_execute("CREATE TABLE t AS SELECT generate_series(1, 7) n").unwrap();
+    source.running_client().batch_execute("CREATE DATABASE target").unwrap();
+    let mut config = postgres::Config::new();
+    config.host_path(source.folder().join("s")).port(source.port).user("postgres").dbname("target");
+    let mut target = config.connect(postgres::NoTls).unwrap();
+    let mut dump =
+        |url: &str| load::dump_server(&tools, url, Duration::from_secs(5), &mut target, None, &Silent);
+
+    let verified = source.url("localhost", &source.verified("verify-full"));
+    let error = dump(&source.url("127.0.0.1", &source.verified("verify-full"))).unwrap_err();
+    assert!(matches!(error, LoadError::Tls(TlsError::OtherHost { .. })), "{error}");
+    let error = dump(&verified.replacen("postgres:%", "postgres:x%", 1)).unwrap_err();
+    assert!(matches!(error, LoadError::SourcePassword { .. }), "{error}");
+    // What the tool cannot do it does not leave out.
+    let error = dump(&format!("{verified}&channel_binding=require")).unwrap_err();
+    assert!(matches!(error, LoadError::ToolTls { .. }), "{error}");
+    let error = dump(&source.url("localhost", "sslmode=disable")).unwrap_err();
+    assert!(error.to_string().contains("no encryption"), "{error}");
+    assert_eq!(dump(&verified).unwrap().rows_copied, 7);
+
+    let own = format!("offshoot-tls-{}-", std::process::id());
+    let entries = fs::read_dir(std::env::temp_dir()).unwrap().flatten();
+    let left: Vec<_> = entries.filter(|it| it.file_name().to_string_lossy().starts_with(&own)).collect();
+    assert!(left.is_empty(), "{left:?}");
 }

@@ -64,8 +64,11 @@ pub(in crate::cli) fn run(args: &PushArgs, output: Output) -> Result<u8> {
         output.value(&told(&comparison, &destructive, Some(left))?)?;
         return Ok(OK);
     }
-    let statements = statements(&comparison.plan);
-    output.line(format!("{place} has the schema of {} now: {statements} statements.", comparison.to.name));
+    let statements = match statements(&comparison.plan) {
+        1 => "1 statement".to_owned(),
+        more => format!("{more} statements"),
+    };
+    output.line(format!("{place} has the schema of {} now: {statements}.", comparison.to.name));
     if left > 0 {
         output.line(format!(
             "{left} objects still differ; `offshoot diff URL {}` shows them.",

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use offshoot_postgres::CHECK_PASSWORD;
 use offshoot_postgres::tls::{ConnectError, Tls};
 use offshoot_protocol::types::UrlResult;
 use offshoot_schema::{Facts, read_settled};
@@ -12,6 +13,7 @@ use postgres::{Client, Config, NoTls};
 
 use super::script;
 use super::side::{Side, shown};
+use crate::address::with_known_password;
 use crate::cli::output::Output;
 use crate::failure::{Failure, Result, chain};
 
@@ -100,17 +102,12 @@ pub(super) fn tls(url: &str) -> Result<Tls> {
 pub(super) fn connect(url: &str) -> Result<Client> {
     let place = shown(url);
     // What the parser says may quote a part of the password.
-    let mut config = known(url).parse::<Config>().map_err(|_| {
+    let mut config = known(&with_known_password(url)).parse::<Config>().map_err(|_| {
         Failure::user(format!("not a connection URL: {place}")).hint(
             "It looks like postgres://user:password@host:5432/database. In a password, @ is written %40, / %2F, ? %3F, # %23 \
              and % itself %25.",
         )
     })?;
-    if config.get_password().is_none()
-        && let Ok(password) = std::env::var("PGPASSWORD")
-    {
-        config.password(password);
-    }
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(CONNECT_PATIENCE);
     }
@@ -140,12 +137,10 @@ fn unreachable(place: &str, error: &postgres::Error) -> Failure {
         Some(code)
             if [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION].contains(code) =>
         {
-            failure.hint("Check user and password in the URL, or set PGPASSWORD.")
+            failure.hint(CHECK_PASSWORD)
         }
         Some(_) => failure,
-        None if message.contains("password missing") => {
-            failure.hint("Put the password into the URL, or set PGPASSWORD.")
-        }
+        None if message.contains("password missing") => failure.hint(CHECK_PASSWORD),
         None => failure.hint("Check host and port, and that the server runs."),
     }
 }

@@ -183,12 +183,13 @@ impl LoadError {
                 "Check that the archive is whole and not from a newer pg_dump than this pg_restore."
             }
             Self::SourceUnreachable { .. } => "Check host, port and network of the connection URL.",
-            Self::SourcePassword { .. } => "Check user and password of the connection URL.",
+            Self::SourcePassword { .. } => crate::CHECK_PASSWORD,
             Self::SourceTls { .. } => {
                 "Take `sslmode=disable` out of the URL; `sslmode=require` and more demand TLS."
             }
             Self::ToolTls { .. } => {
-                "The system's Postgres client tools have TLS (Debian: postgresql-client); those that are fetched have none."
+                "This pg_dump cannot do with TLS what the URL asks for. Install the system's (Debian: `postgresql-client`; Fedora: `postgresql`), \
+                 or name the folder of a Postgres that has another one by `init --bin-dir DIR`; `--physical` needs none."
             }
             Self::Tls(error) => return error.hint(),
             Self::SourceTooNew { .. } => "Install client tools of the server's major version or later.",

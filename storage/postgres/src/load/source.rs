@@ -12,6 +12,7 @@ use postgres::error::SqlState;
 use super::error::causes;
 use super::run::End;
 use super::sizes::Sizes;
+use super::tunnel::Tunnel;
 use super::url::Source;
 use super::{LoadError, LoadReport, Masking};
 use crate::child;
@@ -23,6 +24,8 @@ use crate::{sys, watch};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a server may take to let in and to say what it is.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+/// What is told where the URL has no password and one is asked for.
+pub(crate) const NO_PASSWORD: &str = "it asks for a password, and the URL has none";
 const BUFFER_BYTES: usize = 256 * 1024;
 
 /// What is left out: it belongs to the other cluster, and here it would fail or reach out to other servers.
@@ -74,20 +77,34 @@ pub(crate) fn dump_part(
     masking: Option<Masking<'_>>,
     progress: &dyn Progress,
 ) -> Result<LoadReport, LoadError> {
+    let tunnel = if tools.has_tls { None } else { Tunnel::start(source)? };
+    let address = tunnel.as_ref().map_or_else(|| source.for_dump(), |tunnel| tunnel.address().to_owned());
     let mut command = Command::new(&tools.pg_dump);
     command
         .args(LEFT_OUT)
         .args(part)
         .args(["--encoding=UTF8", "--no-password"])
         .arg(format!("--lock-wait-timeout={}", lock_timeout.as_millis()))
-        .arg(format!("--dbname={}", source.for_dump()));
+        .arg(format!("--dbname={address}"));
     command.env("PGCONNECT_TIMEOUT", CONNECT_TIMEOUT.as_secs().to_string());
     if let Some(password) = &source.password {
         command.env("PGPASSWORD", password);
     }
+    if tunnel.is_some() {
+        // They would lead past it.
+        for variable in ["PGHOSTADDR", "PGSERVICE", "PGSERVICEFILE"] {
+            command.env_remove(variable);
+        }
+    }
     // Only with rows is there anything to count.
     let sizes = if part.is_empty() { Sizes::ask(source) } else { None };
-    from_tool(command, client, (masking, sizes), progress, dump_failure)
+    let loaded = from_tool(command, client, (masking, sizes), progress, dump_failure);
+    match tunnel.and_then(|tunnel| tunnel.failure()) {
+        Some(failure) if matches!(loaded, Err(ref error) if !matches!(error, LoadError::Cancelled)) => {
+            Err(failure)
+        }
+        _ => loaded,
+    }
 }
 
 /// The first pass of masking needs no rows.
@@ -152,10 +169,15 @@ fn dump_failure(stderr: String) -> LoadError {
     if says("SSL support is not compiled in") || says("does not support SSL, but SSL was required") {
         return LoadError::ToolTls { message: stderr };
     }
+    // The same URL has led to the server's version before, with TLS.
     if is_for_tls(&stderr) {
-        return LoadError::SourceTls { message: stderr };
+        return LoadError::ToolTls { message: stderr };
     }
-    if says("SSL error") || says("root certificate file") || says("server certificate for") {
+    if says("channel binding")
+        || says("SSL error")
+        || says("root certificate file")
+        || says("server certificate for")
+    {
         return LoadError::ToolTls { message: stderr };
     }
     if says("password authentication failed") || says("no password supplied") || says("fe_sendauth") {
@@ -211,6 +233,9 @@ pub(crate) fn connect_failure(error: ConnectError) -> LoadError {
         ConnectError::Postgres(error) => error,
     };
     let message = causes(&error);
+    if error.code().is_none() && message.contains("password missing") {
+        return LoadError::SourcePassword { message: NO_PASSWORD.to_owned() };
+    }
     match error.code() {
         Some(code) if *code == SqlState::INVALID_PASSWORD => LoadError::SourcePassword { message },
         Some(_) if is_for_tls(&message) => LoadError::SourceTls { message },
@@ -218,7 +243,6 @@ pub(crate) fn connect_failure(error: ConnectError) -> LoadError {
             LoadError::SourcePassword { message }
         }
         Some(_) => LoadError::Source { stderr: message },
-        None if message.contains("password missing") => LoadError::SourcePassword { message },
         None => LoadError::SourceUnreachable { message },
     }
 }
@@ -244,8 +268,11 @@ mod tests {
         assert!(matches!(kind("fe_sendauth: no password supplied"), LoadError::SourcePassword { .. }));
         assert!(matches!(
             kind("FATAL:  no pg_hba.conf entry for host, no encryption"),
-            LoadError::SourceTls { .. }
+            LoadError::ToolTls { .. }
         ));
+        let built_without = "sslmode value \"require\" invalid when SSL support is not compiled in";
+        assert!(matches!(dump_failure(built_without.to_owned()), LoadError::ToolTls { .. }));
+        assert!(kind("FATAL:  no pg_hba.conf entry for host, no encryption").hint().contains("--bin-dir"));
         assert!(matches!(kind("FATAL:  database \"x\" does not exist"), LoadError::Source { .. }));
     }
 

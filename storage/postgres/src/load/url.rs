@@ -181,7 +181,7 @@ fn keywords(text: &str) -> Vec<(String, String)> {
     }
 }
 
-fn joined(pairs: impl Iterator<Item = (String, String)>) -> String {
+pub(super) fn joined(pairs: impl Iterator<Item = (String, String)>) -> String {
     let quoted = pairs.map(|(name, value)| {
         let value = value.replace('\\', "\\\\").replace('\'', "\\'");
         format!("{name}='{value}'")

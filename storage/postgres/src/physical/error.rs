@@ -144,7 +144,7 @@ impl PhysicalError {
     pub fn hint(&self) -> String {
         match self {
             Self::Unreachable { .. } => "Check host, port and network of the connection URL.".into(),
-            Self::Password { .. } => "Check user and password of the connection URL.".into(),
+            Self::Password { .. } => crate::CHECK_PASSWORD.into(),
             Self::Tls(error) => error.hint(),
             Self::NoReplication { user, .. } => format!(
                 "Run this at the source: ALTER ROLE {} REPLICATION; or copy without --physical, which only reads.",
@@ -215,7 +215,7 @@ impl PhysicalError {
         let (user, says) = (user.to_owned(), |part: &str| message.contains(part));
         match code {
             "28000" if says("pg_hba.conf") => Self::NotAdmitted { user, message },
-            "28000" if says("client certificate") => Self::Tls(TlsError::Client { message }),
+            "28000" if says("certificate") => Self::Tls(TlsError::Client { message }),
             "28P01" | "28000" => Self::Password { message },
             "42501"
                 if says("WAL sender") || says("walsender") || says("replication") || says("REPLICATION") =>

@@ -63,9 +63,7 @@ pub(super) fn log_in(
 }
 
 fn wanted(password: Option<&[u8]>) -> Result<&[u8], PhysicalError> {
-    password.ok_or_else(|| PhysicalError::Password {
-        message: "it asks for a password, and the URL has none".into(),
-    })
+    password.ok_or_else(|| PhysicalError::Password { message: crate::load::NO_PASSWORD.into() })
 }
 
 fn send_password(connection: &mut Connection, password: &[u8]) -> Result<(), PhysicalError> {

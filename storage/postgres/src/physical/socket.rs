@@ -19,21 +19,21 @@ const DEFAULT_PORT: u16 = 5432;
 
 /// Where the source is.
 #[derive(Debug, Clone)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// The address, and the name that it was found by.
     Tcp(std::net::SocketAddr, String),
     Unix(PathBuf),
 }
 
 #[derive(Debug)]
-pub(super) enum Socket {
+pub(crate) enum Socket {
     Tcp(TcpStream),
     Tls(Arc<Secure>),
     Unix(UnixStream),
 }
 
 impl Socket {
-    pub(super) fn open(place: &Place, timeout: Duration) -> io::Result<Self> {
+    pub(crate) fn open(place: &Place, timeout: Duration) -> io::Result<Self> {
         Ok(match place {
             Place::Tcp(address, _) => {
                 let stream = TcpStream::connect_timeout(address, timeout)?;
@@ -45,7 +45,7 @@ impl Socket {
     }
 
     /// Begins TLS, as the server is asked to. One that has none stays in the clear if that is allowed.
-    pub(super) fn secured(self, place: &Place, tls: &Tls, way: Way) -> Result<Self, PhysicalError> {
+    pub(crate) fn secured(self, place: &Place, tls: &Tls, way: Way) -> Result<Self, PhysicalError> {
         let (Self::Tcp(mut stream), Place::Tcp(_, host)) = (self, place) else {
             return Err(unexpected("TLS on a unix socket"));
         };
@@ -67,11 +67,11 @@ impl Socket {
     }
 
     /// What ties a login to this connection, if it has TLS.
-    pub(super) fn binding(&self) -> Option<Vec<u8>> {
+    pub(crate) fn binding(&self) -> Option<Vec<u8>> {
         if let Self::Tls(secure) = self { secure.binding() } else { None }
     }
 
-    pub(super) fn try_clone(&self) -> io::Result<Self> {
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
         Ok(match self {
             Self::Tls(secure) => Self::Tls(Arc::clone(secure)),
             Self::Tcp(stream) => Self::Tcp(stream.try_clone()?),
@@ -80,7 +80,7 @@ impl Socket {
     }
 
     /// Ends what is read from it, and written to it, by anybody.
-    pub(super) fn cut(&self) {
+    pub(crate) fn cut(&self) {
         // It may be gone already.
         let _ = match self {
             Self::Tcp(stream) => stream.shutdown(Shutdown::Both),
@@ -89,7 +89,7 @@ impl Socket {
         };
     }
 
-    pub(super) fn limit(&self, timeout: Option<Duration>) -> io::Result<()> {
+    pub(crate) fn limit(&self, timeout: Option<Duration>) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.set_read_timeout(timeout),
             Self::Tls(secure) => secure.stream().set_read_timeout(timeout),
@@ -123,7 +123,7 @@ impl Write for Socket {
 }
 
 /// The first of the addresses that answers.
-pub(super) fn reach(config: &postgres::Config, timeout: Duration) -> Result<(Place, Socket), PhysicalError> {
+pub(crate) fn reach(config: &postgres::Config, timeout: Duration) -> Result<(Place, Socket), PhysicalError> {
     let mut last = None;
     for (index, host) in config.get_hosts().iter().enumerate() {
         let ports = config.get_ports();
@@ -148,7 +148,7 @@ pub(super) fn reach(config: &postgres::Config, timeout: Duration) -> Result<(Pla
     Err(last.unwrap_or_else(|| PhysicalError::Unreachable { message: "the URL names no host".into() }))
 }
 
-pub(super) fn cut(error: &io::Error) -> PhysicalError {
+pub(crate) fn cut(error: &io::Error) -> PhysicalError {
     if let Some(error) = TlsError::in_io(error) {
         return PhysicalError::Tls(error);
     }
@@ -159,6 +159,6 @@ pub(super) fn cut(error: &io::Error) -> PhysicalError {
     PhysicalError::Cut { message }
 }
 
-pub(super) fn unreachable(error: &io::Error) -> PhysicalError {
+pub(crate) fn unreachable(error: &io::Error) -> PhysicalError {
     PhysicalError::Unreachable { message: error.to_string() }
 }

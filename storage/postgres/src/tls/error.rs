@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::io;
 
+use postgres::error::SqlState;
+
 /// Why TLS with a server did not come to be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -15,6 +17,14 @@ pub enum TlsError {
     NotVerified {
         /// Why.
         message: String,
+    },
+    /// The server's certificate is one that is trusted, and of another host.
+    #[error("the certificate of the server is refused: it is not for {wanted}: it has {found}")]
+    OtherHost {
+        /// The host of the URL.
+        wanted: String,
+        /// The names that it has.
+        found: String,
     },
     /// The server wants a certificate of this side.
     #[error("the server refused the client certificate, or wants one: {message}")]
@@ -53,7 +63,11 @@ impl TlsError {
                 "`sslrootcert=FILE` in the URL names the certificate authority, in PEM; `sslmode=verify-ca` does not compare the name \
                  of the host, and `sslmode=require` without an `sslrootcert` encrypts without knowing who is there."
             }
-            Self::Client { .. } => "`sslcert=FILE&sslkey=FILE` in the URL name a certificate that the server trusts, and its key.",
+            Self::OtherHost { .. } => {
+                "Put a name that the certificate has into the URL, or let the server have a certificate for this one; `sslmode=verify-ca` \
+                 does not compare the name of the host."
+            }
+            Self::Client { .. } => "`sslcert=FILE&sslkey=FILE` in the URL name a certificate that the server trusts and that is made out to the user, and its key.",
             Self::Handshake { .. } => "The server needs TLS 1.2 or 1.3; `ssl_min_protocol_version` and its certificate say more.",
             Self::Settings { hint, .. } => hint,
         }
@@ -68,8 +82,9 @@ impl TlsError {
                 "it is signed by none of the certificate authorities that are trusted".to_owned()
             }
             Error::InvalidCertificate(Wrong::NotValidForNameContext { expected, presented }) => {
-                let names = if presented.is_empty() { "no name".to_owned() } else { presented.join(", ") };
-                format!("it is not for {}: it has {names}", expected.to_str())
+                let names: Vec<_> = presented.iter().map(|name| bare(name)).collect();
+                let found = if names.is_empty() { "no name".to_owned() } else { names.join(", ") };
+                return Self::OtherHost { wanted: expected.to_str().into_owned(), found };
             }
             Error::InvalidCertificate(Wrong::Expired | Wrong::ExpiredContext { .. }) => {
                 "it has expired".to_owned()
@@ -95,6 +110,11 @@ impl TlsError {
     }
 }
 
+/// `localhost` of `DnsName("localhost")`, which is how the TLS library writes it.
+fn bare(name: &str) -> &str {
+    name.split_once("(\"").and_then(|(_, rest)| rest.strip_suffix("\")")).unwrap_or(name)
+}
+
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -109,7 +129,9 @@ pub enum ConnectError {
 impl ConnectError {
     pub(super) fn of(error: postgres::Error) -> Self {
         if let Some(said) = error.as_db_error() {
-            if said.message().contains("client certificate") {
+            if said.message().contains("certificate")
+                && *said.code() == SqlState::INVALID_AUTHORIZATION_SPECIFICATION
+            {
                 return Self::Tls(TlsError::Client { message: said.message().to_owned() });
             }
             return Self::Postgres(error);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use offshoot_postgres::account::{self, Account};
 use offshoot_postgres::cluster::{InitCluster, init_cluster};
 use offshoot_postgres::server::StopMode;
-use offshoot_postgres::{Installation, Locator, Request, Server, ServerSpec, Silent};
+use offshoot_postgres::{ClientTools, Installation, Locator, Progress, Request, Server, ServerSpec, Silent};
 
 pub(crate) const PASSWORD: &str = "a password with ' and \" in it";
 
@@ -125,6 +125,23 @@ impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.server.stop(StopMode::Immediate, Duration::from_secs(5));
     }
+}
+
+/// The client tools, unless they could only be had by fetching them.
+pub(crate) fn tools(cluster: &Cluster) -> Option<ClientTools> {
+    struct Offline;
+    impl Progress for Offline {
+        fn step(&self, _what: &str, _done: u64, _total: Option<u64>) {}
+        fn is_cancelled(&self) -> bool {
+            true
+        }
+    }
+    let locator = Locator { cache: cluster.dir.path().join("cache") };
+    let found = locator.client_tools(cluster.installation.version.major, &Offline).ok();
+    if found.is_none() {
+        eprintln!("SKIPPED: there is no pg_dump of the server's version");
+    }
+    found
 }
 
 pub(crate) fn connect(sockets: &Path, database: &str) -> postgres::Client {
