@@ -146,6 +146,51 @@ pub(crate) fn resident_bytes() -> Option<u64> {
     Some(pages * page)
 }
 
+/// Reads a line from a terminal that does not show what is typed; `None` after Ctrl-C or at the end. The line is without its end.
+///
+/// # Errors
+/// If it is no terminal, or cannot be read.
+pub(crate) fn read_hidden(terminal: &mut File) -> io::Result<Option<String>> {
+    use std::io::{Read as _, Write as _};
+    catch_ctrl_c();
+    let fd = terminal.as_raw_fd();
+    // SAFETY: `tcgetattr` writes the whole structure when it returns 0, and any bytes are a valid one; the descriptor is open.
+    let before = unsafe {
+        let mut before: libc::termios = std::mem::zeroed();
+        if libc::tcgetattr(fd, &raw mut before) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        before
+    };
+    let mut hidden = before;
+    hidden.c_lflag &= !libc::ECHO;
+    // SAFETY: the structure is the terminal's own but for one flag.
+    if unsafe { libc::tcsetattr(fd, libc::TCSAFLUSH, &raw const hidden) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let (mut line, mut byte) = (Vec::new(), [0]);
+    let read = loop {
+        match terminal.read(&mut byte) {
+            Ok(0) if line.is_empty() => break Ok(false),
+            Ok(1) if byte[0] != b'\n' => line.push(byte[0]),
+            Ok(_) => break Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted && interrupted() => break Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => break Err(error),
+        }
+    };
+    // SAFETY: the structure is what the terminal had.
+    unsafe { libc::tcsetattr(fd, libc::TCSAFLUSH, &raw const before) };
+    // The end of the line was not shown either.
+    terminal.write_all(b"\n")?;
+    if !read? {
+        return Ok(None);
+    }
+    let text =
+        String::from_utf8(line).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))?;
+    Ok(Some(text.trim_end_matches('\r').to_owned()))
+}
+
 /// Whether another process holds a lock on `file`.
 pub(crate) fn is_locked(file: &File) -> io::Result<bool> {
     // SAFETY: locks on a descriptor that is open for as long as the calls take; no memory is touched.

@@ -5,6 +5,7 @@
 mod support;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use support::{TestRepo, wait_until};
 
@@ -118,6 +119,45 @@ fn the_root_branch_follows_another_database() {
     assert_eq!((slots(&source), state(&test)), (String::new(), "none".into()));
     assert_eq!(count(&test, "main"), "702");
     assert!(!test.store().join("followed").exists());
+}
+
+#[test]
+fn following_goes_on_with_a_new_password() {
+    let source = TestRepo::with_database();
+    source.run(&["sql", "-c", FILL]).ok();
+    source.run(&["sql", "-c", "create role backup login superuser password 'old'"]).ok();
+    let url = source.url();
+    let url = url.replace(&format!("postgres:{}@", password(&url)), "backup@");
+    let test = TestRepo::with_database();
+    assert!(test.run(&["follow", "resume"]).fails(128).contains("nothing is followed"));
+    let said = test.run(&["follow", "start", "--from", &url]).fails(128);
+    assert!(said.contains("has none") && said.contains("PGPASSWORD"), "{said}");
+    let known = |password: &str, args: &[&str]| test.run_with(args, &[("PGPASSWORD", password)]);
+    known("old", &["follow", "start", "--from", &url, "--every", "1h"]).ok();
+    assert_eq!(state(&test), "current");
+
+    source.run(&["sql", "-c", "alter role backup password 'new'; insert into thing values (1000000)"]).ok();
+    assert!(test.run(&["refresh"]).fails(128).contains("follow resume"));
+    assert_eq!(state(&test), "refused");
+    // Nobody is there who could be asked.
+    assert!(test.run(&["follow", "resume"]).fails(128).contains("PGPASSWORD"));
+    assert!(known("old", &["follow", "resume"]).fails(128).contains("password"));
+    assert_eq!(state(&test), "refused");
+    let said = known("new", &["follow", "resume"]).ok();
+    assert!(said.contains("nothing is copied anew") && !said.contains("new@"), "{said}");
+    wait_until("the changes are here", has_all_and_is(&test, "current", &source));
+    assert_eq!(count(&test, "main"), "701");
+
+    // The same server by another name, and the password out of the file that libpq reads.
+    source.run(&["sql", "-c", "alter role backup password 'newer'"]).ok();
+    let file = test.root().join("pgpass");
+    fs::write(&file, "*:*:*:backup:newer\n").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let moved = url.replace("127.0.0.1", "localhost");
+    let resume = ["follow", "resume", "--from", moved.as_str()];
+    test.run_with(&resume, &[("PGPASSFILE", file.to_str().unwrap())]).ok();
+    assert!(test.run(&["follow", "status"]).ok().contains("@localhost:"));
+    wait_until("it is current", has_all_and_is(&test, "current", &source));
 }
 
 #[test]

@@ -8,6 +8,7 @@
 //! moment it is known what may be there. The source's address lies in a file that only the engine's user can read; see
 //! [`offshoot_postgres::physical::Relay`] for why Postgres does not need it.
 
+mod address;
 mod error;
 pub(crate) mod place;
 mod turn;
@@ -124,15 +125,6 @@ impl Store {
             applied: Lsn(number(key::APPLIED)?),
             placed: Lsn(number(key::PLACED)?),
         }))
-    }
-
-    /// The address of what is followed, with the password.
-    ///
-    /// # Errors
-    /// [`StorageError::Follow`] if the file is not there.
-    pub fn followed_url(&self) -> Result<String, StorageError> {
-        let path = self.shared.paths.followed();
-        fs::read_to_string(&path).map_err(|_| FollowTrouble::AddressGone.into())
     }
 
     /// Copies the files of the source as its standby, beside the branches; they and the root stay what they are. A slot is made at the

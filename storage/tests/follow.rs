@@ -264,6 +264,44 @@ fn a_source_that_is_away_is_waited_for() {
 }
 
 #[test]
+fn another_password_or_address_goes_on_without_a_copy() {
+    let Some((source, _wire, test)) = behind_a_wire() else { return };
+    let before = test.store().following().unwrap().unwrap();
+    source.run("postgres", "ALTER ROLE follower PASSWORD 'rotated'");
+    insert(&source, 1);
+    let told = trouble(&test);
+    says(&told, &["follow resume"]);
+    assert_eq!(told.state(), "refused");
+
+    // What the source does not take changes nothing.
+    let old = test.store().followed_url().unwrap();
+    let new = source.url_of("follower", "rotated", "shop");
+    let error = test.store().follow_at(&old, "shop").unwrap_err();
+    assert!(matches!(error, StorageError::Follow(FollowTrouble::Refused(_))), "{error}");
+    let error = test.store().follow_at(&new, "crm").unwrap_err();
+    assert!(error.to_string().contains("`shop` is followed"), "{error}");
+    // Another server has other WAL, if not another identifier.
+    let Some(other) = Source::new(18, &[]) else { return };
+    other.run("postgres", ROLE);
+    let error = test.store().follow_at(&other.url_of("follower", PASSWORD, "shop"), "shop").unwrap_err();
+    assert!(matches!(error, StorageError::Follow(_)), "{error}");
+    assert_eq!(test.store().followed_url().unwrap(), old);
+
+    test.store().follow_at(&new, "shop").unwrap();
+    assert!(turn(&test).unwrap().has_news);
+    assert_eq!((newest(&test), slots(&source)), ("1".into(), format!("{} false", before.slot)));
+    assert_eq!(test.store().following().unwrap().unwrap().standby, before.standby);
+
+    // An address that is gone is written anew.
+    std::fs::remove_file(test.dir().join("followed")).unwrap();
+    insert(&source, 2);
+    assert!(matches!(trouble(&test), FollowTrouble::AddressGone));
+    test.store().follow_at(&new, "shop").unwrap();
+    assert!(turn(&test).unwrap().has_news);
+    assert_eq!(newest(&test), "2");
+}
+
+#[test]
 fn a_slot_that_is_lost_is_made_anew_in_time_and_told_of_later() {
     let Some((source, _wire, test)) = behind_a_wire() else { return };
     let slot = test.store().following().unwrap().unwrap().slot;

@@ -91,6 +91,18 @@ pub struct FollowStartParams {
     pub override_rules: bool,
 }
 
+/// Asks to go on with another password or address.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FollowResumeParams {
+    /// The `postgres://` URL at which the source answers now; absent if that has not changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The password for it; absent if the URL has it, or none is needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+}
+
 /// What is followed, and how that goes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

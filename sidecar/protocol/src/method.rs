@@ -117,6 +117,8 @@ methods! {
     FollowGetStatus = "follow/status" (t::Nothing) -> f::FollowStatus;
     /// Fetches now what the source has. Long.
     FollowNow = "follow/now" (t::Nothing) -> f::FollowTurn;
+    /// Goes on with another password or address, without copying anew.
+    FollowResume = "follow/resume" (f::FollowResumeParams) -> f::FollowStatus;
     /// Ends following; the root branch stays as it is.
     FollowStop = "follow/stop" (t::Nothing) -> f::FollowStopped;
     /// What happened to branches, and when.

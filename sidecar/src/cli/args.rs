@@ -280,6 +280,7 @@ EXAMPLES:
 EXAMPLES:
     offshoot follow start --from postgres://backup:secret@db.example.com/shop
     offshoot follow status
+    offshoot follow resume      with another password or address, without copying anew
     offshoot follow stop")]
     Follow {
         #[command(subcommand)]

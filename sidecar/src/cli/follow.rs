@@ -1,5 +1,7 @@
 //! `offshoot follow …`, and `offshoot refresh` of a branch that follows.
 
+mod resume;
+
 use std::time::{Duration, SystemTime};
 
 use offshoot_protocol::follow::{FollowStartParams, FollowTurn, Followed, Follows};
@@ -11,7 +13,7 @@ use super::connect::Session;
 use super::diff::long;
 use super::output::{Output, bytes};
 use super::plain::plain;
-use crate::address::with_absolute_files;
+use crate::address::{with_absolute_files, with_known_password};
 use crate::config::duration_text;
 use crate::failure::Result;
 use crate::timestamp;
@@ -35,6 +37,7 @@ pub(super) fn run(command: FollowCommand, output: Output) -> Result<u8> {
             }
             Ok(if is_well { super::OK } else { super::NEGATIVE })
         }
+        FollowCommand::Resume { from } => resume::run(&mut session, from, output),
         FollowCommand::Stop => {
             let stopped = session.call::<FollowStop>(&Nothing {})?;
             if output.json {
@@ -65,7 +68,7 @@ pub(super) fn start(
 ) -> Result<FollowTurn> {
     let params = FollowStartParams {
         path: session.path(),
-        from: with_absolute_files(from)?,
+        from: with_known_password(&with_absolute_files(from)?),
         every_seconds: every.as_secs(),
         max_rate_kb,
         override_rules,

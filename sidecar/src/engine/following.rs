@@ -4,6 +4,7 @@
 //! connected to it. How a turn went is kept in memory: the first one after a start finds out again.
 
 mod agreed;
+pub(super) mod resume;
 mod turn;
 
 use std::path::Path;

@@ -89,6 +89,9 @@ pub(super) async fn dispatch(
         m::FollowGetStatus::NAME => {
             answer::<m::FollowGetStatus, _>(params, |_| following::status(engine)).await
         }
+        m::FollowResume::NAME => {
+            answer::<m::FollowResume, _>(params, |p| following::resume::resume(engine, p)).await
+        }
         m::FollowStop::NAME => answer::<m::FollowStop, _>(params, |_| following::stop(engine)).await,
         m::BranchUndo::NAME => answer::<m::BranchUndo, _>(params, |p| branches::undo(engine, p)).await,
         m::BranchOpen::NAME => answer::<m::BranchOpen, _>(params, |p| worktrees::open(engine, p, call)).await,

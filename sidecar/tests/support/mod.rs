@@ -118,6 +118,11 @@ impl TestRepo {
         self.run_in(&self.repo, args)
     }
 
+    /// With variables of the environment.
+    pub(crate) fn run_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Ran {
+        self.command(PROGRAM).args(args).envs(variables.iter().copied()).output().unwrap().into()
+    }
+
     pub(crate) fn run_in(&self, folder: &Path, args: &[&str]) -> Ran {
         self.command(PROGRAM).current_dir(folder).args(args).output().unwrap().into()
     }

@@ -108,7 +108,12 @@ impl FollowTrouble {
         match self {
             Self::Disconnected(_) => {
                 "It is tried again by itself; the source keeps what is missing, within its `max_slot_wal_keep_size`. \
-                 The branches have the data that they had."
+                 The branches have the data that they had. If it has moved, `offshoot follow resume --from URL` goes on there."
+                    .into()
+            }
+            Self::Refused(PhysicalError::Password { .. }) => {
+                "`offshoot follow resume` asks for the password and goes on, without copying anew; it takes PGPASSWORD and \
+                 `~/.pgpass` as well."
                     .into()
             }
             Self::Refused(error) => format!("{} It is tried again by itself.", error.hint()),
@@ -119,9 +124,10 @@ impl FollowTrouble {
                 "Files of another major cannot be replayed here. `offshoot follow stop`, and `offshoot refresh --from URL` for its \
                  rows; or a new store of that major: `offshoot init --postgres {source_major} --from URL --physical`."
             ),
-            Self::OtherSystem { .. } => {
-                format!("If that is the server that is meant now, {ANEW}. Otherwise correct what stands at the address.")
-            }
+            Self::OtherSystem { .. } => format!(
+                "If that is the server that is meant now, {ANEW}. If the source has moved, `offshoot follow resume --from URL` goes on \
+                 there. Otherwise correct what stands at the address."
+            ),
             Self::Diverged { .. } => {
                 format!("The source was restored, or another server took its place, at a time before what is here. {ANEW}.")
             }
@@ -132,7 +138,9 @@ impl FollowTrouble {
             Self::TimelineSwitched { .. } => {
                 "It goes on after the next checkpoint of the source; `CHECKPOINT` there is one at once.".into()
             }
-            Self::AddressGone => format!("{ANEW}."),
+            Self::AddressGone => {
+                "`offshoot follow resume --from URL` writes it anew and goes on, without copying.".into()
+            }
         }
     }
 

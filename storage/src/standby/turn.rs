@@ -114,7 +114,12 @@ impl Store {
     }
 
     /// Whether the source is the one that was copied, with a history that leads on from the standby's.
-    fn check_same(&self, url: &str, following: &Following, seen: &Seen) -> Result<(), StorageError> {
+    pub(super) fn check_same(
+        &self,
+        url: &str,
+        following: &Following,
+        seen: &Seen,
+    ) -> Result<(), StorageError> {
         let local = self.shared.info.postgres.version.major;
         if seen.major != local {
             return Err(FollowTrouble::OtherMajor { source_major: seen.major, local }.into());

@@ -39,6 +39,20 @@ EXAMPLES:
     offshoot follow status --json | jq -r .following.state
     offshoot refresh                    fetches the changes now")]
     Status,
+    /// Go on with another password or address of the same server, without copying anew.
+    ///
+    /// Without `--from` the password alone is another one: that of PGPASSWORD or `~/.pgpass`, else it is asked for. It is tried at the
+    /// source before it takes the place of the old one.
+    #[command(after_help = "\
+EXAMPLES:
+    offshoot follow resume                              asks for the new password
+    PGPASSWORD=secret offshoot follow resume
+    offshoot follow resume --from postgres://backup@db2.example.com/shop")]
+    Resume {
+        /// The postgres:// URL at which the server answers now, with the same database.
+        #[arg(long, value_name = "URL")]
+        from: Option<String>,
+    },
     /// Stop following: drop the slot at the source, remove the standby and the address. The branches stay as they are.
     #[command(after_help = "\
 EXAMPLES:
