@@ -9,8 +9,9 @@ use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
+use offshoot_pages::process::ProcessId;
 use offshoot_postgres::Installation;
 use offshoot_postgres::account::Account;
 use offshoot_postgres::install::Origin;
@@ -25,6 +26,10 @@ use crate::paths::Paths;
 use crate::purge::make_ballast;
 use crate::store::{OpenStore, Shared, Store, StoreInfo};
 use crate::{BranchId, boot, create, refresh, standby};
+
+/// How long a lock may be held that a killed engine has left, and how often it is looked at.
+const LEFT_PATIENCE: Duration = Duration::from_secs(10);
+const LEFT_INTERVAL: Duration = Duration::from_millis(5);
 
 impl Store {
     /// Opens and locks the store, and recovers from whatever stopped the last engine.
@@ -130,12 +135,18 @@ fn take_lock(path: &Path) -> Result<File, StorageError> {
         .mode(0o600)
         .open(path)
         .context("open", path)?;
+    let since = Instant::now();
     // SAFETY: a lock on our own descriptor; no memory is touched.
-    let taken = unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0;
-    if !taken {
+    while unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } != 0 {
         let mut text = String::new();
-        let _ = file.read_to_string(&mut text);
-        return Err(StorageError::Locked { pid: text.trim().parse().unwrap_or(0) });
+        let _ = file.rewind().and_then(|()| file.read_to_string(&mut text));
+        let pid = text.trim().parse().unwrap_or(0);
+        // A process that the owner was about to start as it was killed has the lock until it is the program that it is to be.
+        let is_left = pid > 0 && !ProcessId { pid: pid as i32, started: 0 }.is_alive();
+        if !is_left || since.elapsed() > LEFT_PATIENCE {
+            return Err(StorageError::Locked { pid });
+        }
+        std::thread::sleep(LEFT_INTERVAL);
     }
     let write = (|| {
         file.set_len(0)?;
@@ -229,4 +240,39 @@ fn prepare_runtime(runtime: &Path, account: Option<&Account>) -> Result<(), Stor
         fs::set_permissions(runtime, through).context("open the way through", runtime)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    /// A lock file that is locked already, and says that this process has it.
+    fn locked_by(pid: u32) -> (tempfile::TempDir, std::path::PathBuf, File) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let held = take_lock(&path).unwrap();
+        fs::write(&path, format!("{pid}\n")).unwrap();
+        (folder, path, held)
+    }
+
+    #[test]
+    fn a_store_that_a_living_process_has_is_refused() {
+        let (_folder, path, _held) = locked_by(std::process::id());
+        assert!(matches!(take_lock(&path), Err(StorageError::Locked { pid }) if pid == std::process::id()));
+    }
+
+    #[test]
+    fn a_lock_that_a_killed_engine_has_left_to_a_process_that_it_was_starting_is_waited_for() {
+        let mut gone = Command::new("true").spawn().unwrap();
+        gone.wait().unwrap();
+        let (_folder, path, held) = locked_by(gone.id());
+        let letting_go = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(50));
+            drop(held);
+        });
+        take_lock(&path).unwrap();
+        letting_go.join().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap().trim(), std::process::id().to_string());
+    }
 }
