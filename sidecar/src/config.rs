@@ -303,6 +303,8 @@ pub(crate) const TEMPLATE: &str = r#"# Offshoot: a database branch for every git
 # masking = "required"
 # The roles whose own sessions may write; [] for none. All others read. Without it, all may write.
 # writers = []
+# Whether `--override` goes past `protected` and `writers`.
+# override = true
 # [[branches]]
 # pattern = "feature/**"
 # The branch that a new one is made from.

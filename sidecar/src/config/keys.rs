@@ -152,6 +152,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "\"any\"", " = \"required\""), MASKING),
     setting("branches", "writers", Shape::Texts, "The roles whose own sessions may write; [] for none. All others read. Without it, all may write.",
         "", " = []"),
+    setting("branches", "override", Shape::Flag, "Whether `--override` goes past `protected` and `writers`.",
+        "true", " = false"),
     word(setting("branches", "on_checkout", Shape::Word, "What happens when a git branch is checked out that has no database branch yet",
         "", " = \"create\""), CHECKOUT),
     setting("branches", "max_bytes", Shape::Size, "From 90 % of this on, of its own bytes, it is told.",

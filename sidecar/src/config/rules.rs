@@ -48,6 +48,8 @@ pub(crate) struct Rule {
     pub(crate) masking: Option<At<Masking>>,
     /// The roles whose own sessions may write; all may if it does not say.
     pub(crate) writers: Option<At<Vec<String>>>,
+    /// Whether `--override` goes past `protected` and `writers`.
+    pub(crate) may_override: Option<At<bool>>,
     /// What happens when the git branch is checked out and there is no database branch.
     pub(crate) on_checkout: Option<At<OnCheckout>>,
     /// From how many bytes of its own on it is told.
@@ -78,6 +80,11 @@ impl Rule {
     /// The line with `masking = "required"`.
     pub(crate) fn wants_masked(&self) -> Option<usize> {
         self.masking.as_ref().filter(|masking| masking.value == Masking::Required).map(|masking| masking.line)
+    }
+
+    /// The line with `override = false`.
+    pub(crate) fn is_fixed(&self) -> Option<usize> {
+        self.may_override.as_ref().filter(|may| !may.value).map(|may| may.line)
     }
 
     /// The line with `protected = true`.

@@ -171,9 +171,32 @@ impl Now {
         }
     }
 
+    /// The line by which `--override` goes past nothing, if there is one.
+    fn fixed(&self, name: &str) -> Option<PolicyPlace> {
+        let of = |rules: &Rules| {
+            let rule = rules.find(name)?;
+            Some(place(rule.is_fixed()?, rule))
+        };
+        of(&self.file).or_else(|| {
+            let (branch, rules) = self.committed.as_ref()?;
+            Some(PolicyPlace { file: format!("{branch}:{FILE_NAME}"), ..of(rules)? })
+        })
+    }
+
+    /// Refuses what somebody means against a rule that nobody goes past; `rule` says what it forbids.
+    fn check_fixed(&self, name: &str, rule: impl std::fmt::Display) -> Result<()> {
+        let Some(place) = self.fixed(name) else { return Ok(()) };
+        let PolicyPlace { file, line, .. } = place;
+        Err(Failure::user(format!("{rule}, and `--override` does not go past that ({file}, line {line})"))
+            .hint("Change the rule where it stands. One that is committed counts until the change is committed, too."))
+    }
+
     /// Refuses what a guard forbids, unless the person said that it is meant.
     pub(super) fn check(&self, name: &str, deed: &Deed) -> Result<()> {
         let guard = self.guard(name);
+        if let Some(guard) = &guard {
+            self.check_fixed(name, format!("`{name}` is protected by {guard}"))?;
+        }
         if deed.overridden {
             if let Some(guard) = guard {
                 tracing::info!(branch = name, command = deed.command, rule = %guard, "against a rule");

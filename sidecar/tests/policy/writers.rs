@@ -201,3 +201,29 @@ fn sessions_that_are_open_end_when_a_changed_rule_is_applied_and_a_copy_of_the_f
     test.run(&["policy", "apply", "--yes"]).ok();
     assert!(reads.batch_execute("select 1").is_err());
 }
+
+#[test]
+fn where_nothing_goes_past_the_rules_an_override_neither_writes_nor_renames_until_the_rule_is_changed() {
+    let test = with_items();
+    write(&test, NOBODY);
+    let insert = |id: &str| {
+        let sql = format!("insert into item values ({id})");
+        test.run(&["sql", "--override", "-c", &sql])
+    };
+    insert("2").ok();
+    write(&test, &format!("{NOBODY}override = false\n"));
+    for refused in [
+        insert("3"),
+        test.run(&["exec", "--override", "--", "true"]),
+        test.run(&["branch", "rename", "main", "trunk", "--override"]),
+    ] {
+        let said = refused.fails(128);
+        assert!(said.contains("`--override` does not go past that (offshoot.toml, line 5)"), "{said}");
+    }
+    let explained = test.run(&["policy", "explain", "main"]).ok();
+    assert!(explained.contains("`--override` does not go past it (offshoot.toml:5)"), "{explained}");
+    assert!(explained.contains("`offshoot promote` writes, and `--override` does not"), "{explained}");
+    assert_eq!(test.value("select count(*) from item"), "2");
+    write(&test, NOBODY);
+    insert("3").ok();
+}

@@ -50,7 +50,7 @@ impl Source<'_> {
         };
         let (mut pattern, mut parent, mut ttl, mut protected) = (None, None, None, None);
         let (mut on_checkout, mut max_bytes, mut initial) = (None, None, Initial::default());
-        let (mut writers, mut masking) = (None, None);
+        let (mut writers, mut masking, mut may_override) = (None, None, None);
         let mut is_whole = true;
         for (key, value) in table {
             let read = match key.get_ref().as_ref() {
@@ -63,6 +63,9 @@ impl Source<'_> {
                 "writers" => {
                     self.own_names("branches.writers", "deploy", value).map(|found| writers = Some(found))
                 }
+                "override" => self
+                    .flag("branches.override", value)
+                    .map(|found| may_override = Some(self.at(value, found))),
                 "masking" => self
                     .word("branches.masking", value, [("required", Masking::Required), ("any", Masking::Any)])
                     .map(|found| masking = Some(self.at(value, found))),
@@ -100,6 +103,7 @@ impl Source<'_> {
             protected,
             masking,
             writers,
+            may_override,
             on_checkout,
             max_bytes,
             initial,

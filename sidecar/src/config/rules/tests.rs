@@ -40,6 +40,15 @@ fn every_key_of_a_rule_is_read_with_its_line() {
 }
 
 #[test]
+fn an_override_is_forbidden_by_a_line_of_the_rule() {
+    let fixed = |word: &str| {
+        let text = format!("[[branches]]\npattern = 'main'\nprotected = true\noverride = {word}\n");
+        parse(&text).unwrap().rules.find("main").unwrap().is_fixed()
+    };
+    assert_eq!((fixed("false"), fixed("true")), (Some(4), None));
+}
+
+#[test]
 fn the_first_rule_that_fits_decides_alone() {
     let text = "[[branches]]\npattern = 'feature/keep'\n[[branches]]\npattern = 'feature/*'\nttl = '1d'\n\
                 [[branches]]\npattern = '**'\nprotected = true";

@@ -106,7 +106,7 @@ impl<'e> Asked<'e> {
                 key: "protected".to_owned(),
                 value: Some("true".to_owned()),
                 by: PolicyBy::File,
-                note: by_hand.then(|| format!("{} too", by_command())),
+                note: self.fixed().or_else(|| by_hand.then(|| format!("{} too", by_command()))),
                 place: Some(guard.place),
             },
             None if by_hand => PolicySetting {
@@ -121,6 +121,12 @@ impl<'e> Asked<'e> {
                 PolicySetting { value: Some("false".to_owned()), ..setting }
             }
         })
+    }
+
+    /// That `--override` is of no use.
+    fn fixed(&self) -> Option<String> {
+        let PolicyPlace { file, line, .. } = self.now.fixed(&self.name)?;
+        Some(format!("`--override` does not go past it ({file}:{line})"))
     }
 
     fn masking(&self) -> Result<PolicySetting> {
@@ -158,7 +164,11 @@ impl<'e> Asked<'e> {
             )),
             by: if writers.is_some() { PolicyBy::File } else { PolicyBy::Default },
             note: writers.as_ref().map(|_| {
-                format!("other sessions only read, as `{READER}`; `offshoot promote` and `--override` write")
+                let past = match self.now.fixed(&self.name) {
+                    None => "`offshoot promote` and `--override` write",
+                    Some(_) => "`offshoot promote` writes, and `--override` does not",
+                };
+                format!("other sessions only read, as `{READER}`; {past}")
             }),
             place: writers.map(|writers| writers.place().clone()),
         }

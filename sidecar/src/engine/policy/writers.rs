@@ -105,9 +105,11 @@ impl Writers {
 
 /// Refuses what writes to a branch in the place of a person, unless that is meant. Blocks.
 pub(in crate::engine) fn may_write(engine: &Engine, name: &str, deed: &Deed) -> Result<()> {
-    let Some(writers) = now(engine)?.writers(name) else { return Ok(()) };
+    let rules = now(engine)?;
+    let Some(writers) = rules.writers(name) else { return Ok(()) };
     let Deed { command, overridden } = deed;
     let line = writers.line();
+    rules.check_fixed(name, format!("{} may write to `{name}` ({line})", writers.who()))?;
     if *overridden {
         tracing::info!(branch = name, command, rule = line, "against a rule");
         return Ok(());
@@ -122,17 +124,19 @@ pub(in crate::engine) fn may_write(engine: &Engine, name: &str, deed: &Deed) -> 
 /// That sessions only read, for those who wonder. Blocks.
 pub(in crate::engine) fn note(engine: &Engine, id: BranchId) -> Result<Option<Note>> {
     let name = engine.store.branch(id)?.name;
-    Ok(now(engine)?.writers(&name).map(|writers| Note {
+    let rules = now(engine)?;
+    let override_writes = rules.fixed(&name).is_none();
+    Ok(rules.writers(&name).map(|writers| Note {
         kind: NoteKind::ReadOnly,
         text: format!(
             "sessions on `{name}` only read: {} may write to it ({})",
             writers.who(),
             writers.line()
         ),
-        hint: Some(
+        hint: override_writes.then(|| {
             "`offshoot sql --override` and `offshoot exec --override -- PROGRAM` write all the same."
-                .to_owned(),
-        ),
+                .to_owned()
+        }),
     }))
 }
 
