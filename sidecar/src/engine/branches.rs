@@ -175,7 +175,7 @@ pub(super) async fn create(
         })
         .await?;
     engine.branches_changed();
-    hooks::after_create(engine, id, None, true).await?;
+    hooks::after_create(engine, id, None, hooks::Made::ByHand).await?;
     describe_one(engine, id).await
 }
 

@@ -51,6 +51,17 @@ impl Event {
     }
 }
 
+/// For whom a command runs after a branch was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Made {
+    /// Somebody who asked for the branch, and waits.
+    ByHand,
+    /// A checkout, which goes on meanwhile.
+    ByCheckout,
+    /// Nobody any more: the branch was there, and may hold work, before the command was trusted.
+    LongAgo,
+}
+
 /// What is known of commands.
 #[derive(Debug, Default)]
 pub(super) struct Runner {
@@ -60,9 +71,9 @@ pub(super) struct Runner {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Branches of checkouts whose command is still to run, with the work tree.
-    due: Vec<(BranchId, PathBuf)>,
-    /// The same, where it is not trusted.
+    /// Branches whose command is still to run, with the work tree.
+    due: Vec<(BranchId, PathBuf, Made)>,
+    /// Those where it is not trusted.
     untrusted: Vec<(BranchId, PathBuf)>,
     /// What a person should know, by the branch's name.
     failed: BTreeMap<String, Failure>,
@@ -129,7 +140,7 @@ pub(super) async fn trust(engine: &Arc<Engine>, params: TrustParams) -> Result<T
     if answer.trusted {
         let mut state = engine.hooks.state();
         let skipped = std::mem::take(&mut state.untrusted);
-        state.due.extend(skipped);
+        state.due.extend(skipped.into_iter().map(|(id, worktree)| (id, worktree, Made::LongAgo)));
         drop(state);
         engine.hooks.woken.notify_one();
     }
@@ -165,7 +176,7 @@ fn trust_of(engine: &Engine, hooks: &Hooks) -> Result<Trust> {
 /// A checkout made a branch: its command runs soon. Does not wait.
 pub(super) fn made(engine: &Engine, id: BranchId, worktree: PathBuf) {
     if hooks(engine).after_create.is_some() {
-        engine.hooks.state().due.push((id, worktree));
+        engine.hooks.state().due.push((id, worktree, Made::ByCheckout));
         engine.hooks.woken.notify_one();
     }
 }
@@ -188,7 +199,7 @@ pub(super) async fn run(engine: Arc<Engine>) {
             let mut state = engine.hooks.state();
             if state.due.is_empty() { None } else { Some(state.due.remove(0)) }
         };
-        let Some((id, worktree)) = next else {
+        let Some((id, worktree, made)) = next else {
             engine.hooks.woken.notified().await;
             continue;
         };
@@ -196,22 +207,22 @@ pub(super) async fn run(engine: Arc<Engine>) {
             return;
         }
         // It is remembered, and status tells.
-        if let Err(failure) = after_create(&engine, id, Some(worktree), false).await {
+        if let Err(failure) = after_create(&engine, id, Some(worktree), made).await {
             tracing::warn!(id = id.0, error = %failure, "the command after a checkout");
         }
         engine.changed(Subject::Worktrees);
     }
 }
 
-/// Runs the command for a branch that was made. `by_hand`: somebody waits for it.
+/// Runs the command for a branch that was made.
 ///
 /// # Errors
-/// If it is not trusted or fails. The branch stays then, unless the file has it undone.
+/// If it fails. The branch stays then, unless the file has it undone and it is as new as it seems.
 pub(super) async fn after_create(
     engine: &Arc<Engine>,
     id: BranchId,
     worktree: Option<PathBuf>,
-    by_hand: bool,
+    made: Made,
 ) -> Result<()> {
     let Some((name, hooks, trust)) = known(engine, id).await? else { return Ok(()) };
     let Some(command) = hooks.after_create.clone() else { return Ok(()) };
@@ -232,18 +243,21 @@ pub(super) async fn after_create(
     let Err(why) = execute(engine, Event::AfterCreate, id, &name, &command, &hooks, worktree).await? else {
         return Ok(());
     };
-    let what = if hooks.undo { "is not made" } else { "is made, but its command failed" };
+    let undo = hooks.undo && made != Made::LongAgo;
+    let what = if undo { "is not made" } else { "is made, but its command failed" };
     let (key, line) = (Event::AfterCreate.key(), command.line);
-    let retry = if hooks.undo {
+    let retry = if undo {
         format!("`offshoot branch create {name}` tries it again.")
+    } else if hooks.undo {
+        "The branch stays as it is: it was in use before the command was trusted.".to_owned()
     } else {
         "The branch stays as it is.".to_owned()
     };
     let failure =
         Failure::user(format!("`{name}` {what}: `{key}` ({FILE_NAME}, line {line}) {}", why.message))
             .hint(format!("{}{retry}", why.output));
-    if hooks.undo {
-        if !by_hand {
+    if undo {
+        if made != Made::ByHand {
             engine.hooks.state().gone.insert(name.clone(), trust.digest);
         }
         let _structure = engine.structure.lock().await;
@@ -251,7 +265,7 @@ pub(super) async fn after_create(
         engine.binding.drain(id, Duration::ZERO).await?;
         branches::to_trash(engine, id, turn).await?;
     }
-    if !by_hand || !hooks.undo {
+    if made != Made::ByHand || !undo {
         engine.hooks.state().failed.insert(name, failure.clone());
     }
     Err(failure)
@@ -298,7 +312,7 @@ pub(super) async fn before_delete(engine: &Arc<Engine>, id: BranchId, by_hand: O
 /// A branch is gone: nothing is to be told of it any more, but why it is gone.
 pub(super) fn forget(engine: &Engine, id: BranchId, name: &str) {
     let mut state = engine.hooks.state();
-    state.due.retain(|(due, _)| *due != id);
+    state.due.retain(|(due, ..)| *due != id);
     state.untrusted.retain(|(due, _)| *due != id);
     state.stopped.remove(&id);
     if !state.gone.contains_key(name) {

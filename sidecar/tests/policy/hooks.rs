@@ -69,6 +69,30 @@ fn commands_run_once_they_are_trusted_and_what_fails_is_told() {
 }
 
 #[test]
+fn a_command_that_waited_for_trust_and_fails_leaves_the_branch_that_is_in_use() {
+    let test = TestRepo::with_database();
+    write(&test, &hooks("after_create = 'echo two; exit 4'\non_failure = 'undo'"));
+    test.git(&["checkout", "-q", "-b", "work"]);
+    test.run(&["sql", "-c", "create table item as select generate_series(1, 500) as id"]).ok();
+    test.run(&["branch", "create", "beside"]).ok();
+
+    test.run(&["policy", "trust", "--yes"]).ok();
+    for name in ["work", "beside"] {
+        wait_until("it is told", || {
+            let status = test.run(&["status"]).ok();
+            status.contains(&format!(
+                "`{name}` is made, but its command failed: `hooks.after_create` (offshoot.toml, line 2) ended with 4"
+            )) && status.contains("it was in use before the command was trusted")
+        });
+    }
+    assert_eq!(test.branches(), ["main", "work", "beside"]);
+    assert_eq!(test.value("select count(*) from item"), "500");
+    // What is made from now on is new, and undone.
+    test.run(&["branch", "create", "new"]).fails(128);
+    assert_eq!(test.branches(), ["main", "work", "beside"]);
+}
+
+#[test]
 fn a_failing_command_keeps_a_branch_from_being_deleted_and_a_slow_one_is_ended() {
     let test = TestRepo::with_database();
     for name in ["a", "b"] {
