@@ -241,6 +241,25 @@ fn each_check_stops_what_does_not_hold_and_says_what() {
 }
 
 #[test]
+fn a_trial_without_the_tool_does_not_say_that_they_can_be_promoted() {
+    let test = with_tiers();
+    fs::remove_dir_all(test.repo.join("node_modules")).unwrap();
+    for words in [&["promote", "feature/x", "--dry-run"] as &[&str], &["promote", "feature/x"]] {
+        let ran = test.run(words);
+        assert!(
+            ran.out.contains("unknown  applies") && ran.out.contains("dbmate is not installed"),
+            "{}",
+            ran.out
+        );
+        assert!(!ran.out.contains("They can be promoted"), "{}", ran.out);
+        ran.fails(1);
+    }
+    assert_eq!(tables(&test, "staging"), "");
+    install_tool(&test);
+    test.run(&["promote", "feature/x", "--dry-run"]).ok();
+}
+
+#[test]
 fn a_tool_that_fails_on_the_tier_itself_leaves_nothing_half_done() {
     let test = with_tiers();
     test.run(&["sql", "--branch", "staging", "-c", "create table kept as select 1 n"]).ok();

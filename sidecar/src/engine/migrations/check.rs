@@ -47,10 +47,12 @@ pub(super) struct Parts {
     pub(super) down: bool,
     /// Time, locks and rewrites.
     pub(super) cost: bool,
+    /// That the project's own tool applies them: what runs in its place tells nothing of it.
+    pub(super) own_tool: bool,
 }
 
 impl Parts {
-    const ALL: Self = Self { again: true, down: true, cost: true };
+    const ALL: Self = Self { again: true, down: true, cost: true, own_tool: false };
 }
 
 /// Tries the files of `place` on throwaways of the branch `id`, called `against`.
@@ -227,14 +229,26 @@ impl Job<'_> {
                 let begun = Instant::now();
                 let tried = try_items(self.engine, self.stage, items, false, self.call).await?;
                 report.ran.extend(tried.ran);
-                let failed = tried.failure.is_some();
+                let (outcome, message, hint) = match (&tried.failure, self.parts.own_tool) {
+                    (None, true) => {
+                        let message =
+                            format!("it cannot be told, as {why}; run by Offshoot itself they apply");
+                        (MigrationsOutcome::Skipped, message, why.0.hint.clone())
+                    }
+                    (None, false) => {
+                        (MigrationsOutcome::Passed, format!("run by Offshoot itself, as {why}"), None)
+                    }
+                    (Some(_), _) => {
+                        (MigrationsOutcome::Failed, format!("run by Offshoot itself, as {why}"), None)
+                    }
+                };
                 let step = MigrationsStep {
                     kind: MigrationsStepKind::Apply,
                     project: Some(id_of(project)),
                     title,
-                    outcome: if failed { MigrationsOutcome::Failed } else { MigrationsOutcome::Passed },
-                    message: format!("run by Offshoot itself, as {why}"),
-                    hint: None,
+                    outcome,
+                    message,
+                    hint,
                     took_ms: begun.elapsed().as_millis() as u64,
                     log: tried.log,
                     failure: tried.failure,

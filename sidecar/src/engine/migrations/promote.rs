@@ -228,6 +228,7 @@ impl Job<'_> {
             again: self.wanted.has(Check::Idempotent),
             down: self.wanted.has(Check::Reversible),
             cost: self.wanted.max_lock.is_some() || self.wanted.max_rewrite.is_some(),
+            own_tool: true,
         };
         let report =
             Box::pin(check::of(self.engine, self.place, self.scan, on(), &params, parts, self.call)).await?;

@@ -30,7 +30,11 @@ pub(super) fn judged(
     lint: Option<&Findings>,
 ) -> Vec<PromoteCheck> {
     let applies = applies(report, lacked);
-    let runs = applies.outcome == MigrationsOutcome::Passed;
+    let runs = match applies.outcome {
+        MigrationsOutcome::Passed => Ok(()),
+        MigrationsOutcome::Failed => Err("they do not apply"),
+        MigrationsOutcome::Skipped => Err("it is not known whether they apply"),
+    };
     let mut checks = Vec::new();
     for (check, place) in &wanted.checks {
         let steps = |kind| of_steps(report, kind, runs);
@@ -125,9 +129,9 @@ fn applies(report: &MigrationsReport, lacked: &[String]) -> Said {
 }
 
 /// All steps of a kind. What could not be tried does not hold.
-fn of_steps(report: &MigrationsReport, kind: MigrationsStepKind, runs: bool) -> Said {
-    if !runs {
-        return Said::skipped("they do not apply".to_owned());
+fn of_steps(report: &MigrationsReport, kind: MigrationsStepKind, runs: Result<(), &'static str>) -> Said {
+    if let Err(why) = runs {
+        return Said::skipped(why.to_owned());
     }
     let worst = bad(report, kind).max_by_key(|step| step.outcome == MigrationsOutcome::Failed);
     if let Some(step) = worst {
@@ -176,10 +180,11 @@ fn clean(found: &Findings) -> Said {
 }
 
 /// What was measured of all of them, or why not.
-fn measured(report: &MigrationsReport, runs: bool) -> Result<&Measured, String> {
-    if !runs {
-        return Err("they do not apply".to_owned());
-    }
+fn measured<'r>(
+    report: &'r MigrationsReport,
+    runs: Result<(), &'static str>,
+) -> Result<&'r Measured, String> {
+    runs?;
     if let Some(step) = bad(report, MigrationsStepKind::Cost).next() {
         return Err(format!("it was not measured: {}", step.message));
     }
