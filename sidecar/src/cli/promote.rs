@@ -48,7 +48,7 @@ fn told(promoted: &Promoted, output: Output) -> Vec<String> {
     let mut lines = Vec::new();
     let notes = promoted.notes.iter().map(|note| output.faint(&format!("note: {}", plain(note))));
     if promoted.lacked.is_empty() {
-        lines.push(format!("{to} has all migrations that {from} has; nothing was run."));
+        lines.push(format!("{to} has all migrations that are committed on {from}; nothing was run."));
         lines.extend(notes);
         return lines;
     }

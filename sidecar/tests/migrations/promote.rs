@@ -117,14 +117,20 @@ fn migrations_go_from_tier_to_tier_with_the_projects_tool_and_can_be_undone() {
     assert_eq!(tables(&test, "staging"), "item schema_migrations");
     assert_eq!(tables(&test, "main"), "");
     assert!(
-        test.run(&["promote", "feature/x"]).ok().contains("staging has all migrations that feature/x has")
+        test.run(&["promote", "feature/x"])
+            .ok()
+            .contains("staging has all migrations that are committed on feature/x")
     );
     assert!(!test.repo.join("db").exists());
     let log = test.run(&["log", "staging"]).ok();
     assert!(log.contains("001_item.sql, 002_tag.sql applied"), "{log}");
 
     // The next tier wants more, all of which holds; that it is protected is no obstacle. What git's branch does not have is not promoted.
-    assert!(test.run(&["promote", "staging"]).ok().contains("main has all migrations that staging has"));
+    assert!(
+        test.run(&["promote", "staging"])
+            .ok()
+            .contains("main has all migrations that are committed on staging")
+    );
     test.git(&["branch", "-f", "staging", "feature/x"]);
     let promoted = json(&test.run(&["promote", "staging", "--json"]));
     assert_eq!(
@@ -257,6 +263,33 @@ fn a_trial_without_the_tool_does_not_say_that_they_can_be_promoted() {
     assert_eq!(tables(&test, "staging"), "");
     install_tool(&test);
     test.run(&["promote", "feature/x", "--dry-run"]).ok();
+}
+
+#[test]
+fn what_was_promoted_to_a_tier_and_is_not_merged_in_git_is_told_where_nothing_goes_on_from_it() {
+    let test = with_tiers();
+    test.git(&["checkout", "-q", "staging"]);
+    write(
+        &test,
+        "db/migrations/000_first.sql",
+        "-- migrate:up\ncreate table first ();\n-- migrate:down\ndrop table first;\n",
+    );
+    test.git(&["add", "."]);
+    test.commit("first");
+    test.git(&["checkout", "-q", "main"]);
+    test.run(&["promote", "staging"]).ok();
+    // What git's own `staging` lacks.
+    test.run(&["promote", "feature/x"]).ok();
+    let told = test.run(&["promote", "staging"]).ok();
+    assert!(
+        told.contains("main has all migrations that are committed on staging; nothing was run.")
+            && told.contains(
+                "the database branch staging has 2 migrations that the git branch staging does not have"
+            )
+            && told.contains("commit or merge it there first"),
+        "{told}"
+    );
+    assert_eq!(tables(&test, "main"), "first schema_migrations");
 }
 
 #[test]

@@ -212,7 +212,37 @@ impl Job<'_> {
                 promoted.branch
             ));
         }
+        if waiting.is_empty() {
+            let ahead = self.only_in_database(promoted).await?;
+            if ahead > 0 {
+                promoted.notes.push(format!(
+                    "the database branch {0} has {1} that the git branch {0} does not have: commit or merge it there first",
+                    promoted.branch,
+                    count(ahead)
+                ));
+            }
+        }
         Ok(waiting)
+    }
+
+    /// How many migrations the database of the git branch has whose files are not committed there, as far as that can be told.
+    async fn only_in_database(&self, promoted: &Promoted) -> Result<usize> {
+        let name = promoted.branch.clone();
+        let named = self.engine.blocking(move |engine| Ok(engine.store.branch_named(&name)?)).await?;
+        let Some(id) = named.map(|branch| branch.id).filter(|id| *id != self.id) else { return Ok(0) };
+        let places = stage::places(self.scan, self.params.tool.as_deref())?;
+        let projects: Vec<&Project> = places.iter().map(|at| &self.scan.projects[*at]).collect();
+        let read =
+            self.call.or_cancelled(async { Ok(history::read(self.engine, id, &projects, true).await) });
+        // Nothing is promoted here that would rest on it.
+        let Ok(histories) = read.await? else { return Ok(0) };
+        let mut ahead = 0;
+        for (at, history) in places.into_iter().zip(histories) {
+            let scan = Arc::clone(self.scan);
+            let seen = self.engine.blocking(move |engine| status::observed(engine, id, &scan.projects[at]));
+            ahead += self.scan.projects[at].status(&history, &seen.await?.0).count(State::Missing);
+        }
+        Ok(ahead)
     }
 
     /// Tries what the tier wants.
