@@ -251,6 +251,17 @@ pub(super) fn admit<'e>(
     name: &str,
     overridden: bool,
 ) -> Result<Option<MutexGuard<'e, ()>>> {
+    admit_by(engine, now, name, &format!("offshoot branch create {name}"), overridden)
+}
+
+/// The same, where `command` is what makes just this branch. Blocks.
+pub(super) fn admit_by<'e>(
+    engine: &'e Engine,
+    now: &Now,
+    name: &str,
+    command: &str,
+    overridden: bool,
+) -> Result<Option<MutexGuard<'e, ()>>> {
     let Some(most) = now.most_branches().filter(|_| !overridden) else { return Ok(None) };
     let turn = engine.policy.births.lock().unwrap_or_else(PoisonError::into_inner);
     let count = engine.store.branches()?.len() as u64;
@@ -264,7 +275,7 @@ pub(super) fn admit<'e>(
     .reason(Reason::Ruled)
     .hint(format!(
         "`offshoot branch list` shows them, and `offshoot branch delete NAME` makes room; or raise the limit. \
-         `offshoot branch create {name} --override` makes it all the same."
+         `{command} --override` makes it all the same."
     )))
 }
 

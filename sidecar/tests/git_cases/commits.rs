@@ -120,6 +120,41 @@ fn each_step_of_a_bisection_has_the_database_of_its_commit_or_of_the_nearest_old
 }
 
 #[test]
+fn at_the_limit_of_branches_a_commit_is_told_with_what_makes_its_database_and_a_bisection_stops() {
+    let test = TestRepo::with_commits();
+    let one = test.commit_row(1);
+    let two = test.commit_row(2);
+    let last = test.commit_row(3);
+    let limit = |most: u32| {
+        test.setting(&format!("[snapshots]\non_commit = true\n[limits]\nbranches = {most}\n"));
+    };
+    limit(1);
+    let limited =
+        |at: &str| format!("offshoot branch create {} --from main --at {at} --override", throwaway(at));
+    // Not data of another commit: nothing.
+    test.git(&["bisect", "start", &last, &one]);
+    let refused = test.run(&["sql", "-c", "select 1"]).fails(128);
+    assert!(refused.contains("`limits.branches` allows 1") && refused.contains(&limited(&two)), "{refused}");
+    limit(2);
+    assert_eq!((test.place(), test.rows()), (throwaway(&two), "1 2".into()));
+    test.git(&["bisect", "reset"]);
+    assert_eq!(test.rows(), "1 2 3");
+    wait_until("the throwaway is gone", || test.branches() == ["main"]);
+
+    // Elsewhere it stays and is told; the command makes what the commit had.
+    limit(1);
+    test.git(&["checkout", "-q", &one]);
+    assert_eq!(test.place(), "main");
+    let status = test.run(&["status"]).ok();
+    assert!(status.contains("the database stays on `main`") && status.contains(&limited(&one)), "{status}");
+    let words: Vec<String> = limited(&one).split(' ').skip(1).map(str::to_owned).collect();
+    test.run(&words.iter().map(String::as_str).collect::<Vec<_>>()).ok();
+    assert_eq!((test.place(), test.rows()), (throwaway(&one), "1".into()));
+    // Nobody knows whether a person made it of just that.
+    assert!(!test.detached_note().contains("as it was at that commit"), "{}", test.detached_note());
+}
+
+#[test]
 fn a_rebase_leads_nowhere_and_without_the_key_no_commit_has_a_database() {
     let test = TestRepo::with_commits();
     let one = test.commit_row(1);

@@ -76,7 +76,8 @@ pub(super) fn find(
 }
 
 /// Says that the endpoint leads to the database of a commit.
-pub(super) fn note(store: &Store, id: BranchId, commit: &str) -> Result<Note> {
+pub(super) fn note(engine: &Engine, id: BranchId, commit: &str) -> Result<Note> {
+    let store = &*engine.store;
     let (name, short) = (store.branch(id)?.name, commits::short(commit));
     let text = format!("HEAD is detached at {short}; the database is `{name}`");
     let (text, hint) = match detached::older_of(store, id)? {
@@ -87,7 +88,11 @@ pub(super) fn note(store: &Store, id: BranchId, commit: &str) -> Result<Note> {
                 "`offshoot migrations apply` runs the migrations since then.\n".to_owned(),
             )
         }
-        None => (format!("{text}, as it was at that commit"), String::new()),
+        None if detached::commit_of(engine, id)?.as_deref() == Some(commit) => {
+            (format!("{text}, as it was at that commit"), String::new())
+        }
+        // A person made it, or brought it back: nobody knows of what.
+        None => return Ok(Note { kind: NoteKind::Detached, text, hint: None }),
     };
     let hint = format!(
         "{hint}It goes to the trash when something else is checked out; `git switch -c NAME` takes its data along."

@@ -179,7 +179,8 @@ fn carry_out(
         Decision::To(id) => Ok(Place::of(id, other_commits(&store.branch(id)?, facts))),
         Decision::Create { name, parent } => {
             hooks::may_be_made(engine, &name)?;
-            create(engine, &name, parent, ruled, facts).map(|(place, is_new)| {
+            let command = format!("offshoot branch create {name}");
+            create(engine, &name, parent, ruled, facts, &command).map(|(place, is_new)| {
                 if is_new {
                     hooks::made(engine, place.branch, facts.worktree.path.clone());
                 }
@@ -194,7 +195,7 @@ fn carry_out(
             tracing::info!(branch = %branch.name, id = id.0, "renamed a branch with its git branch");
             Ok(Place::of(branch.id, Vec::new()))
         }
-        Decision::ToCommit { id, commit } => Ok(Place::of(id, vec![at_commit::note(store, id, &commit)?])),
+        Decision::ToCommit { id, commit } => Ok(Place::of(id, vec![at_commit::note(engine, id, &commit)?])),
         Decision::Throwaway { commit, snapshot, older, here } => {
             throwaway(engine, &commit, snapshot, older.as_deref(), here, facts)
         }
@@ -251,6 +252,9 @@ fn stay(store: &Store, at: BranchId, why: Why, never: bool) -> Result<Place> {
 }
 
 /// Makes a throwaway of a commit. Where that cannot be, the endpoint stays, and it is said.
+///
+/// # Errors
+/// If that is a step of a bisection: a program would judge the commit by the data of another one.
 fn throwaway(
     engine: &Engine,
     commit: &str,
@@ -261,32 +265,37 @@ fn throwaway(
 ) -> Result<Place> {
     let name = detached::name_of(commit);
     let ruled = policy::now(engine)?.birth(&name);
-    let made = create(engine, &name, snapshot, &ruled, facts).and_then(|(place, _)| {
+    let from = quoted(&engine.store.branch(here)?.name);
+    let command = format!("offshoot branch create {name} --from {from} --at {}", older.unwrap_or(commit));
+    let made = create(engine, &name, snapshot, &ruled, facts, &command).and_then(|(place, _)| {
         detached::mark(engine, place.branch, commit, older)?;
-        Ok(Place::of(place.branch, vec![at_commit::note(&engine.store, place.branch, commit)?]))
+        Ok(Place::of(place.branch, vec![at_commit::note(engine, place.branch, commit)?]))
     });
     made.or_else(|failure| {
         tracing::warn!(commit, error = %failure, "cannot make the throwaway of a commit");
+        if facts.wish == Wish::Nearest {
+            return Err(failure);
+        }
         let note = at_commit::stays(&engine.store, facts.worktree, here, commit, false)?;
         let text = format!("{}: {}", note.text, failure.0.message);
         Ok(Place::of(here, vec![Note { text, hint: failure.0.hint.clone(), ..note }]))
     })
 }
 
-/// Makes a branch and leads there, and whether it is new.
+/// Makes a branch and leads there, and whether it is new. `command` is what makes it by hand.
 fn create(
     engine: &Engine,
     name: &str,
     parent: BranchId,
     ruled: &Birth,
     facts: &Live<'_>,
+    command: &str,
 ) -> Result<(Place, bool)> {
     names::check(name)?;
     let store = &*engine.store;
     room::admit(engine)?;
-    let births = policy::admit(engine, &policy::now(engine)?, name, false)?;
-    let command = format!("offshoot branch create {name}");
-    policy::may_be_made(engine, name, Birthplace::Of(parent), &command, false)?;
+    let births = policy::admit_by(engine, &policy::now(engine)?, name, command, false)?;
+    policy::may_be_made(engine, name, Birthplace::Of(parent), command, false)?;
     let preparing = Preparing::begin(engine, name)?;
     let turn = engine.computes.turn_blocking(parent);
     let begun = Instant::now();
