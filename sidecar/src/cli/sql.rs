@@ -10,6 +10,8 @@ mod table;
 
 use std::io::Write;
 
+use offshoot_protocol::method::PolicyExplain;
+use offshoot_protocol::policy::PolicyExplainParams;
 use serde_json::{Value, json};
 
 use super::args::SqlArgs;
@@ -33,7 +35,8 @@ pub(super) fn run(args: &SqlArgs, output: Output) -> Result<u8> {
         address(&mut engine, branch)?
     };
     if let Some(file) = &args.file {
-        return script::run(file, &address, output);
+        let explain = &mut |fault: &mut SqlFault| explain(&mut engine, args, &address.branch, fault);
+        return script::run(file, &address, explain, output);
     }
     let mut session = Session::open(&address)?;
     // Not before: there is nothing to cancel while it connects, and waking a branch may take long.
@@ -48,7 +51,8 @@ pub(super) fn run(args: &SqlArgs, output: Output) -> Result<u8> {
         let outcome = execute(&mut session, sql, Feed::StandardInput, &mut |answer| {
             if output.json { results.push(value(&answer)) } else { print(&answer) }
         })?;
-        if let Err(fault) = outcome {
+        if let Err(mut fault) = outcome {
+            explain(&mut engine, args, &address.branch, &mut fault);
             fault.print(sql, output);
             return Ok(if fault.is_cancelled() { super::INTERRUPTED } else { super::NEGATIVE });
         }
@@ -57,6 +61,23 @@ pub(super) fn run(args: &SqlArgs, output: Output) -> Result<u8> {
         output.value(&json!({ "results": results }))?;
     }
     Ok(super::OK)
+}
+
+/// Says of a statement that is refused as sessions on `branch` only read which rule that is, and what goes past it.
+fn explain(engine: &mut EngineSession, args: &SqlArgs, branch: &str, fault: &mut SqlFault) {
+    if args.against.r#override || !fault.is_read_only() {
+        return;
+    }
+    let params = PolicyExplainParams { name: branch.to_owned(), path: engine.path() };
+    // What Postgres says stays true without.
+    let Ok(explained) = engine.call::<PolicyExplain>(&params) else { return };
+    let writers = explained.settings.into_iter().find(|setting| setting.key == "writers");
+    if let Some(writers) = writers
+        && let Some(place) = writers.place
+    {
+        let note = writers.note.unwrap_or_default();
+        fault.hint = Some(format!("`writers` of `{branch}` ({}, line {}): {note}.", place.file, place.line));
+    }
 }
 
 /// What to run for `-c`: SQL as it is, or the queries of a command such as `\dt`.

@@ -97,9 +97,24 @@ fn where_nobody_may_write_postgres_itself_refuses_whatever_a_session_sets() {
 #[test]
 fn it_is_told_why_and_an_override_and_offshoot_itself_write() {
     let test = with_items();
+    let own = test.run(&["sql", "-c", "begin read only; create table other ()"]).fails(1);
+    assert!(own.contains("25006") && !own.contains("HINT"), "no rule: {own}");
     write(&test, NOBODY);
     let refused = test.run(&["sql", "-c", "insert into item values (2)"]).fails(1);
     assert!(refused.contains("read-only transaction"), "{refused}");
+    let script = test.root().join("script.sql");
+    std::fs::write(&script, "insert into item values (2);").unwrap();
+    for words in [
+        &["sql", "-c", "insert into item values (2)"] as &[&str],
+        &["sql", "--branch", "main", "-f", script.to_str().unwrap()],
+    ] {
+        let refused = test.run(words).fails(1);
+        assert!(
+            refused.contains("HINT:  `writers` of `main` (offshoot.toml, line 4): other sessions only read")
+                && refused.contains("`--override` write."),
+            "{refused}"
+        );
+    }
     let status = test.run(&["status"]).ok();
     assert!(
         status.contains("sessions on `main` only read: no session may write to it (offshoot.toml, line 4)"),

@@ -10,6 +10,8 @@ use crate::cli::output::Output;
 
 /// SQLSTATE of a statement that was cancelled.
 const CANCELLED: &str = "57014";
+/// SQLSTATE of a statement that writes where a transaction only reads.
+const READ_ONLY: &str = "25006";
 /// Longest part of a line that is shown with an error.
 const SHOWN_CHARS: usize = 100;
 
@@ -52,6 +54,10 @@ impl SqlFault {
 
     pub(super) fn is_cancelled(&self) -> bool {
         self.sqlstate == CANCELLED
+    }
+
+    pub(super) fn is_read_only(&self) -> bool {
+        self.sqlstate == READ_ONLY
     }
 
     /// One line.

@@ -15,8 +15,13 @@ use crate::cli::progress::Shown;
 use crate::failure::{Failure, Result, chain};
 use crate::sys;
 
-/// Runs `file`, or standard input for `-`. Stops at the first error.
-pub(super) fn run(file: &Path, address: &UrlResult, output: Output) -> Result<u8> {
+/// Runs `file`, or standard input for `-`. Stops at the first error, of which `explain` says more.
+pub(super) fn run(
+    file: &Path,
+    address: &UrlResult,
+    explain: &mut dyn FnMut(&mut SqlFault),
+    output: Output,
+) -> Result<u8> {
     let cannot_read =
         |e: &dyn std::error::Error| Failure::user(format!("cannot read {}: {}", file.display(), chain(e)));
     let (mut reader, bytes): (Box<dyn BufRead>, Option<u64>) = if file == Path::new("-") {
@@ -46,7 +51,7 @@ pub(super) fn run(file: &Path, address: &UrlResult, output: Output) -> Result<u8
         }
         Err(LoadError::Cancelled) => Err(Failure::cancelled()),
         Err(LoadError::Statement { line, statement, message, code, hint }) => {
-            let fault = SqlFault {
+            let mut fault = SqlFault {
                 severity: "ERROR".to_owned(),
                 sqlstate: code.unwrap_or_default(),
                 message,
@@ -55,6 +60,7 @@ pub(super) fn run(file: &Path, address: &UrlResult, output: Output) -> Result<u8
                 script_line: Some(line),
                 ..SqlFault::default()
             };
+            explain(&mut fault);
             fault.print("", output);
             Ok(crate::cli::NEGATIVE)
         }
