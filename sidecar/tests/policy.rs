@@ -11,6 +11,8 @@ mod initial;
 #[path = "policy/masked.rs"]
 mod masked;
 mod support;
+#[path = "policy/unread.rs"]
+mod unread;
 #[path = "policy/writers.rs"]
 mod writers;
 

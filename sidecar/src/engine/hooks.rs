@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::Notify;
 
 use super::book::Book;
-use super::{Engine, branches, room};
+use super::{Engine, branches, policy, room};
 use crate::config::rules::At;
 use crate::config::{FILE_NAME, Hooks};
 use crate::failure::{Failure, Result};
@@ -114,6 +114,9 @@ fn hooks(engine: &Engine) -> Hooks {
 pub(super) async fn trust(engine: &Arc<Engine>, params: TrustParams) -> Result<Trust> {
     let answer = engine
         .blocking(move |engine| {
+            if !params.revoke {
+                policy::now(engine)?.known("no command is known, and none runs.")?;
+            }
             let now = trust_now(engine)?;
             let book = Book(&engine.store);
             if params.revoke {

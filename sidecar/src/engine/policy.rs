@@ -212,17 +212,17 @@ impl Now {
                 .reason(Reason::Ruled)
                 .hint(format!("`{command} --override` does it all the same.{lift}")));
         }
-        match &self.broken {
-            Some(error) => {
-                let failure = broken(error);
-                let hint = failure.0.hint.clone().unwrap_or_default();
-                let more = format!(
-                    "\nUntil then it is not known whether `{name}` is protected; `{command} --override` does it all the same."
-                );
-                Err(failure.reason(Reason::Ruled).hint(format!("{hint}{more}")))
-            }
-            None => Ok(()),
-        }
+        self.known(format_args!(
+            "it is not known whether `{name}` is protected; `{command} --override` does it all the same."
+        ))
+    }
+
+    /// Refuses where the file's rules are not known; `until_then` says what that means until it is put right.
+    pub(super) fn known(&self, until_then: impl std::fmt::Display) -> Result<()> {
+        let Some(error) = &self.broken else { return Ok(()) };
+        let failure = broken(error);
+        let hint = failure.0.hint.clone().unwrap_or_default();
+        Err(failure.reason(Reason::Ruled).hint(format!("{hint}\nUntil then {until_then}")))
     }
 }
 
@@ -244,7 +244,8 @@ impl std::fmt::Display for Guard {
     }
 }
 
-/// Refuses to make one more branch than the file allows. What is returned has to be held until it is made. Blocks.
+/// Refuses to make one more branch than the file allows, or any while it is not known what that says. What is returned has to be held
+/// until it is made. Blocks.
 pub(super) fn admit<'e>(
     engine: &'e Engine,
     now: &Now,
@@ -262,6 +263,13 @@ pub(super) fn admit_by<'e>(
     command: &str,
     overridden: bool,
 ) -> Result<Option<MutexGuard<'e, ()>>> {
+    if !overridden {
+        let from = if command.contains(" --from ") { "" } else { " --from OTHER" };
+        now.known(format_args!(
+            "it is not known which rules hold for `{name}`, and it is not made; \
+             `{command}{from} --override` makes it all the same, without any."
+        ))?;
+    }
     let Some(most) = now.most_branches().filter(|_| !overridden) else { return Ok(None) };
     let turn = engine.policy.births.lock().unwrap_or_else(PoisonError::into_inner);
     let count = engine.store.branches()?.len() as u64;

@@ -14,7 +14,7 @@ use crate::failure::Result;
 pub(super) fn run(yes: bool, revoke: bool, output: Output) -> Result<u8> {
     let mut session = Session::open(output)?;
     let mut trust = session.call::<PolicyTrust>(&TrustParams { trust: None, revoke })?;
-    if !output.json {
+    if !output.json && !(revoke && trust.commands.is_empty()) {
         output.lines(&shown(&trust, output));
     }
     let asks = !revoke && !trust.trusted && !trust.commands.is_empty();

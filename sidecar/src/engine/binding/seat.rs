@@ -79,7 +79,11 @@ impl Seat {
         (self.idle_timeout, self.switch_grace) = (config.idle_timeout, config.switch_grace);
         self.postgres.clone_from(&config.postgres);
         self.config_note = file.error().map(|error| {
-            let text = format!("{FILE_NAME}, {error}; the last good settings stay in force");
+            let so = match file.never_read() {
+                None => "the last good settings stay in force",
+                Some(_) => "none of its settings are in force, as it was not good since the engine started",
+            };
+            let text = format!("{FILE_NAME}, {error}; {so}");
             note(NoteKind::Config, text, error.hint.clone())
         });
         self.config = Some(file);

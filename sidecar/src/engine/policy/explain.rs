@@ -40,6 +40,7 @@ impl<'e> Asked<'e> {
     }
 
     fn answer(self) -> Result<PolicyExplained> {
+        self.now.known("no rule is known; those that are committed go on protecting branches.")?;
         let rule = self.now.rule(&self.name);
         let settings = vec![
             self.parent(rule),

@@ -83,6 +83,8 @@ fn same(one: &PolicyChange, other: &PolicyChange) -> bool {
 }
 
 fn look(engine: &Arc<Engine>) -> Result<PolicyPlan> {
+    let rules = now(engine)?;
+    rules.known("no rule is known, and what rules gave branches stays as it is.")?;
     let book = Book(&engine.store);
     let (expiries, by) = (book.expiries()?, book.expiries_by()?);
     let root = engine.store.root_branch();
@@ -96,7 +98,7 @@ fn look(engine: &Arc<Engine>) -> Result<PolicyPlan> {
     });
     let mut seen: Vec<Seen> = seen.collect();
     seen.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(compare(&seen, &now(engine)?, timestamp::seconds(SystemTime::now())))
+    Ok(compare(&seen, &rules, timestamp::seconds(SystemTime::now())))
 }
 
 /// What `rules` say of branches at `at`, in seconds since 1970.
