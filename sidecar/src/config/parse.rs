@@ -226,10 +226,20 @@ impl Source<'_> {
     }
 
     fn duration(&self, key: &str, value: &Spanned<DeValue<'_>>) -> Result<Duration, ConfigError> {
-        const SHAPE: &str = "a time such as \"30s\", \"5m\" or \"1h\"";
+        const SHAPE: &str = "a time such as \"30s\", \"5m\", \"1h\" or \"14d\"";
         let text = self.text(key, value, SHAPE)?;
-        duration(text)
-            .ok_or_else(|| self.error(value.span(), format!("`{key}` is {text:?}, not {SHAPE}"), None))
+        let longest = duration_text(LONGEST);
+        match any_duration(text) {
+            Some(time) if time <= LONGEST => Ok(time),
+            Some(_) => {
+                let message = format!("`{key}` is {text:?}, and the longest time is \"{longest}\"");
+                Err(self.error(value.span(), message, None))
+            }
+            None => {
+                let hint = format!("A number and a unit, `ms`, `s`, `m`, `h` or `d`: at most \"{longest}\".");
+                Err(self.error(value.span(), format!("`{key}` is {text:?}, not {SHAPE}"), Some(hint)))
+            }
+        }
     }
 
     fn text<'v>(
@@ -275,8 +285,13 @@ impl Source<'_> {
     }
 }
 
-/// `90`, `30s`, `1.5h`: a number and a unit.
+/// `30s`, `1.5h`, `14d`: a number and a unit, as long as a time may be.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
+    any_duration(text).filter(|&time| time <= LONGEST)
+}
+
+/// The same, however long it is.
+fn any_duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     let unit_at = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
     let (number, unit) = text.split_at(unit_at);
@@ -289,7 +304,7 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
         _ => return None,
     };
     let ms = number.parse::<f64>().ok()? * unit_ms;
-    Duration::try_from_secs_f64(ms / 1000.0).ok().filter(|&time| time <= LONGEST)
+    Duration::try_from_secs_f64(ms / 1000.0).ok()
 }
 
 /// A time as [`duration`] reads it, in the largest unit that leaves nothing over.

@@ -87,7 +87,7 @@ fn misspelt_keys_are_recognised() {
 fn wrong_values_are_named_with_their_line() {
     assert_eq!(
         fault("idle_timeout = 5"),
-        "line 1: `idle_timeout` is a number, not a time such as \"30s\", \"5m\" or \"1h\""
+        "line 1: `idle_timeout` is a number, not a time such as \"30s\", \"5m\", \"1h\" or \"14d\""
     );
     for bad in ["", "5", "5x", "-5s", "m", "1e9h", "99999d", "..s"] {
         assert!(fault(&format!("\nidle_timeout = '{bad}'")).starts_with("line 2: "), "{bad}");

@@ -77,6 +77,17 @@ fn unknown_keys_are_recognised() {
 }
 
 #[test]
+fn a_time_that_is_too_long_or_has_another_unit_is_told_the_units_and_the_limit() {
+    let ttl = |time: &str| fault(&format!("[[branches]]\npattern = 'a'\nttl = '{time}'"));
+    assert_eq!(ttl("400d"), "line 3: `branches.ttl` is \"400d\", and the longest time is \"366d\"");
+    assert_eq!(
+        ttl("14 days"),
+        "line 3: `branches.ttl` is \"14 days\", not a time such as \"30s\", \"5m\", \"1h\" or \"14d\" | \
+         A number and a unit, `ms`, `s`, `m`, `h` or `d`: at most \"366d\"."
+    );
+}
+
+#[test]
 fn wrong_values_are_named_with_their_line() {
     let rule = |line: &str| fault(&format!("[[branches]]\npattern = 'a'\n{line}"));
     assert!(rule("ttl = '2 weeks'").starts_with("line 3: `branches.ttl` is \"2 weeks\", not a time such as"));
