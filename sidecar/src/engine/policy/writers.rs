@@ -75,9 +75,19 @@ impl Writers {
         first.iter().filter(in_all).map(String::as_str)
     }
 
-    /// The line that limits it.
+    /// The line that limits it: of two, the one that lets in no others than both do.
     pub(in crate::engine) fn place(&self) -> &PolicyPlace {
-        &self.lists[0].1
+        let limits =
+            |(list, _): &&(Vec<String>, _)| list.iter().all(|name| self.names().any(|one| one == name));
+        &self.lists.iter().find(limits).unwrap_or(&self.lists[0]).1
+    }
+
+    /// What is said of a line that is committed, for those who have changed it already.
+    fn committed(place: &PolicyPlace) -> String {
+        let branch = place.file.strip_suffix(FILE_NAME).and_then(|start| start.strip_suffix(':'));
+        branch.map_or_else(String::new, |branch| {
+            format!(" A change of that line counts when it is committed on `{branch}`.")
+        })
     }
 
     /// Who may, for people.
@@ -87,20 +97,28 @@ impl Writers {
     }
 
     fn line(&self) -> String {
-        let PolicyPlace { file, line, .. } = self.place();
-        format!("{file}, line {line}")
+        shown(self.place())
     }
 
     /// Why another role than those does not log in.
     pub(in crate::engine) fn refused(&self, name: &str, user: &str, owner: &str) -> Failure {
+        let keeps_out = |(list, _): &&(Vec<String>, _)| !list.iter().any(|name| name == user);
+        let place = self.lists.iter().find(keeps_out).map_or_else(|| self.place(), |(_, place)| place);
+        let line = shown(place);
         Failure::user(format!(
-            "`{user}` does not log in to `{name}`: {} may write to it ({})",
-            self.who(),
-            self.line()
+            "`{user}` does not log in to `{name}`: {} may write to it ({line})",
+            self.who()
         ))
         .reason(Reason::Ruled)
-        .hint(format!("Log in as `{owner}` to read, or name `{user}` in `writers`."))
+        .hint(format!(
+            "Log in as `{owner}` to read, or name `{user}` in `writers`.{}",
+            Self::committed(place)
+        ))
     }
+}
+
+fn shown(place: &PolicyPlace) -> String {
+    format!("{}, line {}", place.file, place.line)
 }
 
 /// Refuses what writes to a branch in the place of a person, unless that is meant. Blocks.
@@ -117,7 +135,8 @@ pub(in crate::engine) fn may_write(engine: &Engine, name: &str, deed: &Deed) -> 
     Err(Failure::user(format!("{} may write to `{name}` ({line})", writers.who()))
         .reason(Reason::Ruled)
         .hint(format!(
-            "`offshoot promote` brings migrations to a tier. `{command} --override` does it all the same."
+            "`offshoot promote` brings migrations to a tier. `{command} --override` does it all the same.{}",
+            Writers::committed(writers.place())
         )))
 }
 
@@ -226,6 +245,25 @@ mod tests {
             (committed.login("owner", "owner"), committed.place().file.as_str()),
             (Login::Reader, "main:offshoot.toml")
         );
+    }
+
+    #[test]
+    fn a_refusal_names_the_list_that_keeps_a_role_out_and_when_a_change_of_it_counts() {
+        let changed = rules("writers = ['deploy']", Some("\nwriters = []")).writers("main").unwrap();
+        let refused = changed.refused("main", "deploy", "owner").0;
+        let said =
+            "`deploy` does not log in to `main`: no session may write to it (main:offshoot.toml, line 4)";
+        assert_eq!(refused.message, said);
+        let hint = refused.hint.unwrap();
+        assert!(hint.ends_with("A change of that line counts when it is committed on `main`."), "{hint}");
+        assert_eq!(changed.place().file, "main:offshoot.toml", "as `policy explain` shows it");
+
+        // Where the work tree's list is the narrower one, that is named, and needs no commit.
+        let narrowed = rules("writers = []", Some("writers = ['deploy']")).writers("main").unwrap();
+        let refused = narrowed.refused("main", "deploy", "owner").0;
+        assert!(refused.message.ends_with("(offshoot.toml, line 3)"), "{}", refused.message);
+        assert!(!refused.hint.unwrap().contains("committed"));
+        assert_eq!(narrowed.place().file, FILE_NAME);
     }
 
     #[test]
