@@ -113,14 +113,26 @@ fn a_store_of_another_cluster_gets_the_base_once() {
     here.run(&["sql", "-c", "update thing set name = 'x' where id % 100 = 0"]).ok();
     here.run(&["bundle", "create", "-o", &path("small")]).ok();
     let said = there.run(&["bundle", "apply", &path("small")]).fails(128);
-    assert!(said.contains("another cluster") && said.contains("bundle create ROOT --full"), "{said}");
+    assert!(
+        said.contains("another cluster")
+            && said.contains("bundle create ROOT --full")
+            && said.contains("apply --root"),
+        "{said}"
+    );
     let said = here.run(&["bundle", "create", "main", "-o", &path("x")]).fails(128);
     assert!(said.contains("--full"), "{said}");
 
     let said = here.run(&["bundle", "create", "main", "--full", "-o", &path("full")]).ok();
     assert!(said.contains("small from now on"), "{said}");
     there.run(&["branch", "create", "kept"]).ok();
-    let said = there.run(&["bundle", "apply", &path("full"), "--root"]).ok();
+    let said = there.run(&["bundle", "apply", &path("full")]).fails(128);
+    assert!(said.contains("named `main` exists already") && said.contains("`--root` puts"), "{said}");
+    let rule = there.repo.join("offshoot.toml");
+    fs::write(&rule, "[[branches]]\npattern = 'main'\nprotected = true\n").unwrap();
+    let said = there.run(&["bundle", "apply", &path("full"), "--root"]).fails(128);
+    assert!(said.contains("is protected by") && said.contains("--override"), "{said}");
+    let said = there.run(&["bundle", "apply", &path("full"), "--root", "--override"]).ok();
+    fs::remove_file(&rule).unwrap();
     assert!(said.contains("undo main") && said.contains("main@bundle-"), "{said}");
     assert_eq!(there.value("select count(*) from thing"), "3000");
     here.run(&["bundle", "create", "-o", &path("small"), "--force"]).ok();

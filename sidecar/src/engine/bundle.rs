@@ -161,13 +161,18 @@ pub(super) async fn apply(
         names::check(&name)?;
     }
     let target = (!params.root).then(|| name.clone());
+    let names_root = name == root_name;
     let overridden = params.override_rules;
     let (unpacked, notes) = unless_cancelled(engine, call, move |engine, progress| {
         room::admit(engine)?;
         if let Some(name) = &target {
             if engine.store.branch_named(name)?.is_some() {
-                return Err(Failure::user(format!("a database branch named `{name}` exists already"))
-                    .hint("Take another name: `--name NAME`."));
+                let hint = if names_root {
+                    "Take another name: `--name NAME`. Or `--root` puts its data in the place of the root branch's."
+                } else {
+                    "Take another name: `--name NAME`."
+                };
+                return Err(Failure::user(format!("a database branch named `{name}` exists already")).hint(hint));
             }
             policy::admit(engine, &policy::now(engine)?, name, overridden)?;
             policy::may_be_made(engine, name, Birthplace::Bundle, "offshoot bundle apply", overridden)?;

@@ -219,7 +219,7 @@ fn no_base(wanted: &BundleBase, has_same_cluster: bool) -> StorageError {
     };
     bad(
         what,
-        "Have the base carried once: `offshoot bundle create ROOT --full` there, `offshoot bundle apply` here; bundles of its branches \
-         apply from then on. Or have this branch carried whole: `offshoot bundle create B --full`. Changes of the schema alone travel as migrations.",
+        "Have the base carried once: `offshoot bundle create ROOT --full` there, and here `offshoot bundle apply --root` in the place of \
+         the root branch's data, or with `--name NAME` as a branch beside them; bundles of its branches apply from then on. Or have this branch carried whole: `offshoot bundle create B --full`. Changes of the schema alone travel as migrations.",
     )
 }
