@@ -14,7 +14,8 @@ use crate::failure::Result;
 pub(super) fn run(yes: bool, revoke: bool, output: Output) -> Result<u8> {
     let mut session = Session::open(output)?;
     let mut trust = session.call::<PolicyTrust>(&TrustParams { trust: None, revoke })?;
-    if !output.json && !(revoke && trust.commands.is_empty()) {
+    let has_some = !revoke || !trust.commands.is_empty();
+    if has_some && !output.json {
         output.lines(&shown(&trust, output));
     }
     let asks = !revoke && !trust.trusted && !trust.commands.is_empty();
