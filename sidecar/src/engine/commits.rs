@@ -62,12 +62,17 @@ impl Keeper {
             self.seen.clear();
             return Ok(());
         }
-        for (id, commit) in heads(engine).await? {
+        for (id, commit, arrived) in heads(engine).await? {
             let before = self.seen.get(&id);
             if before == Some(&commit) {
                 continue;
             }
             let is_first = before.is_none();
+            // What was committed while no engine ran is not what the branch has by now: the statement that started it may have changed it.
+            if is_first && arrived.is_some_and(|at| at < engine.started_at) {
+                self.seen.insert(id, commit);
+                continue;
+            }
             if keep(engine, id, commit.clone(), is_first).await? > MOST + MOST / 10 {
                 // Many commits in a short time, such as those of a script, do not wait for the next look.
                 self.trimmed = None;
@@ -79,8 +84,9 @@ impl Keeper {
     }
 }
 
-/// Database branches that stand where the git branch of their name is checked out, with its commit.
-async fn heads(engine: &Arc<Engine>) -> Result<Vec<(BranchId, String)>> {
+/// Database branches that stand where the git branch of their name is checked out, with its commit, and when that came to be there as far
+/// as git's log tells.
+async fn heads(engine: &Arc<Engine>) -> Result<Vec<(BranchId, String, Option<SystemTime>)>> {
     let views = engine.binding.fresh_views().await?;
     engine
         .blocking(move |engine| {
@@ -91,8 +97,10 @@ async fn heads(engine: &Arc<Engine>) -> Result<Vec<(BranchId, String)>> {
                 let is_its_own = engine.store.branch(*id).is_ok_and(|branch| branch.name == *head);
                 let worktree = worktrees.iter().find(|worktree| worktree.path == view.path);
                 // A branch without a commit has none.
-                let commit = worktree.and_then(|worktree| offshoot_git::head_commit(worktree).ok());
-                heads.extend(commit.filter(|_| is_its_own).map(|commit| (*id, commit)));
+                let Some(worktree) = worktree.filter(|_| is_its_own) else { continue };
+                let log = std::fs::metadata(worktree.git_dir.join("logs/HEAD"));
+                let arrived = log.and_then(|log| log.modified()).ok();
+                heads.extend(offshoot_git::head_commit(worktree).ok().map(|commit| (*id, commit, arrived)));
             }
             Ok(heads)
         })

@@ -385,8 +385,17 @@ mod tests {
         let labels = |line, character| -> Vec<_> {
             items(line, character).into_iter().map(|item| item.label).collect()
         };
-        let keys =
-            ["pattern", "parent", "ttl", "protected", "masking", "writers", "on_checkout", "max_bytes"];
+        let keys = [
+            "pattern",
+            "parent",
+            "ttl",
+            "protected",
+            "masking",
+            "writers",
+            "override",
+            "on_checkout",
+            "max_bytes",
+        ];
         assert!(labels(3, 0).starts_with(&keys.map(str::to_owned)));
         assert_eq!(labels(2, 12), ["true", "false"]);
         assert!(
