@@ -151,14 +151,6 @@ fn ask(worktree: &Worktree) -> Result<Head, GitError> {
     }
 }
 
-/// The full id of the commit that `worktree` has checked out, by a run of git.
-///
-/// # Errors
-/// [`GitError::Broken`] if there is none, as on a branch without a commit.
-pub fn head_commit(worktree: &Worktree) -> Result<String, GitError> {
-    ask_commit(worktree)
-}
-
 fn ask_commit(worktree: &Worktree) -> Result<String, GitError> {
     let answer =
         git_at(&worktree.git_dir, &["rev-parse", "-q", "--verify", "HEAD^{commit}"].map(OsStr::new))?;

@@ -42,7 +42,7 @@ mod worktrees;
 pub use arrival::{ancestors, commit_time, merged_since, movements_since, was_checked_out};
 pub use discover::{Repository, Worktree, discover, discover_with};
 pub use error::GitError;
-pub use head::{Head, head, head_commit};
+pub use head::{Head, head};
 pub use hooks::{HOOKS, HookError, HookState, Hooks, hooks, hooks_left};
 pub use name::{branch_name_from_bytes, branch_name_to_bytes};
 pub use nearest::nearest_branch;

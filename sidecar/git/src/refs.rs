@@ -1,8 +1,8 @@
 //! The branches of a repository.
 
-use std::collections::BTreeSet;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 use std::{fs, io};
 
@@ -48,6 +48,41 @@ impl Repository {
             return Ok(true);
         }
         Ok(packed(&self.common_dir)?.contains(&name))
+    }
+
+    /// The commit of each branch, by the branch's short name; one run of git.
+    ///
+    /// # Errors
+    /// [`GitError`] if git cannot be run, or fails.
+    pub fn tips(&self) -> Result<HashMap<String, String>, GitError> {
+        self.ask_tips(&["refs/heads/".into()])
+    }
+
+    /// The commits of those of `branches` (short names) that there are; one run of git.
+    ///
+    /// # Errors
+    /// [`GitError`] if git cannot be run, or fails.
+    pub fn tips_of(&self, branches: &[&str]) -> Result<HashMap<String, String>, GitError> {
+        if branches.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let names: Vec<OsString> = branches.iter().map(|branch| OsString::from_vec(full(branch))).collect();
+        let mut tips = self.ask_tips(&names)?;
+        // A name is a folder of branches to git, too.
+        tips.retain(|branch, _| branches.contains(&branch.as_str()));
+        Ok(tips)
+    }
+
+    fn ask_tips(&self, patterns: &[OsString]) -> Result<HashMap<String, String>, GitError> {
+        let first = ["for-each-ref", "--format=%(objectname) %(refname)"].map(OsStr::new);
+        let args: Vec<&OsStr> = first.into_iter().chain(patterns.iter().map(AsRef::as_ref)).collect();
+        let stdout = git_at(&self.common_dir, &args)?.into_stdout()?;
+        let tip = |line: &[u8]| {
+            let space = line.iter().position(|b| *b == b' ')?;
+            let id = std::str::from_utf8(&line[..space]).ok()?;
+            Some((short(&line[space + 1..])?, id.to_owned()))
+        };
+        Ok(stdout.split(|b| *b == b'\n').filter_map(tip).collect())
     }
 
     fn ask_branches(&self) -> Result<Vec<String>, GitError> {

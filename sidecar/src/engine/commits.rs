@@ -10,8 +10,9 @@ use std::time::{Duration, Instant, SystemTime};
 use offshoot_git::Head;
 use offshoot_storage::{BranchId, RestoreWindow, Snapshot};
 
+use super::binding::git_failure;
 use super::{Engine, room};
-use crate::failure::Result;
+use crate::failure::{Result, chain};
 
 /// The note about a snapshot: the commit that it was taken at.
 const NOTE: &str = "git-commit";
@@ -23,9 +24,24 @@ const TRIM_INTERVAL: Duration = Duration::from_mins(10);
 /// How many a branch has at the most.
 const MOST: usize = 200;
 
+/// The commit of each git branch, by the branch's name.
+pub(super) type Tips = HashMap<String, String>;
+
+/// What the git branches are at as the engine starts, if that matters. To be read before anything is served: what was committed while no
+/// engine ran is not what a database is by the time of the first look, as the statement that started the engine may have changed it. Blocks.
+pub(super) fn tips(engine: &Engine) -> Tips {
+    if !room::snapshots_on_commit(engine) {
+        return Tips::new();
+    }
+    engine.repository.tips().unwrap_or_else(|error| {
+        tracing::warn!(error = chain(&error), "cannot read what commits the branches are at");
+        Tips::new()
+    })
+}
+
 /// Takes snapshots as commits are made. Never returns while the engine runs.
-pub(super) async fn run(engine: Arc<Engine>) {
-    let mut keeper = Keeper::default();
+pub(super) async fn run(engine: Arc<Engine>, before: Tips) {
+    let mut keeper = Keeper { before, ..Keeper::default() };
     loop {
         let _ = tokio::time::timeout(INTERVAL, engine.committed.notified()).await;
         if engine.is_stopping() {
@@ -45,6 +61,8 @@ pub(super) async fn run(engine: Arc<Engine>) {
 
 #[derive(Debug, Default)]
 struct Keeper {
+    /// What the git branches were at before the engine served.
+    before: Tips,
     /// The commit that was seen last on each branch.
     seen: HashMap<BranchId, String>,
     trimmed: Option<Instant>,
@@ -62,14 +80,13 @@ impl Keeper {
             self.seen.clear();
             return Ok(());
         }
-        for (id, commit, arrived) in heads(engine).await? {
-            let before = self.seen.get(&id);
-            if before == Some(&commit) {
+        for (id, name, commit) in heads(engine).await? {
+            let seen = self.seen.get(&id);
+            if seen == Some(&commit) {
                 continue;
             }
-            let is_first = before.is_none();
-            // What was committed while no engine ran is not what the branch has by now: the statement that started it may have changed it.
-            if is_first && arrived.is_some_and(|at| at < engine.started_at) {
+            let is_first = seen.is_none();
+            if is_first && self.before.get(&name) == Some(&commit) {
                 self.seen.insert(id, commit);
                 continue;
             }
@@ -84,25 +101,25 @@ impl Keeper {
     }
 }
 
-/// Database branches that stand where the git branch of their name is checked out, with its commit, and when that came to be there as far
-/// as git's log tells.
-async fn heads(engine: &Arc<Engine>) -> Result<Vec<(BranchId, String, Option<SystemTime>)>> {
+/// Database branches that stand where the git branch of their name is checked out, with that name and its commit.
+async fn heads(engine: &Arc<Engine>) -> Result<Vec<(BranchId, String, String)>> {
     let views = engine.binding.fresh_views().await?;
     engine
         .blocking(move |engine| {
-            let worktrees = engine.repository.worktrees().unwrap_or_default();
-            let mut heads = Vec::new();
-            for view in views {
+            let mut own = Vec::new();
+            for view in &views {
                 let (Some(Head::Branch(head)), Ok(id)) = (&view.head, &view.branch) else { continue };
-                let is_its_own = engine.store.branch(*id).is_ok_and(|branch| branch.name == *head);
-                let worktree = worktrees.iter().find(|worktree| worktree.path == view.path);
-                // A branch without a commit has none.
-                let Some(worktree) = worktree.filter(|_| is_its_own) else { continue };
-                let log = std::fs::metadata(worktree.git_dir.join("logs/HEAD"));
-                let arrived = log.and_then(|log| log.modified()).ok();
-                heads.extend(offshoot_git::head_commit(worktree).ok().map(|commit| (*id, commit, arrived)));
+                if engine.store.branch(*id).is_ok_and(|branch| branch.name == *head) {
+                    own.push((*id, head.as_str()));
+                }
             }
-            Ok(heads)
+            // Those of the branches, not what HEAD is at: it may have moved on since, as a bisection's does.
+            let names: Vec<&str> = own.iter().map(|(_, name)| *name).collect();
+            let tips = engine.repository.tips_of(&names).map_err(|e| git_failure(&e))?;
+            // A branch without a commit has none.
+            let with_tip =
+                |(id, name): (BranchId, &str)| Some((id, name.to_owned(), tips.get(name)?.clone()));
+            Ok(own.into_iter().filter_map(with_tip).collect())
         })
         .await
 }

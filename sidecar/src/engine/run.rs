@@ -174,6 +174,7 @@ async fn supervise(
             "cannot watch the repository; connections and commands still look at HEAD"
         );
     }
+    let tips = engine.blocking(|engine| Ok(commits::tips(engine))).await?;
     let task = tokio::spawn(inbox.run(Arc::clone(&engine), settings));
     migrations::recover(&engine).await;
     let serving = tokio::spawn(server::serve(Arc::clone(&engine), listener));
@@ -182,7 +183,7 @@ async fn supervise(
         tokio::spawn(activity::run(Arc::clone(&engine))),
         tokio::spawn(upkeep::run(Arc::clone(&engine))),
         tokio::spawn(upkeep::run_slow(Arc::clone(&engine))),
-        tokio::spawn(commits::run(Arc::clone(&engine))),
+        tokio::spawn(commits::run(Arc::clone(&engine), tips)),
         tokio::spawn(follow::run(Arc::clone(&engine))),
         tokio::spawn(offers::run(Arc::clone(&engine))),
         tokio::spawn(following::run(Arc::clone(&engine))),

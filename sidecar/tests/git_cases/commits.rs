@@ -103,7 +103,13 @@ fn each_step_of_a_bisection_has_the_database_of_its_commit_or_of_the_nearest_old
     for _ in 0..4 {
         let head = test.git(&["rev-parse", "HEAD"]);
         let expected = if head == last { "1 2 3" } else { "1 2" };
-        assert_eq!((test.place(), test.rows()), (throwaway(&head), expected.into()));
+        let (place, rows) = (test.place(), test.rows());
+        let known = format!(
+            "{}; one {one}, kept {kept}, unkept {unkept}, last {last}; {:?}",
+            test.detached_note(),
+            test.snapshot_commits()
+        );
+        assert_eq!((place, rows), (throwaway(&head), expected.into()), "{known}");
         let is_older = test.detached_note().contains("as it was at the older commit");
         assert_eq!(is_older, head != kept && head != last, "{}", test.detached_note());
         seen.push(head.clone());

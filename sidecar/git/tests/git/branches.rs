@@ -25,6 +25,22 @@ fn loose_and_packed_and_nested_branches_are_listed_once() {
 }
 
 #[test]
+fn each_branch_has_its_commit_where_it_is_loose_and_where_it_is_packed() {
+    let (_sandbox, repo) = Sandbox::with_repo();
+    repo.run("branch a/b");
+    repo.run("pack-refs --all");
+    repo.run("commit -q --allow-empty -m two");
+    repo.run("branch \u{1f33f}");
+    let tips = repo.worktree().repository().tips().unwrap();
+    let id = |revision: &str| repo.git(&["rev-parse", revision]);
+    assert_eq!((&tips["a/b"], &tips["main"], tips.len()), (&id("HEAD~1"), &id("HEAD"), 3));
+    assert_eq!(tips["\u{1f33f}"], tips["main"]);
+    let some = repo.worktree().repository().tips_of(&["a", "a/b", "gone"]).unwrap();
+    assert_eq!(some, [("a/b".to_owned(), tips["a/b"].clone())].into());
+    assert!(repo.worktree().repository().tips_of(&[]).unwrap().is_empty());
+}
+
+#[test]
 fn the_list_is_gits_own() {
     let (_sandbox, repo) = Sandbox::with_repo();
     let odd: &[&[u8]] =
