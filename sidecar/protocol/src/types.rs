@@ -420,7 +420,8 @@ pub struct OpenParams {
     pub name: Option<String>,
     /// The command that wants it.
     pub command: String,
-    /// Whether it may write, which is noted.
+    /// Whether it is to write against the rule, which is noted. Without, the command is one that only reads, such as a dump; the address
+    /// does not hold it to that.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub override_rules: bool,
 }

@@ -25,6 +25,7 @@ use super::policy::{Birthplace, Deed};
 use super::reporter::unless_cancelled;
 use super::server::Call;
 use super::{Engine, branches, catalogs, events, expiry, policy, room, throwaway};
+use crate::config::rules::READER;
 use crate::failure::{Failure, Result, chain};
 use crate::names;
 
@@ -130,7 +131,9 @@ fn look(
         extensions: texts("extensions", "SELECT extname::text FROM pg_catalog.pg_extension ORDER BY 1")?,
         roles: texts(
             "roles",
-            "SELECT rolname::text FROM pg_catalog.pg_authid WHERE rolpassword IS NOT NULL AND rolname <> 'offshoot_reader' ORDER BY 1",
+            &format!(
+                "SELECT rolname::text FROM pg_catalog.pg_authid WHERE rolpassword IS NOT NULL AND rolname <> '{READER}' ORDER BY 1"
+            ),
         )?,
     })
 }

@@ -67,7 +67,7 @@ fn is_right(client: &mut Client) -> Result<bool, postgres::Error> {
 
 fn make(transaction: &mut Transaction<'_>) -> Result<(), postgres::Error> {
     // Connections that come together make it one after the other.
-    transaction.batch_execute("SELECT pg_advisory_xact_lock(hashtext('offshoot_reader'))")?;
+    transaction.query("SELECT pg_advisory_xact_lock(hashtext($1))", &[&READER])?;
     let is_there = transaction.query_opt("SELECT FROM pg_authid WHERE rolname = $1", &[&READER])?.is_some();
     if !is_there {
         transaction.batch_execute(&format!("CREATE ROLE {READER}"))?;
