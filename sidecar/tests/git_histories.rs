@@ -1,11 +1,13 @@
 //! Random histories of git: after each step every endpoint leads where docs/git.md says, no data are lost that it does not name, and
-//! all of git's files are byte for byte what git alone would have made.
+//! all of git's files are byte for byte what git alone would have made. Windows that are open on the worktrees come to show the same.
 //!
 //! Real git does each step in a repository with Offshoot and in a twin without. `OFFSHOOT_TEST_STEPS=10000` takes more steps, in rounds of
 //! 500; a failure prints the seed of its round, which `OFFSHOOT_TEST_SEED` takes back.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs, reason = "only tests are here")]
 
+#[path = "support/editor.rs"]
+mod editor;
 #[path = "git_histories/index.rs"]
 mod index;
 #[path = "git_histories/model.rs"]
@@ -17,6 +19,8 @@ mod round;
 #[path = "git_histories/steps.rs"]
 mod steps;
 mod support;
+#[path = "git_histories/windows.rs"]
+mod windows;
 
 use round::Round;
 

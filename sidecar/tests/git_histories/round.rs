@@ -16,6 +16,7 @@ use crate::model::{Did, Model};
 use crate::pair::{MAIN, Pair};
 use crate::steps::{Act, Chooser, Step};
 use crate::support::PATIENCE;
+use crate::windows::Windows;
 
 /// Steps after which rows are written and read, and objects compared.
 const DATA: usize = 50;
@@ -23,6 +24,7 @@ const DATA: usize = 50;
 const SHOWN: usize = 40;
 
 pub(crate) struct Round {
+    windows: Windows,
     pair: Pair,
     client: Client,
     model: Model,
@@ -42,7 +44,10 @@ impl Round {
         let root = list(&mut client).remove(0);
         let model = Model::new(pair.look(), &root);
         let chooser = Chooser::new(seed);
-        Self { pair, client, model, chooser, history: VecDeque::new(), next_row: 0, tally: BTreeMap::new() }
+        let mut windows = Windows::default();
+        windows.open(&pair.test, &model.seen);
+        let (history, tally) = (VecDeque::new(), BTreeMap::new());
+        Self { windows, pair, client, model, chooser, history, next_row: 0, tally }
     }
 
     pub(crate) fn run(mut self, steps: usize) {
@@ -52,7 +57,8 @@ impl Round {
             if self.history.len() > SHOWN {
                 self.history.pop_front();
             }
-            self.take(&step);
+            // Every other time nobody asks the engine before the windows have heard by themselves.
+            self.take(&step, n % 2 == 0);
             self.pair.compare(&self.model.seen, n % DATA == 0);
             if n % DATA == 0 {
                 self.prove();
@@ -62,9 +68,10 @@ impl Round {
         for (what, (done, refused)) in &self.tally {
             println!("{done:5} done {refused:5} refused  {what}");
         }
+        println!("{}", self.windows.summary());
     }
 
-    fn take(&mut self, step: &Step) {
+    fn take(&mut self, step: &Step, windows_first: bool) {
         self.pair.tick();
         let mut did = true;
         for act in &step.acts {
@@ -72,7 +79,12 @@ impl Round {
             let (done, refused) = self.tally.entry(act.kind()).or_default();
             *(if did { done } else { refused }) += 1;
         }
+        let done_at = Instant::now();
         let seen = self.pair.look();
+        self.windows.close(&seen);
+        if windows_first {
+            self.windows.hear(&seen);
+        }
         // The first that asks has the switch made.
         for folder in seen.folders() {
             self.place(folder);
@@ -92,6 +104,8 @@ impl Round {
             assert!(matches!(told, Did::Renamed { .. }) && Instant::now() < deadline, "{why}");
             std::thread::sleep(Duration::from_millis(2));
         }
+        self.windows.agree(&self.model, done_at);
+        self.windows.open(&self.pair.test, &self.model.seen);
     }
 
     fn differs(&mut self) -> Option<String> {
