@@ -24,7 +24,7 @@ pub mod wal;
 mod watch;
 
 /// What to do where a server did not take the login.
-pub const CHECK_PASSWORD: &str = "Check user and password of the connection URL. Where it has no password, PGPASSWORD and `~/.pgpass` count.";
+pub const CHECK_PASSWORD: &str = "Check user and password of the connection URL. Where it has no password, PGPASSWORD and `~/.pgpass` count, the latter if nobody else can read it (`chmod 600`).";
 
 pub use account::Account;
 pub use client::ClientTools;

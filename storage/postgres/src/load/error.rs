@@ -155,6 +155,26 @@ pub enum LoadError {
     Io(#[from] io::Error),
 }
 
+/// What to do about what pg_dump wrote.
+fn of_dump(stderr: &str) -> &'static str {
+    let says = |text: &str| stderr.contains(text);
+    if says("permission denied") || says("may lack SELECT privilege") {
+        "The role of the URL has to read all tables and sequences: `GRANT pg_read_all_data TO …`, before Postgres 14 GRANT SELECT ON ALL \
+         TABLES and ON ALL SEQUENCES of each schema. With `--table '*'` it needs no sequences."
+    } else if says("statement timeout") && says("LOCK TABLE") {
+        "Somebody holds a lock on one of these tables; a migration, say. Try again, or wait longer for it: `--lock-timeout 10m`."
+    } else if says("server closed the connection")
+        || says("PQgetCopyData() failed")
+        || says("terminating connection")
+    {
+        "The connection to the source broke in the middle, and nothing of it is left here. Run it again."
+    } else if says("database \"") && says("does not exist") {
+        "Correct the name of the database in the URL."
+    } else {
+        "Try the same pg_dump by hand; its message says what it lacks."
+    }
+}
+
 impl LoadError {
     /// What to do next.
     pub fn hint(&self) -> String {
@@ -193,7 +213,7 @@ impl LoadError {
             }
             Self::Tls(error) => return error.hint(),
             Self::SourceTooNew { .. } => "Install client tools of the server's major version or later.",
-            Self::Source { .. } => "Try the same pg_dump by hand; its message says what it lacks.",
+            Self::Source { stderr } => of_dump(stderr),
             Self::Unmaskable { .. } => {
                 "Only rows that come by COPY are masked: dump with pg_dump and without --inserts, or give its archive."
             }

@@ -274,6 +274,19 @@ mod tests {
         assert!(matches!(dump_failure(built_without.to_owned()), LoadError::ToolTls { .. }));
         assert!(kind("FATAL:  no pg_hba.conf entry for host, no encryption").hint().contains("--bin-dir"));
         assert!(matches!(kind("FATAL:  database \"x\" does not exist"), LoadError::Source { .. }));
+        assert!(kind("FATAL:  database \"x\" does not exist").hint().contains("name of the database"));
+        let hint = |text: &str| dump_failure(format!("pg_dump: error: {text}")).hint();
+        assert!(
+            hint("query failed: ERROR:  permission denied for sequence s").contains("GRANT pg_read_all_data")
+        );
+        assert!(
+            hint(
+                "query failed: ERROR:  canceling statement due to statement timeout\nQuery was: LOCK TABLE public.t"
+            )
+            .contains("--lock-timeout")
+        );
+        let cut = "Dumping the contents of table \"t\" failed: PQgetCopyData() failed.";
+        assert!(hint(cut).contains("Run it again"));
     }
 
     #[test]

@@ -7,8 +7,6 @@ const FOREIGN: &[&str] = &[
     "schema",
     "pgbouncer",
     "connection_limit",
-    "pool_timeout",
-    "pool_size",
     "max_pool_size",
     "socket_timeout",
     "statement_cache_size",
@@ -37,6 +35,45 @@ const CLIENT: &[&str] = &[
     "load_balance_hosts",
     "connect_timeout",
 ];
+
+/// Parameters that libpq knows and that are taken care of elsewhere, or say nothing about who is spoken with and how.
+const KNOWN: &[&str] = &[
+    "passfile",
+    "client_encoding",
+    "fallback_application_name",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_count",
+    "tcp_user_timeout",
+    "replication",
+    "gssencmode",
+    "krbsrvname",
+    "gsslib",
+    "gssdelegation",
+    "requirepeer",
+    "require_auth",
+    "sslmode",
+    "sslnegotiation",
+    "sslcompression",
+    "sslcert",
+    "sslkey",
+    "sslcertmode",
+    "sslpassword",
+    "sslrootcert",
+    "sslcrl",
+    "sslcrldir",
+    "sslsni",
+    "sslkeylogfile",
+    "ssl_min_protocol_version",
+    "ssl_max_protocol_version",
+    "min_protocol_version",
+    "max_protocol_version",
+];
+
+/// Whether other programs put it into URLs, for themselves.
+fn is_foreign(name: &str) -> bool {
+    FOREIGN.contains(&name) || name.starts_with("pool_") || name.starts_with("x-")
+}
 
 /// A connection string without its password, and the password.
 #[derive(Debug, PartialEq, Eq)]
@@ -84,7 +121,33 @@ impl Source {
 
     /// How TLS is spoken with it.
     pub(crate) fn tls(&self) -> Result<Tls, TlsError> {
+        self.check_names()?;
         Tls::new(&|name| self.parameter(name))
+    }
+
+    /// Refuses parameters that nobody knows: a misspelt `sslmode` would count for none.
+    fn check_names(&self) -> Result<(), TlsError> {
+        let names: Vec<String> = if self.address.contains("://") {
+            let query = self.address.split_once('?').map_or("", |(_, query)| query);
+            let pairs = query.split('&').filter(|pair| !pair.is_empty());
+            pairs.map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name).to_owned()).collect()
+        } else {
+            keywords(&self.address).into_iter().map(|(name, _)| name).collect()
+        };
+        let is_known = |name: &str| CLIENT.contains(&name) || KNOWN.contains(&name);
+        let Some(name) = names.into_iter().find(|name| !is_known(name)) else { return Ok(()) };
+        let (message, hint) = if matches!(name.as_str(), "service" | "servicefile") {
+            (
+                format!("`{name}` in the address of a server: service files are not read"),
+                "Put host, port, database and user into the URL; the password may stand in PGPASSWORD or `~/.pgpass`.",
+            )
+        } else {
+            (
+                format!("the parameter `{name}` in the address of a server is not known"),
+                "Correct it, or take it out. It could be a misspelt one that asks for TLS: `sslmode`, `sslrootcert`, `sslcert`, `sslkey`.",
+            )
+        };
+        Err(TlsError::settings(message, hint))
     }
 
     /// How the Rust client connects to it, but for TLS, or what is wrong with the address.
@@ -131,7 +194,9 @@ fn from_url(scheme: &str, rest: &str) -> Source {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         match name {
             "password" => password = Some(decoded(value)),
-            name if FOREIGN.contains(&name) => {}
+            name if is_foreign(name) => {}
+            // As libpq has it.
+            "ssl" if value == "true" => kept.push("sslmode=require"),
             _ => kept.push(pair),
         }
     }
@@ -242,6 +307,20 @@ mod tests {
             Some("verify-ca")
         );
         assert_eq!(source.parameter("host"), None);
+    }
+
+    #[test]
+    fn a_parameter_that_nobody_knows_is_refused_and_not_taken_for_none() {
+        let refused = |text: &str| Source::parse(text).tls().unwrap_err().to_string();
+        assert!(refused("postgres://h/d?sslmod=require").contains("`sslmod`"));
+        assert!(refused("postgres://h/d?sslmode=require&sslRootCert=/x").contains("`sslRootCert`"));
+        assert!(refused("host=h sslmod=require").contains("`sslmod`"));
+        assert!(refused("postgres://h/d?ssl=1").contains("`ssl`"));
+        assert!(refused("postgres://?service=shop").contains("service files are not read"));
+        for known in ["?application_name=a&connect_timeout=3", "?schema=s&pool_max_conns=4&x-table=t", ""] {
+            assert!(Source::parse(&format!("postgres://h/d{known}")).tls().is_ok(), "{known}");
+        }
+        assert_eq!(Source::parse("postgres://h/d?ssl=true").address, "postgres://h/d?sslmode=require");
     }
 
     #[test]

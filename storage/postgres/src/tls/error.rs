@@ -49,7 +49,7 @@ pub enum TlsError {
 }
 
 impl TlsError {
-    pub(super) fn settings(message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(crate) fn settings(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Settings { message: message.into(), hint: hint.into() }
     }
 

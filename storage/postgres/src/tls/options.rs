@@ -65,6 +65,18 @@ pub(super) struct Options {
     pub(super) sends_name: bool,
 }
 
+/// Parameters that narrow down who is spoken with and cannot be honoured, their variables, and what there is instead.
+const NOT_UNDERSTOOD: [(&str, &str, &str); 4] = [
+    ("sslcrldir", "PGSSLCRLDIR", "`sslcrl` names a file of revoked certificates."),
+    ("sslpassword", "PGSSLPASSWORD", "The key of `sslkey` must not be encrypted."),
+    (
+        "require_auth",
+        "PGREQUIREAUTH",
+        "Take it out; `channel_binding=require` lets SCRAM alone through, tied to the server's certificate.",
+    ),
+    ("requirepeer", "PGREQUIREPEER", "Take it out; `sslmode=verify-full` compares who answers over TCP."),
+];
+
 impl Options {
     pub(super) fn read(
         parameter: &dyn Fn(&str) -> Option<String>,
@@ -74,11 +86,14 @@ impl Options {
             let given = parameter(name).or_else(|| variable(fallback));
             given.filter(|value| !value.is_empty())
         };
-        for (name, fallback) in [("sslcrldir", "PGSSLCRLDIR"), ("sslpassword", "PGSSLPASSWORD")] {
+        for (name, fallback, hint) in NOT_UNDERSTOOD {
             if asked(name, fallback).is_some() {
-                let hint = "`sslcrl` names a file of revoked certificates; the key of `sslkey` must not be encrypted.";
                 return Err(TlsError::settings(format!("`{name}` is not understood"), hint));
             }
+        }
+        if asked("gssencmode", "PGGSSENCMODE").as_deref() == Some("require") {
+            let hint = "Take it out; `sslmode` asks for TLS.";
+            return Err(TlsError::settings("`gssencmode=require`: GSSAPI is not spoken", hint));
         }
         let home = variable("HOME").filter(|home| !home.is_empty());
         let usual = |name: &str| {
@@ -226,7 +241,12 @@ mod tests {
         assert_eq!(both.mode, Mode::Disable);
         let message = |asked: &[(&str, &str)]| read(asked, &[]).unwrap_err().to_string();
         assert!(message(&[("sslmode", "verify")]).contains("`sslmode=verify` is not understood"));
-        assert!(message(&[("sslcrldir", "/x")]).contains("`sslcrldir` is not understood"));
+        for name in ["sslcrldir", "sslpassword", "require_auth", "requirepeer"] {
+            assert!(message(&[(name, "x")]).contains(&format!("`{name}` is not understood")));
+        }
+        assert!(message(&[("gssencmode", "require")]).contains("GSSAPI"));
+        assert!(read(&[("gssencmode", "prefer")], &[]).is_ok());
+        assert!(read(&[], &[("PGREQUIREAUTH", "scram-sha-256")]).is_err());
     }
 
     #[test]
