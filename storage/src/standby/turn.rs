@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use offshoot_postgres::physical::{self, PhysicalError, RELAY_PORT, Relay, Seen};
@@ -254,8 +255,7 @@ fn wait(
             return Ok(Ran::Failed(failure));
         }
         if let Some(status) = server.try_wait().map_err(ServerError::Io)? {
-            let source = ServerError::Exited { status, log: server.log_tail() };
-            return Err(StorageError::StartFailed { branch: STANDBY.to_owned(), source });
+            return Err(ended(status, server.log_tail()));
         }
         if progress.is_cancelled() {
             return Err(StorageError::Cancelled);
@@ -269,6 +269,15 @@ fn wait(
             return Ok(Ran::Failed(PhysicalError::Cut { message }));
         }
     }
+}
+
+/// Why the standby has ended by itself.
+fn ended(status: ExitStatus, log: String) -> StorageError {
+    if log.contains("No space left on device") {
+        return StorageError::DiskFull { context: "replay the source's changes".into() };
+    }
+    let source = ServerError::Exited { status, log };
+    StorageError::StartFailed { branch: STANDBY.to_owned(), source }
 }
 
 /// What makes a Postgres the standby. On the command line, so that no fork of it has any of this.
@@ -306,4 +315,21 @@ fn settings(
     ];
     let always = always.into_iter().map(|(name, value)| (name.to_owned(), value));
     own.iter().cloned().chain(always).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_as_one_and_not_as_the_log_of_the_standby() {
+        let log = "PANIC:  could not write to WAL segment 18 at offset 8048640: No space left on device\n\
+                   LOG:  all server processes terminated; reinitializing";
+        let told = ended(ExitStatus::from_raw(256), log.into());
+        assert!(matches!(told, StorageError::DiskFull { .. }), "{told}");
+        let other = ended(ExitStatus::from_raw(256), "FATAL:  something else".into());
+        assert!(matches!(other, StorageError::StartFailed { .. }), "{other}");
+    }
 }
