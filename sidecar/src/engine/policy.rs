@@ -77,6 +77,26 @@ impl Deed {
     }
 }
 
+/// The command that makes a branch by hand.
+#[derive(Clone, Debug)]
+pub(super) struct Making {
+    pub(super) command: String,
+    /// Whether it says what the branch is made from. Without the rules nothing else does.
+    names_parent: bool,
+}
+
+impl Making {
+    /// By its name alone: rules, or git, say what from.
+    pub(super) fn by_name(name: &str) -> Self {
+        Self { command: format!("offshoot branch create {name}"), names_parent: false }
+    }
+
+    /// As `from` was at `at`.
+    pub(super) fn at(name: &str, from: &str, at: &str) -> Self {
+        Self { command: format!("offshoot branch create {name} --from {from} --at {at}"), names_parent: true }
+    }
+}
+
 /// What rules say of a branch that is to be made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Birth {
@@ -252,19 +272,20 @@ pub(super) fn admit<'e>(
     name: &str,
     overridden: bool,
 ) -> Result<Option<MutexGuard<'e, ()>>> {
-    admit_by(engine, now, name, &format!("offshoot branch create {name}"), overridden)
+    admit_by(engine, now, name, &Making::by_name(name), overridden)
 }
 
-/// The same, where `command` is what makes just this branch. Blocks.
+/// The same for a branch that is made by hand as `making` says. Blocks.
 pub(super) fn admit_by<'e>(
     engine: &'e Engine,
     now: &Now,
     name: &str,
-    command: &str,
+    making: &Making,
     overridden: bool,
 ) -> Result<Option<MutexGuard<'e, ()>>> {
+    let Making { command, names_parent } = making;
     if !overridden {
-        let from = if command.contains(" --from ") { "" } else { " --from OTHER" };
+        let from = if *names_parent { "" } else { " --from OTHER" };
         now.known(format_args!(
             "it is not known which rules hold for `{name}`, and it is not made; \
              `{command}{from} --override` makes it all the same, without any."

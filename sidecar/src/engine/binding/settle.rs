@@ -12,7 +12,7 @@ use super::at_commit::{self, Wish};
 use super::decide::{Decision, Facts, OfCommit, Why, decide};
 use crate::config::{ConfigFile, OnCheckout};
 use crate::engine::book::{Book, By, SeatKey};
-use crate::engine::policy::{self, Birth, Birthplace};
+use crate::engine::policy::{self, Birth, Birthplace, Making};
 use crate::engine::prepare::Preparing;
 use crate::engine::{Engine, detached, expiry, follow, hooks, room};
 use crate::failure::{Failure, Result};
@@ -179,8 +179,7 @@ fn carry_out(
         Decision::To(id) => Ok(Place::of(id, other_commits(&store.branch(id)?, facts))),
         Decision::Create { name, parent } => {
             hooks::may_be_made(engine, &name)?;
-            let command = format!("offshoot branch create {name}");
-            create(engine, &name, parent, ruled, facts, &command).map(|(place, is_new)| {
+            create(engine, &name, parent, ruled, facts, &Making::by_name(&name)).map(|(place, is_new)| {
                 if is_new {
                     hooks::made(engine, place.branch, facts.worktree.path.clone());
                 }
@@ -266,8 +265,8 @@ fn throwaway(
     let name = detached::name_of(commit);
     let ruled = policy::now(engine)?.birth(&name);
     let from = quoted(&engine.store.branch(here)?.name);
-    let command = format!("offshoot branch create {name} --from {from} --at {}", older.unwrap_or(commit));
-    let made = create(engine, &name, snapshot, &ruled, facts, &command).and_then(|(place, _)| {
+    let making = Making::at(&name, &from, older.unwrap_or(commit));
+    let made = create(engine, &name, snapshot, &ruled, facts, &making).and_then(|(place, _)| {
         detached::mark(engine, place.branch, commit, older)?;
         Ok(Place::of(place.branch, vec![at_commit::note(engine, place.branch, commit)?]))
     });
@@ -282,20 +281,20 @@ fn throwaway(
     })
 }
 
-/// Makes a branch and leads there, and whether it is new. `command` is what makes it by hand.
+/// Makes a branch and leads there, and whether it is new. `making` is what makes it by hand.
 fn create(
     engine: &Engine,
     name: &str,
     parent: BranchId,
     ruled: &Birth,
     facts: &Live<'_>,
-    command: &str,
+    making: &Making,
 ) -> Result<(Place, bool)> {
     names::check(name)?;
     let store = &*engine.store;
     room::admit(engine)?;
-    let births = policy::admit_by(engine, &policy::now(engine)?, name, command, false)?;
-    policy::may_be_made(engine, name, Birthplace::Of(parent), command, false)?;
+    let births = policy::admit_by(engine, &policy::now(engine)?, name, making, false)?;
+    policy::may_be_made(engine, name, Birthplace::Of(parent), &making.command, false)?;
     let preparing = Preparing::begin(engine, name)?;
     let turn = engine.computes.turn_blocking(parent);
     let begun = Instant::now();
