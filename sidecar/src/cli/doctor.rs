@@ -7,7 +7,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use offshoot_postgres::{Locator, Request, install};
+use offshoot_postgres::install::DEFAULT_MAJOR;
+use offshoot_postgres::{Installation, Locator, Request, install};
 use offshoot_protocol::method::WorktreeGetStatus;
 use offshoot_protocol::types::{Note, NoteKind, WorktreeParams, WorktreeStatus};
 use serde::Serialize;
@@ -152,15 +153,34 @@ fn the_interposer() -> Finding {
 
 fn postgres(paths: &Paths) -> Finding {
     let locator = Locator { cache: paths.cache() };
-    match locator.find_local(&Request::default()) {
-        Ok(Some(found)) => ok("Postgres", format!("{} in {}", found.version, found.bin_dir.display())),
-        Ok(None) => warn(
+    let found = locator.at_hand(&Request::default()).and_then(|taken| match taken {
+        Some(_) => Ok((taken, None)),
+        None => Ok((None, locator.find_local(&Request::default())?)),
+    });
+    match found {
+        Ok((Some(taken), _)) => ok(
+            "Postgres",
+            format!("{} in {}, which `offshoot init` takes", taken.version, taken.bin_dir.display()),
+        ),
+        Ok((None, Some(system))) => fetched(&system),
+        Ok((None, None)) => warn(
             "Postgres",
             "none is on this machine",
             "`offshoot init` fetches one with npm. Without a network, install Postgres 14 to 18, or name it with --bin-dir.",
         ),
         Err(error) => fail("Postgres", chain(&error), error.hint()),
     }
+}
+
+/// What `offshoot init` takes where only the system has a Postgres.
+fn fetched(system: &Installation) -> Finding {
+    let Installation { version, bin_dir, .. } = system;
+    let found = format!(
+        "`offshoot init` fetches {DEFAULT_MAJOR}, as no other is asked for; without a network it takes {version} in {}",
+        bin_dir.display()
+    );
+    let advice = format!("`offshoot init --postgres {}` takes the one of this machine.", version.major);
+    Finding { advice: Some(advice), ..ok("Postgres", found) }
 }
 
 fn runtime_dir(paths: &Paths) -> Finding {
@@ -272,6 +292,10 @@ fn inotify() -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
+    use offshoot_postgres::install::{Origin, Version};
+
     use offshoot_storage::StorageError;
 
     use super::*;
@@ -288,5 +312,18 @@ mod tests {
     fn findings_have_advice_unless_they_are_fine() {
         assert!(ok("a", "b").advice.is_none());
         assert!(warn("a", "b", "c").advice.is_some() && fail("a", "b", "c").advice.is_some());
+    }
+
+    #[test]
+    fn it_is_told_which_postgres_init_would_take_and_why() {
+        let version = Version { major: 15, minor: 4 };
+        let system = Installation { bin_dir: PathBuf::from("/usr/bin"), version, origin: Origin::System };
+        let Finding { verdict, found, advice, .. } = fetched(&system);
+        assert_eq!(verdict, Verdict::Ok);
+        assert_eq!(
+            found,
+            "`offshoot init` fetches 18, as no other is asked for; without a network it takes 15.4 in /usr/bin"
+        );
+        assert_eq!(advice.unwrap(), "`offshoot init --postgres 15` takes the one of this machine.");
     }
 }

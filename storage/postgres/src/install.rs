@@ -128,6 +128,14 @@ impl Locator {
         self.find_installed(request, true)
     }
 
+    /// What [`Locator::find`] takes without fetching anything: `None` if it would fetch first.
+    ///
+    /// # Errors
+    /// As [`Locator::find`].
+    pub fn at_hand(&self, request: &Request) -> Result<Option<Installation>, InstallError> {
+        self.find_installed(request, false)
+    }
+
     /// `any_system` also takes the newest of the system when no major is asked for.
     fn find_installed(
         &self,
