@@ -278,3 +278,18 @@ fn a_file_is_checked_without_a_project() {
     assert!(below.code == 1 && below.out.contains("/offshoot.toml:1:"), "{}", below.out);
     assert!(!test.root().join("home").exists(), "nothing was made");
 }
+
+#[test]
+fn who_makes_a_branch_is_told_which_line_gave_it_its_parent() {
+    let test = TestRepo::with_database();
+    test.run(&["branch", "create", "staging"]).ok();
+    write(&test, "[[branches]]\npattern = 'feature/**'\nparent = 'staging'\n");
+    let made = test.run(&["branch", "create", "feature/told"]).ok();
+    assert!(made.contains("from staging. That is its parent by offshoot.toml:3."), "{made}");
+    let made = test.run(&["branch", "create", "feature/now", "--json"]).json();
+    assert_eq!((&made["parent"], &made["parentRule"]["line"]), (&"staging".into(), &3.into()), "{made}");
+    let asked = test.run(&["branch", "create", "feature/asked", "--from", "staging"]).ok();
+    assert!(!asked.contains("offshoot.toml"), "{asked}");
+    let other = test.run(&["branch", "create", "other", "--json"]).json();
+    assert!(other["parentRule"].is_null(), "{other}");
+}

@@ -7,8 +7,9 @@ use std::time::{Duration, SystemTime};
 
 use offshoot_protocol::method::{
     BranchCreate, BranchDelete, BranchExpire, BranchGetList, BranchGetTable, BranchProtect, BranchRename,
-    BranchReset, BranchUndo,
+    BranchReset, BranchUndo, PolicyExplain,
 };
+use offshoot_protocol::policy::{PolicyExplainParams, PolicyPlace};
 use offshoot_protocol::types::{
     Branch, CreateParams, ExpireParams, GuardedParams, Nothing, ProtectParams, RenameParams, UndoParams,
     WorktreeParams,
@@ -91,6 +92,19 @@ fn create(
         }
         _ => session.call::<BranchCreate>(&params)?,
     };
+    let rule = if params.from.is_none() && !params.override_rules {
+        ruled_parent(&mut session, &branch)?
+    } else {
+        None
+    };
+    if output.json {
+        let mut value = serde_json::to_value(&branch).map_err(|e| Failure::internal(e.to_string()))?;
+        if let Some(rule) = &rule {
+            value["parentRule"] = json!(rule);
+        }
+        output.value(&value)?;
+        return Ok(super::OK);
+    }
     done(output, &branch, |branch| {
         // A snapshot is named as it was asked for: the parent is the branch that has it.
         let from = asked.as_deref().or(branch.parent.as_deref()).unwrap_or("nothing");
@@ -100,7 +114,9 @@ fn create(
             (None, Some(lsn)) => format!(" as of {lsn}"),
             _ => String::new(),
         };
-        let made = format!("Created branch {} from {from}{as_of}.", branch.name);
+        let by = rule.iter().map(|rule| format!(" That is its parent by {}:{}.", rule.file, rule.line));
+        let by: String = by.collect();
+        let made = format!("Created branch {} from {from}{as_of}.{by}", branch.name);
         match branch.expires_at {
             Some(at) => {
                 let time = until(at, timestamp::seconds(SystemTime::now()));
@@ -109,6 +125,14 @@ fn create(
             None => made,
         }
     })
+}
+
+/// The line of a rule that gave a branch its parent, where nobody said what it is made from.
+fn ruled_parent(session: &mut Session, branch: &Branch) -> Result<Option<PolicyPlace>> {
+    let params = PolicyExplainParams { name: branch.name.clone(), path: session.path() };
+    let explained = session.call::<PolicyExplain>(&params)?;
+    let parent = explained.settings.into_iter().find(|setting| setting.key == "parent");
+    Ok(parent.filter(|parent| parent.value == branch.parent).and_then(|parent| parent.place))
 }
 
 /// `BRANCH@NAME` of a snapshot of `from`, or of this worktree's branch.
