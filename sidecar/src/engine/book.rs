@@ -18,6 +18,8 @@ const EXPIRES_BY: &str = "expiresby.";
 const IN_GIT: &str = "ingit.";
 const PREPARING: &str = "preparing.";
 const TRUSTED: &str = "trusted.commands";
+/// Texts of commands that stay trusted.
+const MOST_TRUSTED: usize = 20;
 const ENV_FILE: &str = "envfile.";
 const ANSWERED_PARENT: &str = "answer.parent.";
 const ANSWERED_NEVER: &str = "answer.never";
@@ -206,13 +208,22 @@ impl Book<'_> {
         Ok(all.into_iter().filter_map(parse).collect())
     }
 
-    /// What tells the commands that a person trusts from all others.
-    pub(crate) fn trusted(&self) -> Result<Option<String>> {
-        Ok(self.0.get(TRUSTED)?)
+    /// Whether a person trusts the commands that this stands for.
+    pub(crate) fn is_trusted(&self, digest: &str) -> Result<bool> {
+        Ok(self.0.get(TRUSTED)?.is_some_and(|all| all.split(' ').any(|one| one == digest)))
     }
 
-    pub(crate) fn set_trusted(&self, digest: Option<&str>) -> Result<()> {
-        Ok(self.0.put(TRUSTED, digest)?)
+    /// Trusts these commands, and still those that were trusted before, of which other git branches may have some: the newest of them.
+    pub(crate) fn trust(&self, digest: &str) -> Result<()> {
+        let before = self.0.get(TRUSTED)?.unwrap_or_default();
+        let mut all: Vec<&str> = before.split(' ').filter(|one| !one.is_empty() && *one != digest).collect();
+        all.push(digest);
+        Ok(self.0.put(TRUSTED, Some(&all[all.len().saturating_sub(MOST_TRUSTED)..].join(" ")))?)
+    }
+
+    /// Trusts none any more.
+    pub(crate) fn distrust(&self) -> Result<()> {
+        Ok(self.0.put(TRUSTED, None)?)
     }
 
     /// Branches that are being made, by name, with when that began in milliseconds since 1970.

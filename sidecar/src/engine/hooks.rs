@@ -120,13 +120,13 @@ pub(super) async fn trust(engine: &Arc<Engine>, params: TrustParams) -> Result<T
             let now = trust_now(engine)?;
             let book = Book(&engine.store);
             if params.revoke {
-                book.set_trusted(None)?;
+                book.distrust()?;
                 return Ok(Trust { trusted: false, ..now });
             }
             match params.trust {
                 None => Ok(now),
                 Some(digest) if digest == now.digest => {
-                    book.set_trusted(Some(&digest))?;
+                    book.trust(&digest)?;
                     tracing::info!(
                         commands = now.commands.len() as u64,
                         "the commands of {FILE_NAME} are trusted"
@@ -172,7 +172,7 @@ fn trust_of(engine: &Engine, hooks: &Hooks) -> Result<Trust> {
         let _ = write!(hex, "{byte:02x}");
         hex
     });
-    let trusted = Book(&engine.store).trusted()?.as_ref() == Some(&digest);
+    let trusted = Book(&engine.store).is_trusted(&digest)?;
     Ok(Trust { commands, trusted, digest })
 }
 
