@@ -84,7 +84,7 @@ fn run(args: Args, output: Output) -> Result<u8> {
     }
     match args.command {
         Command::Init(arguments) => init::run(&arguments, output),
-        Command::Status { show_password } => status::run(show_password, output),
+        Command::Status { show_password, dismiss } => status::run(show_password, dismiss, output),
         Command::Url { branch, new_port } => url::run(branch.as_deref(), new_port, output),
         Command::Branch { command } => branch::run(command, output),
         Command::Answer { answer } => answer::run(answer, output),

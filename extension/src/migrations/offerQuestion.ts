@@ -56,7 +56,9 @@ function actionsOf(tools: Tools, open: OpenOffer): Map<string, () => Promise<unk
         await applyTried(tools, open);
       });
     }
-    actions.set(vscode.l10n.t('Delete Database Branch'), run('offshoot.deleteBranch'));
+    if (offer.keeps !== true) {
+      actions.set(vscode.l10n.t('Delete Database Branch'), run('offshoot.deleteBranch'));
+    }
   } else if (kind === 'rebased') {
     actions.set(vscode.l10n.t('Start Anew'), async () => startAnew(tools, open));
     actions.set(vscode.l10n.t('Apply Migrations'), async () => applyTried(tools, open));

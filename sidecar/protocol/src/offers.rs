@@ -45,6 +45,10 @@ pub struct Offer {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
     pub apply: bool,
+    /// After a merge: the branch is protected, or a tier, and its database branch is not offered to be deleted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+    pub keeps: bool,
     /// One sentence.
     pub text: String,
     /// What to do in a terminal.

@@ -181,6 +181,8 @@ pub enum Answer {
     AskAgain,
     /// Never mind what [`WorktreeStatus::offers`] has.
     Dismiss,
+    /// The same, and never mind which commands around branches failed.
+    DismissAll,
     /// Take a snapshot of the branch that was left, as [`WorktreeStatus::offers`] has it.
     Snapshot,
 }

@@ -81,6 +81,9 @@ EXAMPLES:
         /// Show the password in the URL.
         #[arg(long)]
         show_password: bool,
+        /// Never mind what is offered here after a checkout, merge, rebase or revert, and which commands of `[hooks]` failed.
+        #[arg(long)]
+        dismiss: bool,
     },
     /// Print the URL of this worktree's database. It stays the same whatever is checked out.
     #[command(after_help = "\

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use offshoot_protocol::method::WorktreeGetStatus;
-use offshoot_protocol::types::{Branch, ComputeState, GitHead, NoteKind, WorktreeParams, WorktreeStatus};
+use offshoot_protocol::method::{WorktreeAnswer, WorktreeGetStatus};
+use offshoot_protocol::types::{
+    Answer, AnswerParams, Branch, ComputeState, GitHead, NoteKind, WorktreeParams, WorktreeStatus,
+};
 
 use super::connect::Session;
 use super::follow;
@@ -12,8 +14,13 @@ use crate::address::hide_password;
 use crate::failure::Result;
 use crate::timestamp;
 
-pub(super) fn run(show_password: bool, output: Output) -> Result<u8> {
+pub(super) fn run(show_password: bool, dismiss: bool, output: Output) -> Result<u8> {
     let mut session = Session::open(output)?;
+    if dismiss {
+        let (path, answer) = (session.path(), Answer::DismissAll);
+        let status = session.call::<WorktreeAnswer>(&AnswerParams { path, answer })?;
+        return show(status, show_password, output);
+    }
     print(&mut session, show_password, output)
 }
 

@@ -6,7 +6,7 @@ use offshoot_protocol::types::{Answer, AnswerParams, CreateParams, WorktreeParam
 
 use super::binding::Missing;
 use super::book::Book;
-use super::{Engine, branches, worktrees};
+use super::{Engine, branches, hooks, worktrees};
 use crate::failure::{Failure, Result};
 
 /// `worktree/answer`.
@@ -34,6 +34,10 @@ pub(super) async fn answer(engine: &Arc<Engine>, params: AnswerParams) -> Result
         }
         Answer::Never => engine.blocking(|engine| Book(&engine.store).set_never()).await?,
         Answer::Dismiss => engine.offers.dismiss(&key),
+        Answer::DismissAll => {
+            engine.offers.dismiss(&key);
+            hooks::dismiss(engine);
+        }
         Answer::Snapshot => engine.offers.keep_left(engine, &key).await?,
         Answer::AskAgain => engine.blocking(|engine| Book(&engine.store).forget_answers()).await?,
     }

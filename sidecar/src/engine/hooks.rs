@@ -92,7 +92,16 @@ impl Runner {
 /// What a person should know about commands.
 pub(super) fn notes(engine: &Engine) -> Vec<Note> {
     let state = engine.hooks.state();
-    let mut notes: Vec<Note> = state.failed.values().map(note).collect();
+    let told = |(name, failure): (&String, &Failure)| {
+        let mut note = note(failure);
+        // Why there is no branch is told for as long as there is none.
+        if !state.gone.contains_key(name) {
+            let hint = note.hint.take().map(|hint| format!("{hint}\n")).unwrap_or_default();
+            note.hint = Some(format!("{hint}`offshoot status --dismiss`: never mind."));
+        }
+        note
+    };
+    let mut notes: Vec<Note> = state.failed.iter().map(told).collect();
     if let Some((id, _)) = state.untrusted.first()
         && let Ok(branch) = engine.store.branch(*id)
         && let Some(command) = &hooks(engine).after_create
@@ -100,6 +109,13 @@ pub(super) fn notes(engine: &Engine) -> Vec<Note> {
         notes.push(note(&untrusted(&branch.name, Event::AfterCreate, command)));
     }
     notes
+}
+
+/// Never mind what failed.
+pub(super) fn dismiss(engine: &Engine) {
+    let mut state = engine.hooks.state();
+    let State { failed, gone, .. } = &mut *state;
+    failed.retain(|name, _| gone.contains_key(name));
 }
 
 fn note(failure: &Failure) -> Note {

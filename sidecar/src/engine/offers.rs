@@ -16,8 +16,8 @@ use offshoot_storage::BranchId;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use super::book::SeatKey;
-use super::{Engine, snapshots};
+use super::book::{Book, SeatKey};
+use super::{Engine, policy, snapshots};
 use crate::failure::Result;
 use crate::names::quoted;
 use crate::timestamp;
@@ -108,7 +108,10 @@ impl Offers {
             let is_back = one.key == *key && one.offer.kind == OfferKind::Left && one.about == here;
             !is_back && engine.store.branch(one.about).is_ok()
         });
-        state.shown.iter().filter(|one| one.key == *key).map(|one| one.offer.clone()).collect()
+        let here = state.shown.iter().filter(|one| one.key == *key);
+        let offers: Vec<_> = here.map(|one| (one.about, one.offer.clone())).collect();
+        drop(state);
+        offers.into_iter().filter_map(|(about, offer)| as_ruled(engine, about, offer)).collect()
     }
 
     /// Migrations ran on `id`.
@@ -177,9 +180,28 @@ pub(super) async fn run(engine: Arc<Engine>) {
     }
 }
 
+/// The offer as rules have it now: a branch that is to stay is none to delete after a merge. `None` if that leaves nothing to decide.
+fn as_ruled(engine: &Engine, about: BranchId, mut offer: Offer) -> Option<Offer> {
+    if offer.kind == OfferKind::Merged && stays(engine, about, &offer.branch) {
+        offer.keeps = true;
+        word(&mut offer);
+        return (!offer.migrations.is_empty()).then_some(offer);
+    }
+    Some(offer)
+}
+
+/// Whether a branch is protected, or a tier. One of which that is not known is not offered to be deleted.
+fn stays(engine: &Engine, id: BranchId, name: &str) -> bool {
+    let is_kept = || -> Result<bool> {
+        let rules = policy::now(engine)?;
+        Ok(Book(&engine.store).is_protected(id)? || rules.guard(name).is_some() || rules.tier(name).is_some())
+    };
+    is_kept().unwrap_or(true)
+}
+
 /// Says an offer in words.
 fn word(offer: &mut Offer) {
-    let Offer { kind, branch, into, migrations, changes, transactions, .. } = &*offer;
+    let Offer { kind, branch, into, migrations, changes, transactions, keeps, .. } = &*offer;
     let (into, count) = (into.as_deref().unwrap_or_default(), migrations.len());
     let named = named(migrations);
     let name = quoted(branch);
@@ -202,22 +224,27 @@ fn word(offer: &mut Offer) {
                 format!("`{branch}` was left with {}", parts.join("; and with ")),
                 format!(
                     "`git switch {name}` and `offshoot migrations new NAME` write a migration, `offshoot answer snapshot` keeps a \
-                     snapshot.\n`offshoot answer dismiss`: never mind. `on_leave` in offshoot.toml says it for all."
+                     snapshot.\n`offshoot status --dismiss`: never mind. `on_leave` in offshoot.toml says it for all."
                 ),
             )
         }
         OfferKind::Merged => {
-            let delete = format!("`offshoot branch delete {name}` moves its database branch to the trash.");
-            let never = "`offshoot answer dismiss`: never mind. `on_merge` in offshoot.toml says it for all.";
+            let delete = if *keeps {
+                String::new()
+            } else {
+                format!("`offshoot branch delete {name}` moves its database branch to the trash.\n")
+            };
+            let never =
+                "`offshoot status --dismiss`: never mind. `on_merge` in offshoot.toml says it for all.";
             if count == 0 {
-                (format!("git branch `{branch}` was merged into `{into}`"), format!("{delete}\n{never}"))
+                (format!("git branch `{branch}` was merged into `{into}`"), format!("{delete}{never}"))
             } else {
                 (
                     format!(
                         "git branch `{branch}` was merged into `{into}`, on which {count} {its} {wait} ({named})"
                     ),
                     format!(
-                        "`offshoot migrations apply --throwaway` tries them, `offshoot migrations apply` runs them.\n{delete}\n{never}"
+                        "`offshoot migrations apply --throwaway` tries them, `offshoot migrations apply` runs them.\n{delete}{never}"
                     ),
                 )
             }
@@ -228,7 +255,7 @@ fn word(offer: &mut Offer) {
             ),
             format!(
                 "`offshoot branch reset {name}` and `offshoot migrations apply` start anew from its parent; `offshoot undo {name}` brings \
-                 back what it has now.\n`offshoot migrations apply` runs them where they are. `offshoot answer dismiss`: never mind."
+                 back what it has now.\n`offshoot migrations apply` runs them where they are. `offshoot status --dismiss`: never mind."
             ),
         ),
         OfferKind::Reverted => (
@@ -239,7 +266,7 @@ fn word(offer: &mut Offer) {
             format!(
                 "`offshoot migrations undo` goes back to before the newest ones ran, `offshoot branch reset {name}` to what its parent has.\n\
                  To run what takes a migration back: `git checkout HEAD~1 -- FILE`, `offshoot migrations down`, `git checkout HEAD -- .`.\n\
-                 `offshoot answer dismiss`: never mind."
+                 `offshoot status --dismiss`: never mind."
             ),
         ),
     };

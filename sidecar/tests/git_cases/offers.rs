@@ -227,3 +227,33 @@ fn a_checkout_of_a_branch_without_any_migrations_tells_what_it_leaves() {
     );
     assert!(text(left).contains("1 migration that `main` lacks (001_item.sql)"), "{left}");
 }
+
+#[test]
+fn a_merged_branch_that_is_protected_or_a_tier_is_not_offered_to_be_deleted() {
+    let test = TestRepo::with_migration().with_branches(&["release", "staging", "topic"]);
+    let rules = "on_leave = \"nothing\"\n[[branches]]\npattern = \"release\"\nprotected = true\n\n[[tiers]]\nbranch = \"staging\"\n";
+    test.setting(rules);
+    for (name, file) in [("release", "002_release"), ("staging", "003_staging"), ("topic", "004_topic")] {
+        test.git(&["checkout", "-q", name]);
+        test.migration(file, &format!("create table {name} ()"));
+        assert_eq!(test.place(), name);
+    }
+    test.git(&["checkout", "-q", "main"]);
+    assert_eq!(test.place(), "main");
+    for name in ["release", "staging", "topic"] {
+        test.git(&["merge", "-q", "--no-edit", name]);
+        wait_until("it is offered", || test.offers().iter().any(|offer| offer["branch"] == name));
+    }
+    for offer in test.offers() {
+        let stays = offer["branch"] != "topic";
+        assert_eq!(offer["keeps"].as_bool().unwrap_or(false), stays, "{offer}");
+        assert_eq!(text(&offer).contains("offshoot branch delete"), !stays, "{offer}");
+        assert!(text(&offer).contains("offshoot migrations apply"), "{offer}");
+    }
+    // With nothing to apply there is nothing left to decide about them.
+    for version in ["002", "003", "004"] {
+        test.run(&["sql", "-c", &format!("insert into schema_migrations values ('{version}')")]).ok();
+    }
+    test.run(&["status", "--dismiss"]).ok();
+    assert_eq!(test.offers(), [Value::Null; 0]);
+}

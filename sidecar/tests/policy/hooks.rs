@@ -145,3 +145,39 @@ fn a_branch_whose_time_is_over_goes_after_its_command_and_stays_if_that_fails() 
     assert_eq!(asked(), "kept\ngone\n");
     test.run(&["undo", "gone"]).ok();
 }
+
+#[test]
+fn earlier_texts_of_a_command_stay_trusted_until_trust_is_taken_back() {
+    let test = TestRepo::with_database();
+    let (one, two) = ("after_create = 'echo one >> told'", "after_create = 'echo two >> told'");
+    with(&test, one);
+    with(&test, two);
+    // As a checkout of another git branch brings it back.
+    write(&test, &hooks(one));
+    test.run(&["branch", "create", "first"]).ok();
+    write(&test, &hooks(two));
+    test.run(&["branch", "create", "second"]).ok();
+    assert_eq!(fs::read_to_string(test.repo.join("told")).unwrap(), "one\ntwo\n");
+    test.run(&["policy", "trust", "--revoke"]).ok();
+    for text in [one, two] {
+        write(&test, &hooks(text));
+        test.run(&["branch", "create", &format!("after-{}", &text[21..24])]).ok();
+    }
+    assert_eq!(fs::read_to_string(test.repo.join("told")).unwrap(), "one\ntwo\n");
+}
+
+#[test]
+fn what_is_told_of_a_command_that_failed_can_be_dismissed() {
+    let test = TestRepo::with_database();
+    with(&test, "after_create = 'exit 3'");
+    test.run(&["branch", "create", "kept"]).fails(128);
+    let told = test.run(&["status"]).ok();
+    assert!(
+        told.contains("`kept` is made, but its command failed")
+            && told.contains("`offshoot status --dismiss`"),
+        "{told}"
+    );
+    let after = test.run(&["status", "--dismiss", "--json"]).json();
+    assert!(after["notes"].as_array().is_none_or(Vec::is_empty), "{after}");
+    assert!(!test.run(&["status"]).ok().contains("its command failed"));
+}

@@ -48,6 +48,7 @@ pub(super) async fn look(engine: &Arc<Engine>, leaving: Leaving) -> Result<()> {
         changes: changed.is_some(),
         transactions,
         apply: false,
+        keeps: false,
         text: String::new(),
         hint: String::new(),
     };

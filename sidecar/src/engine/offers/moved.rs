@@ -146,6 +146,7 @@ async fn offer(
         changes: false,
         transactions: 0,
         apply: false,
+        keeps: false,
         text: String::new(),
         hint: String::new(),
     };
