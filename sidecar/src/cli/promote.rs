@@ -1,6 +1,7 @@
 //! `offshoot promote`.
 
 use std::fmt::Write as _;
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
 use offshoot_protocol::method::Promote;
 use offshoot_protocol::migrations::MigrationsOutcome;
@@ -13,7 +14,7 @@ use super::migrations::{call, text};
 use super::output::Output;
 use super::plain::plain;
 use super::{NEGATIVE, OK};
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 
 /// Letters of a commit's name that people are shown.
 const SHOWN: usize = 8;
@@ -21,17 +22,35 @@ const SHOWN: usize = 8;
 const MOST_LINES: usize = 12;
 
 pub(super) fn run(args: PromoteArgs, output: Output) -> Result<u8> {
+    let asks = !args.yes && !args.dry_run;
+    if asks && (output.json || !std::io::stdin().is_terminal()) {
+        return Err(Failure::user("nobody is there to be asked, and nothing was promoted")
+            .hint("Say `--yes`, or `--dry-run` to see what would be promoted and what holds."));
+    }
     let mut session = Session::open(output)?;
-    let params = PromoteParams {
+    let mut params = PromoteParams {
         folder: session.path(),
         branch: args.branch,
         to: args.to,
         tool: args.tool,
-        dry_run: args.dry_run,
+        dry_run: args.dry_run || asks,
         override_rules: args.against.r#override,
         environment: call::environment(),
     };
-    let promoted = call::long::<Promote>(&mut session, &params, output.json)?;
+    let mut promoted = call::long::<Promote>(&mut session, &params, output.json)?;
+    if asks && promoted.passed && !promoted.lacked.is_empty() {
+        let commit = promoted.commit.clone();
+        lines_before(&promoted, output).iter().for_each(|line| output.line(line));
+        if !agreed(&promoted)? {
+            output.line("Nothing was promoted.");
+            return Ok(NEGATIVE);
+        }
+        params.dry_run = false;
+        promoted = call::long::<Promote>(&mut session, &params, output.json)?;
+        if promoted.commit != commit {
+            output.line(output.warn("note: there was another commit by the time you agreed."));
+        }
+    }
     if output.json {
         output.value(&promoted)?;
     } else {
@@ -40,6 +59,24 @@ pub(super) fn run(args: PromoteArgs, output: Output) -> Result<u8> {
         }
     }
     Ok(if promoted.passed { OK } else { NEGATIVE })
+}
+
+/// What a person is asked about.
+fn lines_before(tried: &Promoted, output: Output) -> Vec<String> {
+    let mut lines = told(tried, output);
+    // The verdict speaks of a trial that nobody asked for.
+    lines.pop();
+    lines
+}
+
+fn agreed(tried: &Promoted) -> Result<bool> {
+    let fault = |e: &std::io::Error| Failure::io("ask a question", e);
+    let what = text::count(tried.lacked.len(), "migration");
+    let (from, to) = (plain(&tried.branch), plain(&tried.to));
+    write!(std::io::stderr(), "\nPromote {what} of {from} to {to}? [y/N] ").map_err(|e| fault(&e))?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).map_err(|e| fault(&e))?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
 /// What came of it, line by line.

@@ -88,16 +88,16 @@ fn migrations_go_from_tier_to_tier_with_the_projects_tool_and_can_be_undone() {
     let explained = test.run(&["policy", "explain", "feature/x"]).ok();
     assert!(explained.contains("promoted to `staging`"), "{explained}");
 
-    let early = test.run(&["promote", "feature/x", "--to", "main"]).fails(128);
+    let early = test.run(&["promote", "--yes", "feature/x", "--to", "main"]).fails(128);
     assert!(
         early.contains("`feature/x` goes to `staging` before `main` (offshoot.toml, line 14)"),
         "{early}"
     );
-    let wrong = test.run(&["promote", "feature/x", "--to", "stagin"]).fails(128);
+    let wrong = test.run(&["promote", "--yes", "feature/x", "--to", "stagin"]).fails(128);
     assert!(wrong.contains("`stagin` is no tier") && wrong.contains("Did you mean `staging`?"), "{wrong}");
 
     // Nothing of a trial stays. The work tree, in which nothing of this is checked out, takes no part.
-    let tried = test.run(&["promote", "feature/x", "--dry-run"]).ok();
+    let tried = test.run(&["promote", "--yes", "feature/x", "--dry-run"]).ok();
     assert!(
         tried.contains("staging lacks 2 migrations of feature/x") && tried.contains("They can be promoted."),
         "{tried}"
@@ -105,10 +105,10 @@ fn migrations_go_from_tier_to_tier_with_the_projects_tool_and_can_be_undone() {
     assert_eq!(tables(&test, "staging"), "");
     // Its first start is behind it; what a second trial makes is gone again.
     let folders = branch_folders(&test);
-    test.run(&["promote", "feature/x", "--dry-run", "--json"]).ok();
+    test.run(&["promote", "--yes", "feature/x", "--dry-run", "--json"]).ok();
     assert_eq!((tables(&test, "staging"), branch_folders(&test)), (String::new(), folders));
 
-    let promoted = test.run(&["promote", "feature/x"]).ok();
+    let promoted = test.run(&["promote", "--yes", "feature/x"]).ok();
     assert!(
         promoted.contains("staging has 2 migrations of feature/x now.")
             && promoted.contains("`offshoot migrations undo --branch staging` goes back to it"),
@@ -117,7 +117,7 @@ fn migrations_go_from_tier_to_tier_with_the_projects_tool_and_can_be_undone() {
     assert_eq!(tables(&test, "staging"), "item schema_migrations");
     assert_eq!(tables(&test, "main"), "");
     assert!(
-        test.run(&["promote", "feature/x"])
+        test.run(&["promote", "--yes", "feature/x"])
             .ok()
             .contains("staging has all migrations that are committed on feature/x")
     );
@@ -127,12 +127,12 @@ fn migrations_go_from_tier_to_tier_with_the_projects_tool_and_can_be_undone() {
 
     // The next tier wants more, all of which holds; that it is protected is no obstacle. What git's branch does not have is not promoted.
     assert!(
-        test.run(&["promote", "staging"])
+        test.run(&["promote", "--yes", "staging"])
             .ok()
             .contains("main has all migrations that are committed on staging")
     );
     test.git(&["branch", "-f", "staging", "feature/x"]);
-    let promoted = json(&test.run(&["promote", "staging", "--json"]));
+    let promoted = json(&test.run(&["promote", "--yes", "staging", "--json"]));
     assert_eq!(
         outcomes(&promoted),
         [
@@ -149,7 +149,7 @@ fn migrations_go_from_tier_to_tier_with_the_projects_tool_and_can_be_undone() {
     );
     assert_eq!((promoted["passed"].as_bool(), promoted["lacked"].as_array().unwrap().len()), (Some(true), 2));
     assert_eq!(tables(&test, "main"), "item schema_migrations");
-    assert!(test.run(&["promote", "main"]).fails(128).contains("`main` is the last tier"));
+    assert!(test.run(&["promote", "--yes", "main"]).fails(128).contains("`main` is the last tier"));
     let undo = ["migrations", "undo", "--branch", "staging", "--yes"];
     test.run(&undo).ok();
     assert_eq!(tables(&test, "staging"), "");
@@ -158,9 +158,9 @@ fn migrations_go_from_tier_to_tier_with_the_projects_tool_and_can_be_undone() {
 #[test]
 fn each_check_stops_what_does_not_hold_and_says_what() {
     let test = with_tiers();
-    test.run(&["promote", "feature/x"]).ok();
+    test.run(&["promote", "--yes", "feature/x"]).ok();
     test.git(&["branch", "-f", "staging", "feature/x"]);
-    test.run(&["promote", "staging"]).ok();
+    test.run(&["promote", "--yes", "staging"]).ok();
     let commit = |name: &str, text: &str| {
         test.git(&["checkout", "-q", "-B", "staging", "feature/x"]);
         write(&test, &format!("db/migrations/{name}"), text);
@@ -169,7 +169,7 @@ fn each_check_stops_what_does_not_hold_and_says_what() {
         test.git(&["checkout", "-q", "main"]);
     };
     let refused = |check: &str, with: &[&str]| {
-        let ran = test.run(&[&["promote", "staging", "--json"] as &[&str], with].concat());
+        let ran = test.run(&[&["promote", "--yes", "staging", "--json"] as &[&str], with].concat());
         let promoted = json(&ran);
         let found = promoted["checks"]
             .as_array()
@@ -236,10 +236,10 @@ fn each_check_stops_what_does_not_hold_and_says_what() {
     rules(&test, &strict.replace("max_rewrite", "override = false\nmax_rewrite"));
     refused("max_rewrite", &["--override"]);
     rules(&test, &strict);
-    let told = test.run(&["promote", "staging"]);
+    let told = test.run(&["promote", "--yes", "staging"]);
     assert!(told.out.contains("offshoot promote staging --to main --override"), "{}", told.out);
     told.fails(1);
-    let over = test.run(&["promote", "staging", "--override"]).ok();
+    let over = test.run(&["promote", "--yes", "staging", "--override"]).ok();
     assert!(
         over.contains("main has 1 migration of staging now.") && over.contains("was gone past"),
         "{over}"
@@ -250,7 +250,9 @@ fn each_check_stops_what_does_not_hold_and_says_what() {
 fn a_trial_without_the_tool_does_not_say_that_they_can_be_promoted() {
     let test = with_tiers();
     fs::remove_dir_all(test.repo.join("node_modules")).unwrap();
-    for words in [&["promote", "feature/x", "--dry-run"] as &[&str], &["promote", "feature/x"]] {
+    for words in
+        [&["promote", "--yes", "feature/x", "--dry-run"] as &[&str], &["promote", "--yes", "feature/x"]]
+    {
         let ran = test.run(words);
         assert!(
             ran.out.contains("unknown  applies") && ran.out.contains("dbmate is not installed"),
@@ -262,7 +264,7 @@ fn a_trial_without_the_tool_does_not_say_that_they_can_be_promoted() {
     }
     assert_eq!(tables(&test, "staging"), "");
     install_tool(&test);
-    test.run(&["promote", "feature/x", "--dry-run"]).ok();
+    test.run(&["promote", "--yes", "feature/x", "--dry-run"]).ok();
 }
 
 #[test]
@@ -277,10 +279,10 @@ fn what_was_promoted_to_a_tier_and_is_not_merged_in_git_is_told_where_nothing_go
     test.git(&["add", "."]);
     test.commit("first");
     test.git(&["checkout", "-q", "main"]);
-    test.run(&["promote", "staging"]).ok();
+    test.run(&["promote", "--yes", "staging"]).ok();
     // What git's own `staging` lacks.
-    test.run(&["promote", "feature/x"]).ok();
-    let told = test.run(&["promote", "staging"]).ok();
+    test.run(&["promote", "--yes", "feature/x"]).ok();
+    let told = test.run(&["promote", "--yes", "staging"]).ok();
     assert!(
         told.contains("main has all migrations that are committed on staging; nothing was run.")
             && told.contains(
@@ -305,7 +307,7 @@ fn a_tool_that_fails_on_the_tier_itself_leaves_nothing_half_done() {
         real.trim_start_matches("#!/bin/sh\n").replace("exec ", "")
     );
     install_script(&test, &script);
-    let ran = test.run(&["promote", "feature/x"]);
+    let ran = test.run(&["promote", "--yes", "feature/x"]);
     assert!(
         ran.out.contains("It failed on staging itself, which is again what it was before."),
         "{}{}",
@@ -316,7 +318,7 @@ fn a_tool_that_fails_on_the_tier_itself_leaves_nothing_half_done() {
     assert_eq!(tables(&test, "staging"), "kept");
     fs::remove_file(&counter).unwrap();
     fs::write(&counter, "x\nx\n").unwrap();
-    test.run(&["promote", "feature/x"]).ok();
+    test.run(&["promote", "--yes", "feature/x"]).ok();
     assert_eq!(tables(&test, "staging"), "item kept schema_migrations");
 }
 
@@ -349,7 +351,7 @@ fn promotion_at(test: &TestRepo, (at, does): (usize, &str)) -> (std::process::Ch
     let mark = stopping_tool(test, at, does);
     let child = test
         .command(PROGRAM)
-        .args(["promote", "feature/x"])
+        .args(["promote", "--yes", "feature/x"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -389,7 +391,7 @@ fn a_promotion_that_is_cancelled_leaves_the_tier_as_it_was_with_a_snapshot_and_n
         }
     }
     install_tool(&test);
-    test.run(&["promote", "feature/x"]).ok();
+    test.run(&["promote", "--yes", "feature/x"]).ok();
     assert_eq!(tables(&test, "staging"), "item kept schema_migrations");
 }
 
@@ -415,5 +417,19 @@ fn a_promotion_whose_engine_is_killed_leaves_the_tier_as_it_was_with_a_snapshot_
     test.kill_engine();
     assert_eq!(tables(&test, "staging"), "item kept schema_migrations");
     install_tool(&test);
-    assert!(test.run(&["promote", "feature/x"]).ok().contains("staging has all migrations"));
+    assert!(test.run(&["promote", "--yes", "feature/x"]).ok().contains("staging has all migrations"));
+}
+
+#[test]
+fn a_promotion_that_nobody_can_be_asked_about_says_what_to_do() {
+    let test = with_tiers();
+    let before = tables(&test, "staging");
+    for words in [&["promote", "feature/x"] as &[&str], &["promote", "feature/x", "--json"]] {
+        let refused = test.run(words).fails(128);
+        assert!(refused.contains("nobody is there to be asked"), "{refused}");
+        assert!(refused.contains("`--yes`") && refused.contains("`--dry-run`"), "{refused}");
+    }
+    assert_eq!(tables(&test, "staging"), before);
+    test.run(&["promote", "feature/x", "--dry-run"]).ok();
+    test.run(&["promote", "feature/x", "--yes"]).ok();
 }

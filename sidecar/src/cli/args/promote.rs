@@ -17,6 +17,9 @@ pub(in crate::cli) struct PromoteArgs {
     /// Only try them on a throwaway, and tell what holds.
     #[arg(long, short = 'n')]
     pub(in crate::cli) dry_run: bool,
+    /// Ask nothing.
+    #[arg(long)]
+    pub(in crate::cli) yes: bool,
     #[command(flatten)]
     pub(in crate::cli) against: Against,
 }
