@@ -18,6 +18,7 @@ mod explorer;
 mod follow;
 mod following;
 mod fork;
+mod given;
 mod groups;
 mod hooks;
 mod listing;

@@ -6,6 +6,7 @@ mod config;
 mod engine;
 mod env_file;
 mod failure;
+mod given;
 mod histories;
 mod init;
 mod libpq;

@@ -3,7 +3,7 @@
 /**
  * What a person says to [`Ask`].
  */
-export type Answer = "create" | "useParent" | "never" | "askAgain" | "dismiss" | "snapshot";
+export type Answer = "create" | "useParent" | "never" | "askAgain" | "dismiss" | "dismissAll" | "snapshot";
 
 /**
  * A git branch without a database branch is checked out: what shall be done?
@@ -1377,7 +1377,7 @@ passed: boolean,
  */
 notes: Array<string>,
 /**
- * What makes a migration of the difference; absent if nothing differs.
+ * What to do next: what makes a migration of the difference, or how what no migration made is taken as given; absent if nothing differs.
  */
 hint?: string, };
 
@@ -1400,7 +1400,11 @@ tool?: string,
 /**
  * As in [`MigrationsApplyParams`].
  */
-environment?: Array<MigrationsVariable>, };
+environment?: Array<MigrationsVariable>,
+/**
+ * Takes what the branch has now as given, whatever made it: from now on it is compared with that and the files that run later.
+ */
+accept?: boolean, };
 
 /**
  * A statement that Postgres refused.
@@ -1990,6 +1994,10 @@ transactions?: number,
  * After a merge: `on_merge = "apply"`.
  */
 apply?: boolean,
+/**
+ * After a merge: the branch is protected, or a tier, and its database branch is not offered to be deleted.
+ */
+keeps?: boolean,
 /**
  * One sentence.
  */

@@ -155,6 +155,8 @@ methods! {
     SchemaGetDefinition = "schema/definition" (t::DefinitionParams) -> t::Definition;
     /// All facts of the schema that a branch had when it left its parent. Read once if they are not known.
     SchemaGetFork = "schema/fork" (t::BranchParams) -> t::FactsFile;
+    /// What rules gave a branch when it was made, which is no difference of it.
+    SchemaGetGiven = "schema/given" (t::BranchParams) -> po::Given;
     /// Runs a plan on a throwaway of a branch and measures it. Long.
     SchemaMeasure = "schema/measure" (ms::MeasureParams) -> ms::Measured;
     /// Reads the schema that SQL files make. Long.

@@ -2,6 +2,36 @@
 
 use serde::{Deserialize, Serialize};
 
+/// What rules gave a branch, or one that it was made of, when it was made: exactly what was not there before.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Given {
+    /// The role that made it, whose later objects the grants are about too.
+    pub owner: String,
+    /// Extensions, with those that they need.
+    pub extensions: Vec<String>,
+    /// Schemas that came with extensions.
+    pub schemas: Vec<String>,
+    /// Roles.
+    pub roles: Vec<String>,
+    /// What roles may do.
+    pub grants: Vec<GivenGrant>,
+}
+
+/// What a role may do with what there is in a schema, and with what is made there later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GivenGrant {
+    /// In small letters.
+    pub privileges: Vec<String>,
+    /// `tables`, `sequences`, `functions` or `schema`.
+    pub on: String,
+    /// The schema.
+    pub schema: String,
+    /// To whom.
+    pub role: String,
+}
+
 /// What decides about a branch is asked for. There need be no such branch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

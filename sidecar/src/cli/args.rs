@@ -555,6 +555,8 @@ pub(super) enum Counted {
     Roles,
     /// The tables that this repository's migration tools keep for themselves.
     MigrationHistory,
+    /// What rules of `[[branches]]` gave a branch: extensions, roles and grants.
+    Given,
 }
 
 #[derive(Debug, Subcommand)]

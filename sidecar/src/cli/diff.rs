@@ -6,6 +6,7 @@ mod call;
 mod comparison;
 mod export;
 mod gitref;
+mod given;
 mod histories;
 mod json;
 mod lines;
@@ -57,8 +58,10 @@ pub(super) fn run(args: &DiffArgs, output: Output) -> Result<u8> {
     let mut options = options::of(args)?;
     let asks_files = options.renames.is_empty() && sides.has_current(&from, &to);
     let lines = if asks_files { sides.rename_lines()? } else { Vec::new() };
+    let given = given::of(args, &mut sides, [&from, &to])?;
     let (mut from, mut to) = reading::both(from, to, output)?;
     let mut fork = fork.map(|fork| reading::one(fork, output)).transpose()?;
+    given.leave_out(&mut from, &mut to, fork.as_mut());
     let mut others = vec![&mut to];
     others.extend(&mut fork);
     let left_out = histories::leave_out(args, &mut from, &mut others);

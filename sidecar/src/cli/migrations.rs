@@ -24,7 +24,7 @@ pub(super) fn run(command: MigrationsCommand, output: Output) -> Result<u8> {
             undo::undo(branch, snapshot, yes, against.r#override, output)
         }
         MigrationsCommand::Check(arguments) => check::check(&arguments, output),
-        MigrationsCommand::Drift { branch, tool } => check::drift(branch, tool, output),
+        MigrationsCommand::Drift { branch, tool, accept } => check::drift(branch, tool, accept, output),
         MigrationsCommand::Rehearse(arguments) => check::rehearse(arguments, output),
         MigrationsCommand::New(arguments) => new::new(arguments, output),
     }

@@ -18,7 +18,7 @@ use offshoot_storage::BranchId;
 
 use super::server::Call;
 use super::throwaway::Throwaway;
-use super::{Engine, branches, schema, snapshots};
+use super::{Engine, branches, given, schema, snapshots};
 use crate::failure::{Failure, Result, chain};
 use session::{Refusal, Session};
 
@@ -76,7 +76,14 @@ async fn plan_of(engine: &Arc<Engine>, params: &MeasureParams, call: &Call) -> R
                 })
                 .await?;
             let options = PlanOptions { online: params.online, ..PlanOptions::default() };
-            engine.blocking(move |_| Ok(offshoot_schema::plan(&from.facts, &to.facts, &options))).await
+            engine
+                .blocking(move |engine| {
+                    let (mut from, mut to) = ((*from.facts).clone(), (*to.facts).clone());
+                    let given = given::of(engine, to_id)?;
+                    crate::given::leave_out(&given, &mut to, &mut from, &mut []);
+                    Ok(offshoot_schema::plan(&from, &to, &options))
+                })
+                .await
         }
         (None, None) => Err(Failure::internal("neither a plan nor a branch to plan for was given")),
     }

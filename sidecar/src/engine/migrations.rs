@@ -1,5 +1,6 @@
 //! Migrations: what the tools did to the branches, and running them.
 
+mod accepted;
 mod advice;
 mod apply;
 mod aside;

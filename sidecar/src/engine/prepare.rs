@@ -1,13 +1,16 @@
 //! What a rule gives a new branch before anybody connects to it: extensions, roles, grants. All of it, or there is no such branch.
 
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::ops::Deref;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use offshoot_protocol::policy::{Given, GivenGrant};
 use offshoot_storage::{BranchId, Former};
 use postgres::{Client, Transaction};
 
 use super::book::Book;
-use super::{Engine, policy, throwaway};
+use super::{Engine, given, policy, throwaway};
 use crate::config::rules::{Grant, Initial, Objects};
 use crate::config::{FILE_NAME, closest};
 use crate::failure::{Failure, Result, chain};
@@ -104,7 +107,9 @@ fn give(engine: &Engine, id: BranchId, name: &str, initial: &Initial) -> Result<
     let mut client = throwaway::connect(engine, &socket, None, &options)?;
     check_extensions(&mut client, name, initial)?;
     let mut transaction = client.transaction().map_err(|error| lost(name, &error))?;
-    apply(&mut transaction, name, initial)?;
+    let given = apply(&mut transaction, name, initial)?;
+    let given = Given { owner: engine.store.info().user.clone(), ..given };
+    given::note(engine, id, &given)?;
     transaction.commit().map_err(|error| lost(name, &error))?;
     drop(client);
     engine.schemas.doubt(id);
@@ -129,7 +134,10 @@ fn check_extensions(client: &mut Client, name: &str, initial: &Initial) -> Resul
     .hint(format!("{near}There are {shown}{more}.")))
 }
 
-fn apply(transaction: &mut Transaction<'_>, name: &str, initial: &Initial) -> Result<()> {
+/// Returns what was not there before, and the grants, of which some may have been.
+fn apply(transaction: &mut Transaction<'_>, name: &str, initial: &Initial) -> Result<Given> {
+    let mut given = Given::default();
+    let before = Made::read(transaction).map_err(|error| lost(name, &error))?;
     let refused = |line: usize, what: &str, error: &postgres::Error| {
         let said = error.as_db_error().map_or_else(|| chain(error), |said| said.message().to_owned());
         let hint = error.as_db_error().and_then(postgres::error::DbError::hint).map(str::to_owned);
@@ -150,6 +158,7 @@ fn apply(transaction: &mut Transaction<'_>, name: &str, initial: &Initial) -> Re
             if found.map_err(|e| refused(roles.line, &what, &e))?.is_none() {
                 let done = transaction.batch_execute(&format!("create role {} nologin", ident(role)));
                 done.map_err(|e| refused(roles.line, &what, &e))?;
+                given.roles.push(role.clone());
             }
         }
     }
@@ -157,9 +166,54 @@ fn apply(transaction: &mut Transaction<'_>, name: &str, initial: &Initial) -> Re
         for grant in &grants.value {
             let done = transaction.batch_execute(&sql(grant));
             done.map_err(|e| refused(grants.line, &format!("the grant `{grant}`"), &e))?;
+            given.grants.push(GivenGrant {
+                privileges: grant.privileges.clone(),
+                on: grant.on.as_str().to_owned(),
+                schema: grant.schema.clone(),
+                role: grant.role.clone(),
+            });
         }
     }
-    Ok(())
+    let after = Made::read(transaction).map_err(|error| lost(name, &error))?;
+    given.extensions = after.extensions.difference(&before.extensions).cloned().collect();
+    given.schemas = after.schemas.difference(&before.schemas).cloned().collect();
+    Ok(given)
+}
+
+/// What an extension makes that is no part of another object.
+struct Made {
+    extensions: BTreeSet<String>,
+    schemas: BTreeSet<String>,
+}
+
+impl Made {
+    fn read(transaction: &mut Transaction<'_>) -> std::result::Result<Self, postgres::Error> {
+        let sql = "select extname::text, true from pg_extension union all select nspname::text, false from pg_namespace";
+        let mut made = Self { extensions: BTreeSet::new(), schemas: BTreeSet::new() };
+        for row in transaction.query(sql, &[])? {
+            let names = if row.get(1) { &mut made.extensions } else { &mut made.schemas };
+            names.insert(row.get(0));
+        }
+        Ok(made)
+    }
+}
+
+/// Gives a throwaway the extensions and roles that rules gave a branch, without which what the branch has may not be made there. No
+/// grants. Blocks.
+pub(super) fn equip(client: &mut Client, given: &Given) -> std::result::Result<(), postgres::Error> {
+    let mut sql = String::new();
+    for schema in &given.schemas {
+        let _ = writeln!(sql, "create schema if not exists {};", ident(schema));
+    }
+    for extension in &given.extensions {
+        let _ = writeln!(sql, "create extension if not exists {} cascade;", ident(extension));
+    }
+    for role in &given.roles {
+        if client.query_opt("select from pg_roles where rolname = $1", &[role])?.is_none() {
+            let _ = writeln!(sql, "create role {} nologin;", ident(role));
+        }
+    }
+    client.batch_execute(&sql)
 }
 
 /// For what there is, and for what the owner of the database makes later.

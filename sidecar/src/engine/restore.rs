@@ -12,7 +12,7 @@ use super::book::Book;
 use super::policy::Deed;
 use super::server::Call;
 use super::throwaway::Throwaway;
-use super::{Engine, branches, migrations, snapshots};
+use super::{Engine, branches, given, migrations, snapshots};
 use crate::failure::{Failure, Result};
 
 /// How long transactions may go on in a branch that is taken back.
@@ -61,6 +61,7 @@ pub(super) async fn restore(
             };
             Book(&engine.store).keep_expiry(id, branch.id)?;
             migrations::carry_over(engine, id, branch.id)?;
+            given::carry(engine, id, branch.id)?;
             engine.forget(id);
             tracing::info!(branch = %branch.name, old = id.0, id = branch.id.0, "restored a branch");
             Ok((branch.id, engine.store.kept_as()?.remove(&id).unwrap_or_default()))

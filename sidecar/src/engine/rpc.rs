@@ -12,8 +12,8 @@ use super::run::carries;
 use super::server::Call;
 use super::throwaway::load;
 use super::{
-    Engine, answers, branches, bundle, disk, env_files, events, expiry, explorer, following, hooks, listing,
-    measure, migrations, past, policy, refresh, restore, rows, schema, snapshots, worktrees,
+    Engine, answers, branches, bundle, disk, env_files, events, expiry, explorer, following, given, hooks,
+    listing, measure, migrations, past, policy, refresh, restore, rows, schema, snapshots, worktrees,
 };
 use crate::failure::{Failure, Result};
 use crate::{sys, timestamp};
@@ -128,6 +128,7 @@ pub(super) async fn dispatch(
         m::SchemaGetFork::NAME => {
             answer::<m::SchemaGetFork, _>(params, |p| schema::fork(engine, p, call)).await
         }
+        m::SchemaGetGiven::NAME => answer::<m::SchemaGetGiven, _>(params, |p| given::given(engine, p)).await,
         m::SchemaGetDefinition::NAME => {
             answer::<m::SchemaGetDefinition, _>(params, |p| schema::definition(engine, p, call)).await
         }

@@ -17,7 +17,7 @@ use super::fork::ForkFacts;
 use super::schemas::Current;
 use super::server::Call;
 use super::upstream::WakeError;
-use super::{Engine, branches, catalogs, fork, groups, migrations};
+use super::{Engine, branches, catalogs, fork, given, groups, migrations};
 use crate::failure::{Failure, Result};
 use crate::histories::Histories;
 
@@ -67,8 +67,18 @@ pub(super) async fn changes(
     };
     let (revision, branch) = (theirs.revision.max(ours.revision), params.branch);
     engine
-        .blocking(move |_| {
-            let (theirs, ours) = (theirs.facts, ours.facts);
+        .blocking(move |engine| {
+            let (mut theirs, mut ours, mut fork) = (theirs.facts, ours.facts, fork);
+            let given = given::of(engine, id)?;
+            if !crate::given::is_nothing(&given) {
+                let (ours, theirs) = (Arc::make_mut(&mut ours), Arc::make_mut(&mut theirs));
+                match &mut fork {
+                    Some(ForkFacts::Known(fork)) => {
+                        crate::given::leave_out(&given, ours, Arc::make_mut(fork), &mut [theirs]);
+                    }
+                    _ => crate::given::leave_out(&given, ours, theirs, &mut []),
+                }
+            }
             let two_way = || {
                 let same = Arc::ptr_eq(&theirs, &ours);
                 if same { Vec::new() } else { groups::two_way(&theirs, &ours, &renames) }

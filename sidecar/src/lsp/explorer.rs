@@ -18,6 +18,7 @@ use tower_lsp_server::jsonrpc;
 use super::job::{self, About, Work};
 use super::server::Backend;
 use crate::failure::{Failure, Result};
+use crate::given;
 
 /// How often a schema that changes while it is read is begun anew.
 const ATTEMPTS: usize = 5;
@@ -126,7 +127,24 @@ fn compared(work: &Work, branch: &str) -> Result<Compared> {
     // Without it the branch is compared with what its parent has now.
     let fork = fork.ok().and_then(|file| std::fs::read_to_string(file.path).ok());
     let fork = fork.and_then(|text| Facts::from_text(&text).ok().map(|facts| (text, facts)));
-    Ok(Compared { mine: must_read(work, branch)?, theirs: must_read(work, &parent)?, fork })
+    let (mut mine, mut theirs) = (must_read(work, branch)?, must_read(work, &parent)?);
+    let mut fork = fork;
+    let given = work.call::<m::SchemaGetGiven>(&BranchParams { name: branch.to_owned() })?;
+    if !given::is_nothing(&given) {
+        let ours = Arc::make_mut(&mut mine.facts);
+        let parents = Arc::make_mut(&mut theirs.facts);
+        match &mut fork {
+            Some((text, fork)) => {
+                given::leave_out(&given, ours, fork, &mut [parents]);
+                *text = fork.to_text();
+            }
+            None => given::leave_out(&given, ours, parents, &mut []),
+        }
+        for side in [&mut mine, &mut theirs] {
+            side.text = side.facts.to_text().into();
+        }
+    }
+    Ok(Compared { mine, theirs, fork })
 }
 
 fn must_read(work: &Work, branch: &str) -> Result<Known> {

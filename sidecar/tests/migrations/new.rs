@@ -240,3 +240,58 @@ fn what_another_tool_of_the_repository_has_made_is_no_part_of_it() {
     assert!(sql.contains("ADD COLUMN note") && !sql.contains("crate"), "it is the other tool's: {sql}");
     assert_eq!(made["proof"]["outcome"], "passed", "{made:#}");
 }
+
+#[test]
+fn a_database_that_began_from_a_dump_is_compared_from_what_is_accepted_on() {
+    let test = TestRepo::with_database().without_past();
+    let dump = "create table item (id int primary key); create table schema_migrations (version varchar primary key)";
+    test.run(&["sql", "-c", dump]).ok();
+    write(
+        &test,
+        "db/migrations/001_tag.sql",
+        "-- migrate:up\nalter table item add tag text;\n-- migrate:down\n",
+    );
+    test.git(&["add", "."]);
+    test.commit("migrations");
+    let ran = |version: &str, sql: &str| {
+        test.run(&["sql", "-c", &format!("{sql}; insert into schema_migrations values ('{version}')")]).ok();
+    };
+    // Before any ran the tables are what no migration made; then the files do not run alone.
+    for first in [true, false] {
+        let drift = test.run(&["migrations", "drift"]);
+        assert!(drift.out.contains("`offshoot migrations drift --branch main --accept`"), "{}", drift.out);
+        drift.fails(1);
+        if first {
+            ran("001", "alter table item add tag text");
+        }
+    }
+    let taken = test.run(&["migrations", "drift", "--accept"]).ok();
+    assert!(taken.contains("The schema of main is taken as given."), "{taken}");
+    test.run(&["migrations", "drift"]).ok();
+    // What runs later is compared, and what is done by hand.
+    write(
+        &test,
+        "db/migrations/002_note.sql",
+        "-- migrate:up\nalter table item add note text;\n-- migrate:down\n",
+    );
+    ran("002", "alter table item add note text");
+    let drift = test.run(&["migrations", "drift", "--json"]).json();
+    assert_eq!((&drift["drifted"], &drift["replayed"]), (&false.into(), &1.into()), "{drift:#}");
+    test.run(&["sql", "-c", "create index item_note on item (note)"]).ok();
+    let drift = test.run(&["migrations", "drift"]);
+    assert!(
+        drift.out.contains("+ CREATE INDEX item_note") && !drift.out.contains("--accept"),
+        "{}",
+        drift.out
+    );
+    drift.fails(1);
+    // Also on branches of it; and the root's own difference can be written.
+    test.git(&["checkout", "-q", "-b", "feature"]);
+    test.run(&["migrations", "drift"]).fails(1);
+    test.git(&["checkout", "-q", "main"]);
+    let made = test.run(&["migrations", "new", "index", "--json"]).json();
+    assert_eq!(made["proof"]["outcome"], "passed", "{made:#}");
+    assert!(made["sql"].as_str().unwrap().contains("CREATE INDEX item_note"), "{made:#}");
+    test.run(&["sql", "-c", "drop index item_note"]).ok();
+    test.run(&["migrations", "drift"]).ok();
+}

@@ -1,5 +1,6 @@
 //! Extensions, roles and grants on new branches.
 
+use std::fs;
 use std::process::Stdio;
 
 use crate::support::{PROGRAM, TestRepo, wait_until};
@@ -95,4 +96,50 @@ fn a_branch_that_is_half_made_when_the_engine_dies_is_in_the_trash() {
     test.run(&["undo", "half"]).ok();
     test.run(&["engine", "stop"]).ok();
     assert_eq!(test.branches(), ["main", "half"]);
+}
+
+#[test]
+fn what_a_rule_gave_is_no_difference_of_a_branch_and_in_no_migration_of_it() {
+    let test = TestRepo::with_database();
+    test.run(&[
+        "sql",
+        "-c",
+        "create table item (id int); create table schema_migrations (version varchar primary key)",
+    ])
+    .ok();
+    let folder = test.repo.join("db/migrations");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("001_item.sql"), "-- migrate:up\ncreate table item (id int);\n-- migrate:down\n")
+        .unwrap();
+    test.run(&["sql", "-c", "insert into schema_migrations values ('001')"]).ok();
+    test.git(&["add", "db"]);
+    test.git(&["commit", "-q", "-m", "migrations"]);
+    write(&test, GIVEN);
+    test.git(&["checkout", "-q", "-b", "feature/x"]);
+    for forms in [
+        &["diff", "--exit-code"] as &[&str],
+        &["diff", "--from-fork", "--exit-code"],
+        &["migrations", "drift"],
+    ] {
+        test.run(forms).ok();
+    }
+    assert!(test.run(&["diff", "--three-way", "--exit-code"]).code == 0);
+    assert!(test.run(&["diff", "--sql", "--count", "given"]).ok().contains("CREATE EXTENSION pg_trgm"));
+
+    // What a person did beside it is one, also where it needs what was given.
+    let own = "create table tag (name text); create index on tag using gin (name gin_trgm_ops); grant delete on item to reader";
+    test.run(&["sql", "-c", own]).ok();
+    let sql = test.run(&["diff", "--sql"]).ok();
+    let made = test.run(&["migrations", "new", "tags", "--json"]).json();
+    assert_eq!(made["proof"]["outcome"], "passed", "{made:#}");
+    for sql in [&sql, made["sql"].as_str().unwrap()] {
+        assert!(sql.contains("CREATE TABLE public.tag") && sql.contains("gin_trgm_ops"), "{sql}");
+        assert!(sql.contains("GRANT DELETE ON TABLE public.item TO reader"), "{sql}");
+        for given in ["EXTENSION", "ROLE", "DEFAULT PRIVILEGES", "SELECT"] {
+            assert!(!sql.contains(given), "{given} was given by a rule: {sql}");
+        }
+    }
+    // Nothing is said to have been left behind but what the person did.
+    test.run(&["branch", "reset", "feature/x"]).ok();
+    test.run(&["diff", "--exit-code"]).ok();
 }

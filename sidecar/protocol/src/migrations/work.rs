@@ -323,6 +323,10 @@ pub struct MigrationsDriftParams {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(test, ts(optional, as = "Option<Vec<MigrationsVariable>>"))]
     pub environment: Vec<MigrationsVariable>,
+    /// Takes what the branch has now as given, whatever made it: from now on it is compared with that and the files that run later.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+    pub accept: bool,
 }
 
 /// What a branch has that the files do not make, and the other way round.
@@ -358,7 +362,7 @@ pub struct MigrationsDrift {
     pub passed: bool,
     /// What could not be told, and was left out of the comparison.
     pub notes: Vec<String>,
-    /// What makes a migration of the difference; absent if nothing differs.
+    /// What to do next: what makes a migration of the difference, or how what no migration made is taken as given; absent if nothing differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }

@@ -78,6 +78,9 @@ EXAMPLES:
         /// Of this tool, or this project of `status`.
         #[arg(long, value_name = "T")]
         tool: Option<String>,
+        /// Take what the branch has now as given, as of a database that began from a dump: compare with that, and with files that run later.
+        #[arg(long)]
+        accept: bool,
     },
     /// Try merging this git branch and others, in both orders, before anybody does.
     #[command(after_help = "\

@@ -88,7 +88,9 @@ fn compare(args: &PushArgs, output: Output) -> Result<Comparison> {
     let is_here = sides.current().is_ok_and(|current| current.name == branch);
     let to = sides.find_or_current(Some(&branch))?;
     let lines = if is_here { sides.rename_lines()? } else { Vec::new() };
+    let given = sides.given(&to)?;
     let (mut from, mut to) = reading::both(Side::Url(args.to.clone()), to, output)?;
+    crate::given::leave_out(&given, &mut to.facts, &mut from.facts, &mut []);
     let left_out = histories::leave_out_all(&mut from, &mut [&mut to]);
     without_rights(&mut from.facts);
     without_rights(&mut to.facts);

@@ -6,9 +6,11 @@ use std::time::SystemTime;
 use offshoot_protocol::error::Reason;
 use offshoot_protocol::measure::LoadFile;
 use offshoot_protocol::method::{
-    BranchGetList, PastGetSchema, SchemaGetFork, SnapshotGetList, SnapshotGetSchema, WorktreeGetStatus,
+    BranchGetList, PastGetSchema, SchemaGetFork, SchemaGetGiven, SnapshotGetList, SnapshotGetSchema,
+    WorktreeGetStatus,
 };
 use offshoot_protocol::past::{Moment, MomentParams};
+use offshoot_protocol::policy::Given;
 use offshoot_protocol::snapshot::{SnapshotListParams, SnapshotParams};
 use offshoot_protocol::types::{Branch, BranchParams, Nothing, UrlResult, WorktreeParams};
 
@@ -347,6 +349,25 @@ impl Sides {
         let params = BranchParams { name: branch.to_owned() };
         let file = call::long::<SchemaGetFork>(self.engine()?, &params, quiet)?;
         Ok(Side::Fork(branch.to_owned(), file.path.into()))
+    }
+
+    /// What rules gave the branch of a side.
+    pub(super) fn given(&mut self, side: &Side) -> Result<Given> {
+        let name = match side {
+            Side::Branch(address) => &address.branch,
+            Side::Snapshot(name, _) | Side::Then(name, _) => {
+                name.split_once('@').map_or("", |(branch, _)| branch)
+            }
+            // A branch is given it after its fork point.
+            Side::Fork(..) | Side::Url(_) | Side::File(_) | Side::Scripts(_) | Side::Commit(..) => {
+                return Ok(Given::default());
+            }
+        };
+        let name = name.to_owned();
+        if !self.branches()?.iter().any(|branch| branch.name == name) {
+            return Ok(Given::default());
+        }
+        self.engine()?.call::<SchemaGetGiven>(&BranchParams { name })
     }
 
     fn branch(&mut self, name: &str) -> Result<Side> {

@@ -11,7 +11,7 @@ use super::comparison::{Changed, explain_equal_texts, kind_word, name, one_line,
 use super::markdown::budget::listed;
 use super::reading::{self, Read};
 use super::side::Sides;
-use super::{histories, json, markdown, parent, text};
+use super::{given, histories, json, markdown, parent, text};
 use crate::cli::args::{Counted, DiffArgs};
 use crate::cli::output::Output;
 use crate::cli::{NEGATIVE, OK};
@@ -49,13 +49,16 @@ enum Group {
 
 /// Compares a branch with its parent and with what it was.
 pub(super) fn run(args: &DiffArgs, output: Output) -> Result<u8> {
-    let (fork, mine, theirs) = Sides::new(output).three(args.from.as_deref())?;
-    if args.count.iter().any(|what| *what != Counted::MigrationHistory) {
-        return Err(Failure::user("with --three-way only migration-history can be counted")
+    let mut sides = Sides::new(output);
+    let (fork, mine, theirs) = sides.three(args.from.as_deref())?;
+    if args.count.iter().any(|what| !matches!(what, Counted::MigrationHistory | Counted::Given)) {
+        return Err(Failure::user("with --three-way only migration-history and given can be counted")
             .hint("`offshoot diff --count …` compares two sides."));
     }
+    let given = given::of(args, &mut sides, [&fork, &mine])?;
     let mut fork = reading::one(fork, output)?;
     let (mut theirs, mut mine) = reading::both(theirs, mine, output)?;
+    given.leave_out(&mut fork, &mut mine, Some(&mut theirs));
     let left_out = histories::leave_out(args, &mut fork, &mut [&mut mine, &mut theirs]);
     let mut comparison = Comparison::new(fork, mine, theirs);
     comparison.left_out = left_out;

@@ -91,10 +91,20 @@ fn print(report: &MigrationsReport, output: Output) {
     }
 }
 
-pub(super) fn drift(branch: Option<String>, tool: Option<String>, output: Output) -> Result<u8> {
+pub(super) fn drift(
+    branch: Option<String>,
+    tool: Option<String>,
+    accept: bool,
+    output: Output,
+) -> Result<u8> {
     let mut session = Session::open(output)?;
-    let params =
-        MigrationsDriftParams { folder: session.path(), branch, tool, environment: call::environment() };
+    let params = MigrationsDriftParams {
+        folder: session.path(),
+        branch,
+        tool,
+        environment: call::environment(),
+        accept,
+    };
     let drift = call::long::<MigrationsGetDrift>(&mut session, &params, output.json)?;
     if output.json {
         output.value(&drift)?;
@@ -107,6 +117,9 @@ pub(super) fn drift(branch: Option<String>, tool: Option<String>, output: Output
             output.line(format!(
                 "The migrations of {branch} could not be replayed: nothing is known of its drift."
             ));
+            drift.hint.iter().for_each(|hint| output.line(output.faint(hint)));
+        } else if accept {
+            output.line(format!("The schema of {branch} is taken as given."));
         } else if drift.drifted == Some(true) {
             output.line(format!(
                 "{branch} has another schema than its {}:",

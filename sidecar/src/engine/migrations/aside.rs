@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use offshoot_migrations::{Project, Scan, State, Subject};
+use offshoot_protocol::policy::Given;
 use offshoot_schema::Facts;
 use offshoot_storage::BranchId;
 use sha2::{Digest as _, Sha256};
@@ -12,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::files::id_of;
 use super::git::Git;
 use super::{history, stage, status};
-use crate::engine::{Engine, fork, schema};
+use crate::engine::{Engine, fork, given, schema};
 use crate::failure::Result;
 
 /// The note about a branch: the schema after its migrations ran last, and which had run by then.
@@ -132,7 +133,7 @@ pub(super) async fn note(engine: &Arc<Engine>, id: BranchId, scan: &Arc<Scan>, a
         let Some(standing) = of(engine, scan, id, false).await? else { return Ok(()) };
         let (scan, after) = (Arc::clone(scan), Arc::clone(after));
         let work = move |engine: &Arc<Engine>| {
-            let text = format!("{} {}", digest(&after, &scan), standing.rows);
+            let text = format!("{} {}", digest(&after, &scan, &given::of(engine, id)?), standing.rows);
             Ok(engine.store.set_note(id, NOTE, &text)?)
         };
         engine.blocking(work).await
@@ -147,8 +148,9 @@ pub(super) async fn note(engine: &Arc<Engine>, id: BranchId, scan: &Arc<Scan>, a
 async fn aside(engine: &Arc<Engine>, scan: &Arc<Scan>, id: BranchId) -> Result<Option<String>> {
     let Some(present) = schema::present(engine, id).await? else { return Ok(None) };
     let Some(standing) = of(engine, scan, id, false).await? else { return Ok(None) };
-    let noted = engine.blocking(move |engine| Ok(engine.store.note(id, NOTE)?)).await?;
-    let now = digest(&present.facts, scan);
+    let work = move |engine: &Arc<Engine>| Ok((engine.store.note(id, NOTE)?, given::of(engine, id)?));
+    let (noted, given) = engine.blocking(work).await?;
+    let now = digest(&present.facts, scan, &given);
     if let Some((schema, ran)) = noted.as_deref().and_then(|noted| noted.split_once(' ')) {
         let is_known = ran == standing.rows;
         return Ok((is_known && schema != now).then_some(now));
@@ -161,12 +163,14 @@ async fn aside(engine: &Arc<Engine>, scan: &Arc<Scan>, id: BranchId) -> Result<O
         return Ok(None);
     }
     let Some(fork) = fork::known(engine, id).await? else { return Ok(None) };
-    Ok((digest(&fork, scan) != now).then_some(now))
+    Ok((digest(&fork, scan, &given) != now).then_some(now))
 }
 
-/// A number for a schema without the tables that the tools keep for themselves.
-fn digest(facts: &Facts, scan: &Scan) -> String {
-    hash(&stage::without_histories(facts, scan.projects.iter()).to_text())
+/// A number for a schema without the tables that the tools keep for themselves, and without what rules gave the branch.
+fn digest(facts: &Facts, scan: &Scan, given: &Given) -> String {
+    let mut facts = stage::without_histories(facts, scan.projects.iter());
+    crate::given::take(given, &mut facts);
+    hash(&facts.to_text())
 }
 
 fn hash(text: &str) -> String {

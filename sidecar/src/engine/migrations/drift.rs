@@ -7,14 +7,16 @@ use offshoot_migrations::{BranchStatus, Code, Diagnostic, Project, Scan, Standin
 use offshoot_protocol::migrations::{
     MigrationsDrift, MigrationsDriftParams, MigrationsOutcome, MigrationsStep,
 };
+use offshoot_schema::Facts;
 use offshoot_storage::BranchId;
 
 use super::replay::{Replay, Wanted};
 use super::status::Place;
-use super::{advice, history, passage, stage, status};
+use super::{accepted, advice, history, passage, stage, status};
 use crate::engine::server::Call;
-use crate::engine::{Engine, schema};
+use crate::engine::{Engine, given, schema};
 use crate::failure::{Failure, Result};
+use crate::names::quoted;
 
 /// `migrations/drift`.
 pub(in crate::engine) async fn drift(
@@ -42,6 +44,7 @@ pub(super) async fn of(
     let projects: Vec<&Project> = places.iter().map(|at| &scan.projects[*at]).collect();
     let histories = call.or_cancelled(async { Ok(history::read(engine, id, &projects, true).await) }).await?;
     let histories = histories.map_err(|why| history::unread(&branch, &why))?;
+    let accepted = engine.blocking(move |engine| accepted::of(engine, id)).await?;
     let mut wanted = Wanted::new();
     let mut found: Vec<Diagnostic> = Vec::new();
     for (at, history) in places.into_iter().zip(histories) {
@@ -57,12 +60,20 @@ pub(super) async fn of(
             return Err(why);
         }
         found.extend(status.diagnostics.iter().filter(|one| is_drift(one)).cloned());
-        wanted.push((at, applied(&scan.projects[at], &status)?));
+        wanted
+            .push((at, applied(&scan.projects[at], &status, &branch, accepted.is_some() || params.accept)?));
     }
     call.progress("reading the schema", 0, None);
     let ours = call.or_cancelled(schema::schema(engine, id, &branch)).await?.facts;
+    if params.accept {
+        return accept(engine, scan, (id, branch), wanted, ours, begun).await;
+    }
     let run = Replay { engine, place, scan, environment: &params.environment, call };
-    let replayed = Box::pin(run.in_empty(&wanted)).await?;
+    let (wanted, is_accepted) = match &accepted {
+        Some(accepted) => (accepted.without(scan, wanted), true),
+        None => (wanted, false),
+    };
+    let replayed = Box::pin(run.in_empty(id, accepted.as_ref(), &wanted)).await?;
     let mut drift = MigrationsDrift {
         branch,
         drifted: None,
@@ -82,7 +93,8 @@ pub(super) async fn of(
         let owners = stage::owners(&ours, &engine.store.info().user);
         let (of, passages) = (Arc::clone(scan), replayed.passages);
         let work = engine.blocking(move |engine| {
-            let ours = stage::comparable(&ours, of.projects.iter(), &engine.store.info().user);
+            let mut ours = stage::comparable(&ours, of.projects.iter(), &engine.store.info().user);
+            crate::given::without_grants(&given::of(engine, id)?, &mut ours, &theirs);
             let (ours, untold) = passage::as_if_passed(&ours, &passages, &theirs);
             let (changes, sql) = stage::difference(&theirs, &ours);
             let [expected, actual] = [&*theirs, &ours].map(|facts| stage::definitions(facts, &changes));
@@ -97,14 +109,65 @@ pub(super) async fn of(
         // What a file that is gone or was changed had made is nothing to write a migration of.
         drift.hint = (!drift.changes.is_empty()).then(|| {
             if found.is_empty() {
-                advice::new(projects)
+                let accept = if is_accepted { None } else { accepting(engine, id, &drift.branch) };
+                [Some(advice::new(projects)), accept].into_iter().flatten().collect::<Vec<_>>().join("\n")
             } else {
                 found.iter().map(in_words).collect::<Vec<_>>().join(" ")
             }
         });
+    } else {
+        drift.hint = Some(accepting_hint(&drift.branch));
     }
     drift.took_ms = begun.elapsed().as_millis() as u64;
     Ok(drift)
+}
+
+/// Takes what a branch has as given.
+async fn accept(
+    engine: &Arc<Engine>,
+    scan: &Arc<Scan>,
+    (id, branch): (BranchId, String),
+    ran: Wanted,
+    ours: Arc<Facts>,
+    begun: Instant,
+) -> Result<MigrationsDrift> {
+    let of = Arc::clone(scan);
+    let work = move |engine: &Arc<Engine>| {
+        let mut ours = stage::comparable(&ours, of.projects.iter(), &engine.store.info().user);
+        crate::given::without_grants(&given::of(engine, id)?, &mut ours, &Facts::default());
+        accepted::accept(engine, id, &of, &ran, &ours)
+    };
+    engine.blocking(work).await?;
+    let note = format!("what {branch} has now is taken as given: what comes later is compared with it");
+    Ok(MigrationsDrift {
+        branch,
+        drifted: Some(false),
+        unknown: None,
+        replayed: 0,
+        changes: Vec::new(),
+        sql: String::new(),
+        expected: None,
+        actual: None,
+        took_ms: begun.elapsed().as_millis() as u64,
+        passed: true,
+        steps: Vec::new(),
+        notes: vec![note],
+        hint: None,
+    })
+}
+
+/// How a database comes to be compared that has what no migration made.
+fn accepting_hint(branch: &str) -> String {
+    format!(
+        "If the database began from a dump, so that no migration made what it has: `offshoot migrations drift --branch {} --accept` takes \
+         that as given, once.",
+        quoted(branch)
+    )
+}
+
+/// The same for the root branch, as another one has its parent to be compared with. Not for what `new` is the way for.
+fn accepting(engine: &Engine, id: BranchId, branch: &str) -> Option<String> {
+    (id == engine.store.root_branch()).then(|| accepting_hint(branch))
 }
 
 /// Why a replay failed, in a line; none if it did not.
@@ -143,14 +206,14 @@ fn in_words(found: &Diagnostic) -> String {
 /// The files that a branch has applied.
 ///
 /// # Errors
-/// If its history begins at a baseline, before which nobody knows what there was.
-fn applied(project: &Project, status: &BranchStatus) -> Result<Vec<usize>> {
-    if status.count(State::Baseline) > 0 {
+/// If its history begins at a baseline, before which nobody knows what there was, and nothing was accepted.
+fn applied(project: &Project, status: &BranchStatus, branch: &str, is_accepted: bool) -> Result<Vec<usize>> {
+    if status.count(State::Baseline) > 0 && !is_accepted {
         return Err(Failure::user(format!(
             "the history of {} begins at a baseline, and what was there before is in no file",
             project.tool.name()
         ))
-        .hint("Compare with another branch: `offshoot diff main`."));
+        .hint(format!("{}\n`offshoot diff` compares with another branch.", accepting_hint(branch))));
     }
     let ran = |state: State| matches!(state, State::Applied | State::Changed | State::Failed);
     let plain = project.tool == Tool::PlainSql;

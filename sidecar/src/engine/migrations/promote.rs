@@ -268,6 +268,7 @@ impl Job<'_> {
                 branch: None,
                 tool: params.tool,
                 environment: params.environment,
+                accept: false,
             };
             let told =
                 Box::pin(drift::of(self.engine, self.place, self.scan, on(), &params, self.call)).await;

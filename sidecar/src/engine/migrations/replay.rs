@@ -8,7 +8,9 @@ use offshoot_protocol::migrations::{
     MigrationsDirection, MigrationsOutcome, MigrationsStep, MigrationsStepKind, MigrationsVariable,
 };
 use offshoot_schema::Facts;
+use offshoot_storage::BranchId;
 
+use super::accepted::Accepted;
 use super::apply::{no_command, step_of};
 use super::blame;
 use super::check::count;
@@ -49,15 +51,31 @@ pub(super) struct Replay<'r> {
 }
 
 impl Replay<'_> {
-    /// Runs files in an empty database.
-    pub(super) async fn in_empty(&self, wanted: &Wanted) -> Result<Replayed> {
+    /// Runs files in a database that has nothing but what rules gave the branch `of`, and what was accepted of it.
+    pub(super) async fn in_empty(
+        &self,
+        of: BranchId,
+        accepted: Option<&Accepted>,
+        wanted: &Wanted,
+    ) -> Result<Replayed> {
         let stage = self.empty().await?;
-        let outcome = Box::pin(self.on(&stage, wanted)).await;
+        let outcome = match self.begin(&stage, of, accepted).await {
+            Ok(()) => Box::pin(self.on(&stage, wanted)).await,
+            Err(failure) => Err(failure),
+        };
         self.call.progress("removing the throwaway", 0, None);
         let removed = stage.remove().await;
         let replayed = outcome?;
         removed?;
         Ok(replayed)
+    }
+
+    /// What a branch has that no migration makes.
+    pub(super) async fn begin(&self, stage: &Stage, of: BranchId, accepted: Option<&Accepted>) -> Result<()> {
+        stage.equip(self.engine, of).await?;
+        let Some(accepted) = accepted else { return Ok(()) };
+        let empty = self.facts(stage).await?;
+        accepted.make(self.engine, stage, empty).await
     }
 
     /// An empty database.

@@ -14,7 +14,7 @@ use super::history;
 use super::tool::Address;
 use crate::engine::server::Call;
 use crate::engine::throwaway::{self, Throwaway};
-use crate::engine::{Engine, groups};
+use crate::engine::{Engine, given, groups, prepare};
 use crate::failure::{Failure, Result, chain};
 use crate::histories::Histories;
 
@@ -60,6 +60,26 @@ impl Stage {
         }
         stage.database = Some(REPLAYED);
         Ok(stage)
+    }
+
+    /// Gives it the extensions and roles that rules gave the branch `id`: they are none of its migrations' making.
+    pub(super) async fn equip(&self, engine: &Arc<Engine>, id: BranchId) -> Result<()> {
+        let (socket, database) = (self.socket.clone(), self.database);
+        let work = move |engine: &Arc<Engine>| {
+            let given = given::of(engine, id)?;
+            if crate::given::is_nothing(&given) {
+                return Ok(());
+            }
+            let options = throwaway::options(engine.store.info().postgres.version.major);
+            let mut client = throwaway::connect(engine, &socket, database, &options)?;
+            prepare::equip(&mut client, &given).map_err(|e| {
+                Failure::engine(format!(
+                    "what a rule gave the branch cannot be made on a throwaway: {}",
+                    chain(&e)
+                ))
+            })
+        };
+        engine.blocking(work).await
     }
 
     /// Its address for a tool.

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use super::files::{self, id_of};
 use super::git::Git;
 use super::way_back::{self, WayBack};
-use super::{cut_short, history, ran, sizes, wire, written};
+use super::{accepted, cut_short, history, ran, sizes, wire, written};
 use crate::config::ConfigFile;
 use crate::engine::server::Call;
 use crate::engine::{Engine, branches, worktrees};
@@ -381,9 +381,10 @@ fn undo_of(engine: &Engine, id: BranchId, name: &str) -> Result<Option<Migration
     Ok(Some(MigrationsSnapshot { branch: name.to_owned(), name: snapshot.name, created_at: at.as_secs() }))
 }
 
-/// Gives a branch that takes another one's place what was seen there.
+/// Gives a branch that takes another one's place what was seen there, and what was accepted.
 pub(in crate::engine) fn carry_over(engine: &Engine, from: BranchId, to: BranchId) -> Result<()> {
-    set_seen(engine, to, &seen(engine, from)?)
+    set_seen(engine, to, &seen(engine, from)?)?;
+    accepted::carry_over(engine, from, to)
 }
 
 #[cfg(test)]

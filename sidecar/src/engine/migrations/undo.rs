@@ -15,7 +15,7 @@ use super::{history, status};
 use crate::engine::book::Book;
 use crate::engine::policy::Deed;
 use crate::engine::server::Call;
-use crate::engine::{Engine, branches};
+use crate::engine::{Engine, branches, given};
 use crate::failure::{Failure, Result};
 use crate::timestamp;
 
@@ -100,6 +100,7 @@ async fn put_back(engine: &Arc<Engine>, id: BranchId, taken: Snapshot) -> Result
             Book(&engine.store).keep_expiry(id, branch.id)?;
             status::carry_over(engine, id, branch.id)?;
             way_back::carry_over(engine, id, branch.id, &taken.name)?;
+            given::carry(engine, id, branch.id)?;
             engine.forget(id);
             tracing::info!(branch = %seen.name, old = id.0, id = branch.id.0, "undid migrations");
             Ok(branch.id)

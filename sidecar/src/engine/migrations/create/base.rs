@@ -9,13 +9,15 @@ use offshoot_schema::Facts;
 use offshoot_storage::BranchId;
 
 use crate::engine::fork::{self, ForkFacts};
+use crate::engine::migrations::accepted::{self, Accepted};
 use crate::engine::migrations::files::id_of;
 use crate::engine::migrations::passage::{self, Passage};
 use crate::engine::migrations::replay::{Replay, Replayed, Wanted};
 use crate::engine::migrations::stage::{self, Stage};
 use crate::engine::migrations::{advice, history, status};
-use crate::engine::schema;
+use crate::engine::{given, schema};
 use crate::failure::{Failure, Result};
+use crate::names::quoted;
 
 /// The branch that a migration is made of.
 pub(super) struct Subjects<'s> {
@@ -48,7 +50,17 @@ impl Replay<'_> {
             }
             None => self.empty().await?,
         };
-        match Box::pin(self.on_stage(&stage, of, places, &ours)).await {
+        let made = async {
+            let id = of.id;
+            let accepted = match of.from {
+                // What was there before the migrations is none of their making.
+                None => self.engine.blocking(move |engine| accepted::of(engine, id)).await?,
+                Some(_) => None,
+            };
+            self.begin(&stage, id, accepted.as_ref()).await?;
+            Box::pin(self.on_stage(&stage, of, places, accepted.as_ref(), &ours)).await
+        };
+        match Box::pin(made).await {
             Ok((from, to, notes)) => Ok(Base { stage, from, to, notes }),
             Err(failure) => {
                 stage.remove().await?;
@@ -62,12 +74,16 @@ impl Replay<'_> {
         stage: &Stage,
         of: &Subjects<'_>,
         places: &[usize],
+        accepted: Option<&Accepted>,
         ours: &Arc<Facts>,
     ) -> Result<(Arc<Facts>, Facts, Vec<String>)> {
         let (mut wanted, gone) = self.wanted(stage, of, places).await?;
         self.complete(of, places, &gone).await?;
         wanted.extend(self.of_others(stage, of, places).await?);
         wanted.sort_by_key(|one| one.0);
+        if let Some(accepted) = accepted {
+            wanted = accepted.without(self.scan, wanted);
+        }
         let before = self.facts(stage).await?;
         let user = &self.engine.store.info().user;
         let Replayed { facts, steps, passages } = Box::pin(self.on(stage, &wanted)).await?;
@@ -89,9 +105,12 @@ impl Replay<'_> {
             }
         }
         let of_others = stage::owners(ours, user);
-        let ours = stage::comparable(ours, self.scan.projects.iter(), user);
-        let end = Arc::clone(&from);
-        let work = self.engine.blocking(move |_| Ok(passage::as_if_passed(&ours, &passages, &end)));
+        let mut ours = stage::comparable(ours, self.scan.projects.iter(), user);
+        let (id, end) = (of.id, Arc::clone(&from));
+        let work = self.engine.blocking(move |engine| {
+            crate::given::without_grants(&given::of(engine, id)?, &mut ours, &end);
+            Ok(passage::as_if_passed(&ours, &passages, &end))
+        });
         let (to, untold) = work.await?;
         notes.extend(untold.iter().map(|by| match &of.from {
             Some((_, name)) if of.is_parent && by == name => {
@@ -232,9 +251,11 @@ fn not_run(of: &Subjects<'_>, steps: &[MigrationsStep]) -> Failure {
                 .hint("`offshoot migrations check` shows it in full; `--from BRANCH` starts from another branch.")
         }
         None => Failure::user(format!("the migrations do not run in an empty database: {why}")).hint(format!(
-            "{} has no parent, so that there is nothing else to compare with. Make the change on a branch of it, and the \
-             migration there: `git checkout -b NAME`. Or `--from BRANCH` starts from another branch.",
-            of.name
+            "{0} has no parent, so that there is nothing else to compare with. Make the change on a branch of it, and the \
+             migration there: `git checkout -b NAME`. Or `--from BRANCH` starts from another branch. If {0} began from a dump, \
+             `offshoot migrations drift --branch {1} --accept` takes as given what it has now.",
+            of.name,
+            quoted(of.name)
         )),
     }
 }

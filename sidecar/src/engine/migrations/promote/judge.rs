@@ -161,7 +161,11 @@ fn no_drift(drift: &Result<MigrationsDrift>) -> Said {
             }
             None => {
                 let why = drift.unknown.clone().unwrap_or_default();
-                Said::skipped(format!("its migrations cannot be replayed: {why}"))
+                let said = Said::skipped(format!("its migrations cannot be replayed: {why}"));
+                match &drift.hint {
+                    Some(hint) => said.hint(hint.clone()),
+                    None => said,
+                }
             }
         },
     }
