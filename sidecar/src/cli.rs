@@ -8,7 +8,6 @@ mod commit;
 mod connect;
 mod diff;
 mod doctor;
-mod draft;
 mod du;
 mod dump;
 mod engine;

@@ -19,6 +19,7 @@
 //! something is asked of it, be it a refresh.
 
 mod actor;
+mod bundles;
 mod documents;
 mod dumps;
 mod explorer;

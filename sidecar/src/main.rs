@@ -3,6 +3,7 @@
 mod address;
 mod cli;
 mod config;
+mod draft;
 mod engine;
 mod env_file;
 mod failure;

@@ -7,6 +7,7 @@ mod editor;
 mod support;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -465,4 +466,37 @@ fn a_line_in_a_file_of_the_work_tree_makes_one_change_of_a_rename() {
     fs::write(test.repo.join("db/2.sql"), "select 1;\n-- offshoot:rename table old\n").unwrap();
     let failure = test.run(&["diff"]).fails(128);
     assert!(failure.contains("db/2.sql:2: "), "{failure}");
+}
+
+#[test]
+fn a_branch_goes_into_a_bundle_and_another_one_comes_of_it() {
+    let test = TestRepo::with_database();
+    test.git(&["checkout", "-q", "-b", "feature"]);
+    test.run(&["sql", "-c", "create table carried (n int primary key)"]).ok();
+    let mut editor = Editor::open(&test, &[&test.repo]);
+    editor.ready_on("feature");
+    let folder = uri(&test.repo);
+    let file = test.root().join("a.bundle");
+    // The dialog has asked about a file that is there.
+    fs::write(&file, "something else").unwrap();
+    let params = json!({ "folder": folder, "branch": "feature", "file": file, "workDoneToken": "b" });
+    let made = editor.ask("offshoot/bundle/create", params);
+    assert!(made["bundle"]["pages"].as_u64().unwrap() > 0, "{made}");
+    assert_eq!(made["bytes"].as_u64().unwrap(), fs::metadata(&file).unwrap().len());
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(editor.progress["b"][0]["title"], "Writing a bundle of feature");
+
+    let read = editor.ask("offshoot/bundle/read", json!({ "folder": folder, "file": file }));
+    assert_eq!((&read["branch"], &read["base"]), (&json!("feature"), &made["bundle"]["base"]));
+    let params = json!({ "folder": folder, "file": file, "name": "again" });
+    let applied = editor.ask("offshoot/bundle/apply", params.clone());
+    assert_eq!((&applied["branch"]["name"], &applied["branch"]["parent"]), (&json!("again"), &json!("main")));
+    let refused = editor.refused("offshoot/bundle/apply", params);
+    assert!(refused["message"].as_str().unwrap().contains("named `again` exists already"), "{refused}");
+    let no_bundle = json!({ "folder": folder, "file": test.repo.join("offshoot.toml") });
+    let refused = editor.refused("offshoot/bundle/read", no_bundle);
+    assert!(refused["data"]["hint"].as_str().is_some_and(|hint| !hint.is_empty()), "{refused}");
+    let gone = json!({ "folder": folder, "branch": "nowhere", "file": test.root().join("b.bundle") });
+    editor.refused("offshoot/bundle/create", gone);
+    assert!(!test.root().join("b.bundle").exists());
 }

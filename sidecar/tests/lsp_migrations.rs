@@ -358,3 +358,28 @@ fn two_repositories_of_a_window_have_each_their_tool() {
         assert_eq!(titles(&lens)[0], icon);
     }
 }
+
+#[test]
+fn a_branch_says_where_its_migrations_go_and_that_can_be_tried() {
+    let test = with_migrations("select 2;");
+    fs::write(test.repo.join("offshoot.toml"), "[[tiers]]\nbranch = 'main'\nchecks = ['reversible']\n")
+        .unwrap();
+    test.git(&["checkout", "-q", "-b", "feature"]);
+    let mut editor = Editor::open(&test, &[&test.repo]);
+    let state = editor.ready_on("feature");
+    let goes = |name: &str| {
+        let branches = state["branches"].as_array().unwrap();
+        branches.iter().find(|branch| branch["name"] == name).unwrap()["promotesTo"].clone()
+    };
+    assert_eq!((goes("feature"), goes("main")), (json!("main"), Value::Null));
+
+    let folder = uri(&test.repo);
+    let params = json!({ "folder": folder, "branch": "feature", "dryRun": true, "workDoneToken": "p" });
+    let tried = editor.ask("offshoot/promote", params);
+    assert_eq!((&tried["to"], &tried["lacked"]), (&json!("main"), &json!([TWO])), "{tried:#}");
+    let names: Vec<_> = tried["checks"].as_array().unwrap().iter().map(|check| &check["name"]).collect();
+    assert_eq!(names, ["applies", "reversible"]);
+    assert_eq!(editor.progress["p"][0]["title"], "Trying a promotion");
+    let refused = editor.refused("offshoot/promote", json!({ "folder": folder, "branch": "main" }));
+    assert!(refused["message"].as_str().unwrap().contains("`main` is the last tier"), "{refused}");
+}

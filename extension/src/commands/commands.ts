@@ -4,6 +4,7 @@ import { registerForget } from '../setup/forget.js';
 import { registerSetUp } from '../setup/setUp.js';
 import type { Surroundings } from '../surroundings.js';
 import { registerAddresses } from './addresses.js';
+import { registerBundles } from './bundles.js';
 import { registerChangeBranch } from './changeBranch.js';
 import { registerCreateBranch } from './createBranch.js';
 import { registerExpiry } from './expiry.js';
@@ -28,6 +29,7 @@ export function registerCommands(around: Surroundings): vscode.Disposable {
     registerSetUp(around),
     registerForget(around),
     registerExpiry(around),
+    registerBundles(around),
     registerHistory(around),
     registerServerCommands(around),
     registerLogs(around),

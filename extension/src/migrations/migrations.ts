@@ -5,6 +5,7 @@ import { MigrationDecorations } from './decorations.js';
 import { registerLanguage } from './language.js';
 import { ToolOutput } from './output.js';
 import { registerOffers } from './offerQuestion.js';
+import { registerPromote } from './promote.js';
 import { registerQuestion } from './question.js';
 import { registerSync } from './sync.js';
 
@@ -16,6 +17,7 @@ export function registerMigrations(around: Surroundings): vscode.Disposable {
     output,
     new MigrationDecorations(around.migrations),
     registerActions(tools),
+    registerPromote(tools),
     registerMigrationKeys(around),
     registerLanguage(around),
     registerSync(around),

@@ -45,7 +45,7 @@ function actionsOf(tools: Tools, open: OpenOffer): Map<string, () => Promise<unk
     if (offer.changes === true) {
       actions.set(vscode.l10n.t('Write Migration'), async () => writeMigration(open));
     }
-    actions.set(vscode.l10n.t('Snapshot'), answer('snapshot'));
+    actions.set(vscode.l10n.t('Snapshot'), async () => takeSnapshot(tools, open));
   } else if (kind === 'merged') {
     if (waits) {
       actions.set(vscode.l10n.t('Apply Migrations'), async () => applyTried(tools, open));
@@ -102,6 +102,16 @@ async function startAnew(tools: Tools, open: OpenOffer): Promise<void> {
       tools.around.server.requests.branchReset({ folder: now.folder.uri, name: branch, workDoneToken }, cancel),
     );
     await apply(tools, now, {});
+  }
+}
+
+/** What the branch has now is kept; its history is where that is found again. */
+async function takeSnapshot(tools: Tools, { ready, offer: { branch } }: OpenOffer): Promise<void> {
+  await tools.around.server.requests.answer({ folder: ready.folder.uri, answer: 'snapshot' });
+  const history = vscode.l10n.t('Show History');
+  const choice = await vscode.window.showInformationMessage(vscode.l10n.t('A snapshot of {0} was taken. Its history leads back to it.', branch), history);
+  if (choice === history) {
+    await vscode.commands.executeCommand('offshoot.showHistory', { folder: ready.folder.uri, branch });
   }
 }
 

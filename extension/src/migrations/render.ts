@@ -5,26 +5,30 @@ import { escapeMarkdown, formatBytes, sentences } from '../views/words.js';
 import { formatMs } from './words.js';
 
 /** Text in a fence that it cannot end. */
-function fenced(text: string, language: string): string {
+export function fenced(text: string, language: string): string {
   const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map(([run]) => run.length));
   const fence = '`'.repeat(longest + 1);
   return `${fence}${language}\n${text.trimEnd()}\n${fence}`;
 }
 
-function bullets(lines: readonly string[]): string {
+/** A list. */
+export function bullets(lines: readonly string[]): string {
   return lines.map((line) => `- ${line}`).join('\n');
 }
 
-function code(text: string): string {
+/** Text as code. */
+export function code(text: string): string {
   return `\`${text.replaceAll('`', "'")}\``;
 }
 
-function changeLine(change: SchemaChange): string {
+/** A change of the schema in a line. */
+export function changeLine(change: SchemaChange): string {
   const word = { added: l10n.t('new'), removed: l10n.t('gone'), changed: l10n.t('changed'), renamed: l10n.t('renamed') }[change.change];
   return `${word}: ${kindTitle(change.object.kind)} ${code(qualifiedName(change))}`;
 }
 
-function stepsText(steps: readonly MigrationsStep[]): string[] {
+/** What was done, step by step. */
+export function stepsText(steps: readonly MigrationsStep[]): string[] {
   return steps.flatMap((step) => {
     const mark = { passed: '✓', failed: '✗', skipped: '–' }[step.outcome];
     const place = step.failure === undefined ? [] : [`${code(`${step.failure.path}:${String(step.failure.line)}`)} ${escapeMarkdown(step.failure.message)}`];

@@ -1,7 +1,8 @@
 import * as vscode from 'vscode';
+import { unlessRuled } from '../commands/override.js';
 import { detach } from '../detach.js';
 import type { ReadyFolder } from '../model.js';
-import type { MigrationsApplied, MigrationsApplyParams, MigrationsStep } from '../protocol/types.js';
+import type { MigrationsApplied, MigrationsApplyParams, MigrationsStep, MigrationsUndoParams } from '../protocol/types.js';
 import type { Surroundings } from '../surroundings.js';
 import { sentences } from '../views/words.js';
 import { mayEnd } from './ending.js';
@@ -43,8 +44,13 @@ export async function apply(tools: Tools, ready: ReadyFolder, more: Partial<Migr
   detach(applied.passed ? tellApplied(tools, ready, applied, isDown) : tellFailed(tools, ready, applied, isDown));
 }
 
+/** The state before the migrations ran. */
+export function backTo({ snapshot }: MigrationsApplied): UndoTarget {
+  return snapshot === undefined ? {} : { snapshot: snapshot.name };
+}
+
 /** Whether there is a snapshot to go back to. */
-function canUndo({ project }: ReadyFolder, { snapshot }: MigrationsApplied): boolean {
+export function canUndo({ project }: ReadyFolder, { snapshot }: MigrationsApplied): boolean {
   return project.branches.some(({ name }) => name === snapshot?.branch);
 }
 
@@ -71,7 +77,7 @@ async function tellApplied(tools: Tools, ready: ReadyFolder, applied: Migrations
   if (choice === diff) {
     await showApplied(tools, applied);
   } else if (choice === back) {
-    await undo(tools, ready, applied.snapshot?.name);
+    await undo(tools, ready, backTo(applied));
   }
 }
 
@@ -93,7 +99,7 @@ async function tellFailed(tools: Tools, ready: ReadyFolder, applied: MigrationsA
   } else if (choice === log) {
     tools.output.show();
   } else if (choice === back) {
-    await undo(tools, ready, applied.snapshot?.name);
+    await undo(tools, ready, backTo(applied));
   }
 }
 
@@ -151,16 +157,21 @@ async function showApplied({ reports }: Tools, applied: MigrationsApplied): Prom
   await reports.show(applied.throwaway ? vscode.l10n.t('Throwaway of {0}', applied.branch) : vscode.l10n.t('Applied to {0}', applied.branch), appliedText(applied));
 }
 
+/** What an undo goes back to; the worktree's branch and the newest snapshot where nothing is said. */
+export type UndoTarget = Pick<MigrationsUndoParams, 'branch' | 'snapshot'>;
+
 /** Takes the branch back to before its migrations ran last. */
-export async function undo({ around }: Tools, ready: ReadyFolder, snapshot?: string): Promise<void> {
-  const meant = await around.server.requests.migrationsUndo({ folder: ready.folder.uri, dryRun: true, ...(snapshot === undefined ? {} : { snapshot }) });
-  if (!(await mayEnd(meant))) {
-    return;
-  }
-  // What was asked about, and not what came after it.
-  const params = { folder: ready.folder.uri, snapshot: meant.snapshot.name };
-  const { branch } = await around.server.withProgress(vscode.l10n.t('Undoing migrations'), async (token, cancel) =>
-    around.server.requests.migrationsUndo(withToken(params, token), cancel),
-  );
-  vscode.window.setStatusBarMessage(`$(check) ${vscode.l10n.t('{0} is what it was before its migrations ran.', branch)}`, 5_000);
+export async function undo({ around }: Tools, ready: ReadyFolder, target: UndoTarget = {}): Promise<void> {
+  const { requests } = around.server;
+  await unlessRuled(async (against) => {
+    const params = { folder: ready.folder.uri, ...target, ...against };
+    const meant = await requests.migrationsUndo({ ...params, dryRun: true });
+    if (!(await mayEnd(meant))) {
+      return;
+    }
+    // What was asked about, and not what came after it.
+    const asked = { ...params, snapshot: meant.snapshot.name };
+    const { branch } = await around.server.withProgress(vscode.l10n.t('Undoing migrations'), async (token, cancel) => requests.migrationsUndo(withToken(asked, token), cancel));
+    vscode.window.setStatusBarMessage(`$(check) ${vscode.l10n.t('{0} is what it was before its migrations ran.', branch)}`, 5_000);
+  });
 }

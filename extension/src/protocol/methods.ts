@@ -3,11 +3,17 @@
 import type { CancellationToken } from 'vscode';
 import type {
   Branch,
+  Bundle,
+  BundleApplied,
+  BundleCreated,
   ComparedFacts,
   Definition,
   Diagnostics,
   EditorAnswerParams,
   EditorBranchParams,
+  EditorBundleApplyParams,
+  EditorBundleCreateParams,
+  EditorBundleParams,
   EditorCreateParams,
   EditorDefinitionParams,
   EditorExpireParams,
@@ -47,6 +53,8 @@ import type {
   Nothing,
   ObjectParts,
   PostgresVersions,
+  PromoteParams,
+  Promoted,
   SchemaObjects,
   SchemaSummary,
   TrustParams,
@@ -197,6 +205,26 @@ export class ServerRequests {
   /** Writes a new migration from a difference. Long. */
   migrationsNew(params: MigrationsNewParams, cancel?: CancellationToken): Promise<MigrationsNew> {
     return this.send('offshoot/migrations/new', params, cancel);
+  }
+
+  /** Brings the migrations of a git branch to the database branch of a tier, once the tier's checks pass. Long; tells what the tool prints. */
+  promote(params: PromoteParams, cancel?: CancellationToken): Promise<Promoted> {
+    return this.send('offshoot/promote', params, cancel);
+  }
+
+  /** Writes a branch to a file for another store. Long. */
+  bundleCreate(params: EditorBundleCreateParams, cancel?: CancellationToken): Promise<BundleCreated> {
+    return this.send('offshoot/bundle/create', params, cancel);
+  }
+
+  /** What such a file says of itself. The rest of it is not looked at. */
+  bundleRead(params: EditorBundleParams, cancel?: CancellationToken): Promise<Bundle> {
+    return this.send('offshoot/bundle/read', params, cancel);
+  }
+
+  /** Makes a branch of such a file. Long. */
+  bundleApply(params: EditorBundleApplyParams, cancel?: CancellationToken): Promise<BundleApplied> {
+    return this.send('offshoot/bundle/apply', params, cancel);
   }
 
   /** Log files that can be shown. */

@@ -93,7 +93,119 @@ staleSince?: number,
 /**
  * The server that it, the root branch, follows.
  */
-follows?: Follows, };
+follows?: Follows,
+/**
+ * The tier that the migrations of the git branch of this name go to next.
+ */
+promotesTo?: string, };
+
+/**
+ * What a bundle has in it.
+ */
+export type Bundle = {
+/**
+ * The branch that it was made of.
+ */
+branch: string,
+/**
+ * The version of Postgres.
+ */
+postgres: string,
+/**
+ * The cluster's number; the same in all branches of a store. As text: it has more digits than a number in JSON.
+ */
+systemIdentifier: string,
+/**
+ * The timeline of the last checkpoint in it.
+ */
+timeline: number,
+/**
+ * Where that checkpoint is.
+ */
+checkpoint: string,
+/**
+ * The state that the other side must have; absent if all pages are in it.
+ */
+base?: BundleBase,
+/**
+ * Relation files.
+ */
+relations: number,
+/**
+ * Pages of 8 KiB.
+ */
+pages: number,
+/**
+ * Bytes of it, unpacked.
+ */
+unpackedBytes: number,
+/**
+ * Extensions of the database.
+ */
+extensions: Array<string>,
+/**
+ * Roles whose password verifiers are in it.
+ */
+roles: Array<string>,
+/**
+ * The hash of the schema.
+ */
+schema: string,
+/**
+ * SHA-256 over all pages, if all are in it.
+ */
+state?: string, };
+
+/**
+ * What was made of a bundle.
+ */
+export type BundleApplied = {
+/**
+ * The branch.
+ */
+branch: Branch,
+/**
+ * What was in the bundle.
+ */
+bundle: Bundle,
+/**
+ * The snapshot of the branch that smaller bundles stand on from now on.
+ */
+snapshot?: string,
+/**
+ * What somebody should know.
+ */
+notes: Array<string>, };
+
+/**
+ * A state that a bundle is made against.
+ */
+export type BundleBase = {
+/**
+ * SHA-256 over all of its pages.
+ */
+id: string,
+/**
+ * What it is called where the bundle was made.
+ */
+label: string, };
+
+/**
+ * A bundle that was made.
+ */
+export type BundleCreated = {
+/**
+ * What is in it.
+ */
+bundle: Bundle,
+/**
+ * Bytes of the file.
+ */
+bytes: number,
+/**
+ * The snapshot of the branch that smaller bundles are made against from now on.
+ */
+snapshot?: string, };
 
 /**
  * Whose change it is.
@@ -182,6 +294,69 @@ workDoneToken?: string,
  * Against the rules of `offshoot.toml`.
  */
 overrideRules?: boolean, };
+
+/**
+ * An editor wants a branch of a bundle.
+ */
+export type EditorBundleApplyParams = {
+/**
+ * URI of the folder.
+ */
+folder: string,
+/**
+ * The absolute path of the file.
+ */
+file: string,
+/**
+ * Name of the branch to make.
+ */
+name: string,
+/**
+ * Against the rules of `offshoot.toml`.
+ */
+overrideRules?: boolean,
+/**
+ * Reports go here.
+ */
+workDoneToken?: string, };
+
+/**
+ * An editor wants a bundle of a branch.
+ */
+export type EditorBundleCreateParams = {
+/**
+ * URI of the folder.
+ */
+folder: string,
+/**
+ * Name of the branch.
+ */
+branch: string,
+/**
+ * The absolute path of the file. One that is there is replaced, once the new one is whole.
+ */
+file: string,
+/**
+ * All pages, not only those that differ from a base.
+ */
+full?: boolean,
+/**
+ * Reports go here.
+ */
+workDoneToken?: string, };
+
+/**
+ * A file with a bundle is meant.
+ */
+export type EditorBundleParams = {
+/**
+ * URI of the folder.
+ */
+folder: string,
+/**
+ * The absolute path of the file.
+ */
+file: string, };
 
 /**
  * Makes a branch.
@@ -2013,6 +2188,23 @@ hint: string, };
 export type OfferKind = "left" | "merged" | "rebased" | "reverted";
 
 /**
+ * A rule, or a line.
+ */
+export type PolicyPlace = {
+/**
+ * The file; with `main:` before it as it is committed on the branch `main`.
+ */
+file: string,
+/**
+ * From 1.
+ */
+line: number,
+/**
+ * The pattern of the rule.
+ */
+pattern?: string, };
+
+/**
  * A major version of Postgres.
  */
 export type PostgresMajor = {
@@ -2074,6 +2266,125 @@ migrations?: number,
  * Long work that was asked for here, in this window or in another one.
  */
 jobs: Array<Job>, };
+
+/**
+ * Something that a tier wants.
+ */
+export type PromoteCheck = {
+/**
+ * As the file has it: a word of `checks`, `max_lock` or `max_rewrite`.
+ */
+name: string,
+/**
+ * How it went. What could not be tried does not hold either.
+ */
+outcome: MigrationsOutcome,
+/**
+ * What was found, in one sentence; may be empty if it went well.
+ */
+message: string,
+/**
+ * What to do.
+ */
+hint?: string,
+/**
+ * The line that wants it; absent for what is always wanted.
+ */
+place?: PolicyPlace, };
+
+/**
+ * The migrations of a git branch are to be promoted.
+ */
+export type PromoteParams = {
+/**
+ * Any path inside the worktree, whose installed packages the tools may need.
+ */
+folder: string,
+/**
+ * The git branch; absent means the one that is checked out.
+ */
+branch?: string,
+/**
+ * The branch of the tier; absent means the next.
+ */
+to?: string,
+/**
+ * Which project, by tool or id; absent means all.
+ */
+tool?: string,
+/**
+ * Only the checks.
+ */
+dryRun?: boolean,
+/**
+ * Against the rules of `offshoot.toml`, where they allow it.
+ */
+overrideRules?: boolean,
+/**
+ * The environment of the tools.
+ */
+environment?: Array<MigrationsVariable>, };
+
+/**
+ * What came of it.
+ */
+export type Promoted = {
+/**
+ * The git branch.
+ */
+branch: string,
+/**
+ * Its commit, whose files ran.
+ */
+commit: string,
+/**
+ * The branch of the tier.
+ */
+to: string,
+/**
+ * Whether only the checks were made.
+ */
+dryRun: boolean,
+/**
+ * Whether the tier has the migrations now, or would have.
+ */
+passed: boolean,
+/**
+ * The files that the tier lacked, in the order in which they run.
+ */
+lacked: Array<string>,
+/**
+ * One for each thing that the tier wants.
+ */
+checks: Array<PromoteCheck>,
+/**
+ * Whether a check was gone past.
+ */
+overridden: boolean,
+/**
+ * Whether `--override` would go past the checks that failed.
+ */
+mayOverride: boolean,
+/**
+ * What was tried on a throwaway; absent if nothing was lacking.
+ */
+report?: MigrationsReport,
+/**
+ * What was done on the tier's branch.
+ */
+applied?: MigrationsApplied,
+/**
+ * Whether the tier's branch was taken back to what it was, as the tool failed there.
+ */
+takenBack: boolean,
+/**
+ * What a person should know.
+ */
+notes?: Array<string>,
+/**
+ * How long all of it took.
+ */
+tookMs: number, };
 
 /**
  * Situations that a client acts on by itself.

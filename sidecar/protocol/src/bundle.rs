@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::editor::ProgressToken;
 use crate::types::Branch;
 
 /// Asks for a bundle of a branch.
@@ -19,6 +20,7 @@ pub struct BundleCreateParams {
 
 /// What a bundle has in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub struct Bundle {
     /// The branch that it was made of.
@@ -53,6 +55,7 @@ pub struct Bundle {
 
 /// A state that a bundle is made against.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub struct BundleBase {
     /// SHA-256 over all of its pages.
@@ -63,6 +66,7 @@ pub struct BundleBase {
 
 /// A bundle that was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub struct BundleCreated {
     /// What is in it.
@@ -93,6 +97,7 @@ pub struct BundleApplyParams {
 
 /// What was made of a bundle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub struct BundleApplied {
     /// The branch.
@@ -104,4 +109,55 @@ pub struct BundleApplied {
     pub snapshot: Option<String>,
     /// What somebody should know.
     pub notes: Vec<String>,
+}
+
+/// An editor wants a bundle of a branch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
+#[serde(rename_all = "camelCase")]
+pub struct EditorBundleCreateParams {
+    /// URI of the folder.
+    pub folder: String,
+    /// Name of the branch.
+    pub branch: String,
+    /// The absolute path of the file. One that is there is replaced, once the new one is whole.
+    pub file: String,
+    /// All pages, not only those that differ from a base.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+    pub full: bool,
+    /// Reports go here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work_done_token: Option<ProgressToken>,
+}
+
+/// A file with a bundle is meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
+#[serde(rename_all = "camelCase")]
+pub struct EditorBundleParams {
+    /// URI of the folder.
+    pub folder: String,
+    /// The absolute path of the file.
+    pub file: String,
+}
+
+/// An editor wants a branch of a bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
+#[serde(rename_all = "camelCase")]
+pub struct EditorBundleApplyParams {
+    /// URI of the folder.
+    pub folder: String,
+    /// The absolute path of the file.
+    pub file: String,
+    /// Name of the branch to make.
+    pub name: String,
+    /// Against the rules of `offshoot.toml`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+    pub override_rules: bool,
+    /// Reports go here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work_done_token: Option<ProgressToken>,
 }

@@ -273,6 +273,14 @@ methods! {
     EditorMigrationsRehearse = "offshoot/migrations/rehearse" (g::MigrationsRehearseParams) -> g::MigrationsRehearsal;
     /// Writes a new migration from a difference. Long.
     EditorMigrationsCreate = "offshoot/migrations/new" (g::MigrationsNewParams) -> g::MigrationsNew;
+    /// Brings the migrations of a git branch to the database branch of a tier, once the tier's checks pass. Long; tells what the tool prints.
+    EditorPromote = "offshoot/promote" (pr::PromoteParams) -> pr::Promoted;
+    /// Writes a branch to a file for another store. Long.
+    EditorBundleCreate = "offshoot/bundle/create" (bu::EditorBundleCreateParams) -> bu::BundleCreated;
+    /// What such a file says of itself. The rest of it is not looked at.
+    EditorBundleRead = "offshoot/bundle/read" (bu::EditorBundleParams) -> bu::Bundle;
+    /// Makes a branch of such a file. Long.
+    EditorBundleApply = "offshoot/bundle/apply" (bu::EditorBundleApplyParams) -> bu::BundleApplied;
     /// Log files that can be shown.
     EditorGetLogFiles = "offshoot/logFiles" (e::LogFilesParams) -> e::LogFiles;
     /// Text that helps whoever reads a report.

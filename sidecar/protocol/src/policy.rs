@@ -59,6 +59,7 @@ pub struct PolicyExplained {
 
 /// A rule, or a line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub struct PolicyPlace {
     /// The file; with `main:` before it as it is committed on the branch `main`.

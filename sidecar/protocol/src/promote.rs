@@ -7,6 +7,7 @@ use crate::policy::PolicyPlace;
 
 /// The migrations of a git branch are to be promoted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub struct PromoteParams {
     /// Any path inside the worktree, whose installed packages the tools may need.
@@ -22,17 +23,21 @@ pub struct PromoteParams {
     pub tool: Option<String>,
     /// Only the checks.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
     pub dry_run: bool,
     /// Against the rules of `offshoot.toml`, where they allow it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
     pub override_rules: bool,
     /// The environment of the tools.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, ts(optional, as = "Option<Vec<MigrationsVariable>>"))]
     pub environment: Vec<MigrationsVariable>,
 }
 
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub struct Promoted {
     /// The git branch.
@@ -63,6 +68,7 @@ pub struct Promoted {
     pub taken_back: bool,
     /// What a person should know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, ts(optional, as = "Option<Vec<String>>"))]
     pub notes: Vec<String>,
     /// How long all of it took.
     pub took_ms: u64,
@@ -70,6 +76,7 @@ pub struct Promoted {
 
 /// Something that a tier wants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(export_to = "types.ts"))]
 #[serde(rename_all = "camelCase")]
 pub struct PromoteCheck {
     /// As the file has it: a word of `checks`, `max_lock` or `max_rewrite`.

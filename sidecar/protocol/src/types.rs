@@ -327,6 +327,9 @@ pub struct Branch {
     /// The server that it, the root branch, follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follows: Option<crate::follow::Follows>,
+    /// The tier that the migrations of the git branch of this name go to next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promotes_to: Option<String>,
 }
 
 /// Asks for a worktree's URL.

@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 
 use ts_rs::{Config, TS, TypeVisitor};
 
+use crate::bundle as bu;
 use crate::editor as e;
 use crate::explorer as x;
 use crate::method::{EDITOR_METHODS, EDITOR_NOTIFICATIONS, MethodRow};
 use crate::migrations as g;
 use crate::past as p;
+use crate::promote as pr;
 
 const HEADER: &str =
     "// Generated from `sidecar/protocol`: do not edit. `npm run generate` writes it anew.\n\n";
@@ -97,6 +99,14 @@ fn types() -> String {
         g::MigrationsRehearseParams,
         g::MigrationsRehearsal,
         g::MigrationsNewParams,
+        pr::PromoteParams,
+        pr::Promoted,
+        bu::EditorBundleCreateParams,
+        bu::BundleCreated,
+        bu::EditorBundleParams,
+        bu::Bundle,
+        bu::EditorBundleApplyParams,
+        bu::BundleApplied,
         g::MigrationsNew,
         crate::types::Nothing,
         crate::types::UndoResult,

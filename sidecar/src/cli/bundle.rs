@@ -1,8 +1,7 @@
 //! `offshoot bundle …`: a branch as a file, for somebody else's store.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::BufReader;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use offshoot_postgres::Progress as _;
@@ -14,11 +13,11 @@ use serde_json::json;
 use super::args::BundleCommand;
 use super::connect::Session;
 use super::diff::long;
-use super::draft::Draft;
 use super::output::{Output, bytes};
 use super::plain::plain;
 use super::progress::Shown;
 use super::snapshot;
+use crate::draft::Draft;
 use crate::engine::bundle::on_the_wire;
 use crate::failure::{Failure, Result};
 use crate::sys;
@@ -52,10 +51,8 @@ fn create(
     };
     // A slash in a branch's name is none in a file's.
     let file = file.unwrap_or_else(|| format!("{}.bundle", branch.replace('/', "-")).into());
-    let draft = Draft::begin(&file, force)?;
     // It has what the database has.
-    fs::set_permissions(draft.path(), fs::Permissions::from_mode(0o600))
-        .map_err(|e| Failure::io(format!("protect {}", file.display()), &e))?;
+    let draft = Draft::begin(&file, force)?.for_its_owner()?;
     let params = BundleCreateParams { branch, file: absolute(draft.path())?, full };
     let made = long::<BundleCreate>(&mut session, &params, output.json)?;
     draft.finish()?;

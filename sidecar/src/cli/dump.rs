@@ -15,10 +15,10 @@ use serde_json::json;
 
 use super::args::{DumpArgs, DumpFormat};
 use super::connect::Session;
-use super::draft::Draft;
 use super::output::{Output, bytes};
 use super::progress::Shown;
 use super::url::{address, owners_address};
+use crate::draft::Draft;
 use crate::failure::{Failure, Result};
 use crate::libpq::IN_THE_WAY;
 use crate::paths::Paths;

@@ -149,6 +149,7 @@ mod tests {
             max_bytes: None,
             stale_since: None,
             follows: None,
+            promotes_to: None,
         };
         let status = WorktreeStatus {
             path: "/r".into(),

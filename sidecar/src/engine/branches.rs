@@ -34,9 +34,11 @@ pub(super) async fn describe_one(engine: &Arc<Engine>, id: BranchId) -> Result<B
             let branch = engine.store.branch(id)?;
             let size = engine.store.size(id)?;
             let rules = policy::now(engine)?;
+            let in_git = engine.repository.has_branch(&branch.name).unwrap_or(false);
             let marks = Marks {
                 max_bytes: rules.max_bytes(&branch.name),
-                in_git: engine.repository.has_branch(&branch.name).unwrap_or(false),
+                in_git,
+                promotes_to: rules.promotes_to(&branch.name).filter(|_| in_git),
                 protected: Book(&engine.store).is_protected(id)? || rules.guard(&branch.name).is_some(),
                 expires_at: Book(&engine.store).expiry(id)?,
                 stale_since: refresh::stale(&engine.store, &engine.store.branches()?)?.get(&id).copied(),
@@ -57,6 +59,7 @@ pub(super) struct Marks {
     pub(super) stale_since: Option<u64>,
     pub(super) usage: Usage,
     pub(super) follows: Option<Follows>,
+    pub(super) promotes_to: Option<String>,
 }
 
 pub(super) fn describe(
@@ -85,6 +88,7 @@ pub(super) fn describe(
         max_bytes: marks.max_bytes,
         stale_since: marks.stale_since,
         follows: marks.follows,
+        promotes_to: marks.promotes_to,
     }
 }
 

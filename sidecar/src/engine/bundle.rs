@@ -290,7 +290,7 @@ async fn take_root(engine: &Arc<Engine>, unpacked: Unpacked, deed: Deed, call: &
 }
 
 /// Opens a bundle, which must be an ordinary file: a pipe cannot be read twice, and one that nobody writes to is never read.
-fn open(path: &str) -> Result<File> {
+pub(crate) fn open(path: &str) -> Result<File> {
     let failed = |e: &std::io::Error| Failure::user(format!("cannot read {path}: {e}"));
     let file = OpenOptions::new()
         .read(true)

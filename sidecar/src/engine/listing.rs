@@ -108,8 +108,10 @@ impl Known {
     }
 
     fn marks(&self, branch: &Branch) -> Marks {
+        let in_git = self.in_git.contains(&branch.name);
         Marks {
-            in_git: self.in_git.contains(&branch.name),
+            in_git,
+            promotes_to: self.rules.promotes_to(&branch.name).filter(|_| in_git),
             protected: self.protected.contains(&branch.id) || self.rules.guard(&branch.name).is_some(),
             max_bytes: self.rules.max_bytes(&branch.name),
             expires_at: self.expiries.get(&branch.id).copied(),

@@ -137,6 +137,7 @@ mod tests {
             max_bytes: None,
             stale_since: None,
             follows: None,
+            promotes_to: None,
         }
     }
 

@@ -53,6 +53,7 @@ export function branchContext(node: BranchNode): string {
     ['protected', facts.protected],
     ['hasParent', facts.parent !== undefined],
     ['inGit', facts.inGit],
+    ['promotes', facts.promotesTo !== undefined],
   ];
   return [...words, ...flags.filter(([, on]) => on).map(([word]) => word)].join(';');
 }
@@ -91,6 +92,7 @@ export function branchTooltip(facts: Branch, now: number, here = false): string 
     [l10n.t('Shared'), formatBytes(facts.sharedBytes)],
     [l10n.t('Connections'), facts.connections.toString()],
     [l10n.t('Git branch'), facts.inGit ? facts.name : l10n.t('none')],
+    [l10n.t('Promoted to'), facts.promotesTo],
     [l10n.t('This window'), here ? l10n.t('its address leads here') : undefined],
     [l10n.t('Checked out in'), facts.worktrees.length === 0 ? undefined : facts.worktrees.join(', ')],
     [l10n.t('Protected'), facts.protected ? l10n.t('cannot be deleted, reset or renamed') : undefined],

@@ -102,6 +102,12 @@ impl Now {
         self.tiers().0.next_tier(branch).map(|at| self.wanted(at))
     }
 
+    /// The branch of [`Now::next_tier`].
+    pub(in crate::engine) fn promotes_to(&self, branch: &str) -> Option<String> {
+        let (rules, _) = self.tiers();
+        rules.next_tier(branch).map(|at| rules.tiers.list[at].branch.value.clone())
+    }
+
     /// The tier of a branch, if it is one.
     pub(in crate::engine) fn tier(&self, branch: &str) -> Option<Wanted> {
         self.tiers().0.tiers.at(branch).map(|at| self.wanted(at))
@@ -195,6 +201,8 @@ mod tests {
                 .map_err(|failure| format!("{failure} | {}", failure.0.hint.clone().unwrap_or_default()))
         };
         assert_eq!(to("feature/x", None, false).unwrap(), "dev");
+        assert_eq!(rules.promotes_to("hotfix/1").as_deref(), Some("main"));
+        assert_eq!(rules.promotes_to("main"), None);
         assert_eq!(to("feature/x", Some("dev"), false).unwrap(), "dev");
         assert_eq!(to("dev", None, false).unwrap(), "staging");
         assert_eq!(to("hotfix/1", None, false).unwrap(), "main");

@@ -12,6 +12,7 @@ use offshoot_protocol::migrations::{
     MigrationsRehearseParams, MigrationsReport, MigrationsStatus, MigrationsStatusParams, MigrationsStep,
     MigrationsUndoParams, MigrationsUndone, MigrationsVariable,
 };
+use offshoot_protocol::promote::{PromoteParams, Promoted};
 use serde::Deserialize;
 use tower_lsp_server::jsonrpc;
 
@@ -204,6 +205,16 @@ impl Backend {
         job::run(&self.shared, about(&params.folder, "Writing a migration", token), move |work| {
             let params = MigrationsNewParams { folder: work.path()?, environment: environment(), ..params };
             changing::<m::MigrationsCreate>(work, &params)
+        })
+        .await
+    }
+
+    pub(in crate::lsp) async fn promote(&self, params: Long<PromoteParams>) -> Answer<Promoted> {
+        let Long { params, token } = params;
+        let title = if params.dry_run { "Trying a promotion" } else { "Promoting migrations" };
+        job::run(&self.shared, about(&params.folder, title, token), move |work| {
+            let params = PromoteParams { folder: work.path()?, environment: environment(), ..params };
+            changing::<m::Promote>(work, &params)
         })
         .await
     }

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::failure::{Failure, Result};
@@ -12,7 +13,7 @@ const PARTIAL: &str = ".partial";
 
 /// A file in the making, beside the one that it is to become. It is removed when it is dropped unfinished.
 #[derive(Debug)]
-pub(super) struct Draft {
+pub(crate) struct Draft {
     path: PathBuf,
     target: PathBuf,
     /// Whether it may take the place of a file.
@@ -25,7 +26,7 @@ impl Draft {
     ///
     /// # Errors
     /// A user error if the file is there and must not be replaced, if it is no ordinary file, or if its folder is not there.
-    pub(super) fn begin(target: &Path, replaces: bool) -> Result<Self> {
+    pub(crate) fn begin(target: &Path, replaces: bool) -> Result<Self> {
         let target = match fs::canonicalize(target) {
             // A link stays one.
             Ok(target) => target,
@@ -56,13 +57,23 @@ impl Draft {
         Ok(Self { path, target, replaces, done: false })
     }
 
+    /// Lets nobody but its owner read it.
+    ///
+    /// # Errors
+    /// If the file system refuses.
+    pub(crate) fn for_its_owner(self) -> Result<Self> {
+        fs::set_permissions(&self.path, fs::Permissions::from_mode(0o600))
+            .map_err(|e| Failure::io(format!("protect {}", self.target.display()), &e))?;
+        Ok(self)
+    }
+
     /// Where to write.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Bytes written so far.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         fs::metadata(&self.path).map_or(0, |facts| facts.len())
     }
 
@@ -70,7 +81,7 @@ impl Draft {
     ///
     /// # Errors
     /// A user error if a file is there by now that must not be replaced.
-    pub(super) fn finish(mut self) -> Result<()> {
+    pub(crate) fn finish(mut self) -> Result<()> {
         let failed = |e: &std::io::Error| Failure::io(format!("write {}", self.target.display()), e);
         File::open(&self.path).and_then(|file| file.sync_all()).map_err(|e| failed(&e))?;
         if !self.replaces {
