@@ -58,6 +58,7 @@ INSERT INTO public.movements SELECT n, n, timestamp with time zone '2024-05-06 0
  * @property {(...args: string[]) => Promise<string>} git standard output, trimmed
  * @property {(...args: string[]) => Promise<string>} offshoot standard output, trimmed
  * @property {(sql: string, branch?: string) => Promise<unknown[][]>} sql rows of the last result, through the worktree's address
+ * @property {(path: string, text: string) => Promise<void>} write a file of the work tree
  * @property {() => Promise<any>} status what `offshoot status --json` prints
  * @property {(source?: 'dump' | 'empty') => Promise<void>} init gives the repository a database and commits the settings
  * @property {(name: string) => Promise<string>} worktree a further work tree beside the first, on a new branch of that name
@@ -108,11 +109,12 @@ async function makeRepository(root, name, { git: withGit = true, files = {}, pat
   });
 
   const neighbours = [];
-  await mkdir(folder);
-  for (const [path, text] of Object.entries({ 'schema.sql': inventoryDump, ...files })) {
+  const write = async (path, text) => {
     await mkdir(dirname(join(folder, path)), { recursive: true });
     await writeFile(join(folder, path), text);
-  }
+  };
+  await mkdir(folder);
+  for (const [path, text] of Object.entries({ 'schema.sql': inventoryDump, ...files })) await write(path, text);
   if (withGit) {
     await git('init', '--quiet');
     await git('symbolic-ref', 'HEAD', 'refs/heads/main');
@@ -121,7 +123,7 @@ async function makeRepository(root, name, { git: withGit = true, files = {}, pat
   }
 
   return {
-    folder, env, bin: offshootBin, git, offshoot,
+    folder, env, bin: offshootBin, git, offshoot, write,
     sql: async (text, branch) => {
       const said = await offshoot('sql', '--json', ...(branch === undefined ? [] : ['--branch', branch]), '-c', text);
       return JSON.parse(said).results.at(-1)?.rows ?? [];
