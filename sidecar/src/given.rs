@@ -19,7 +19,9 @@ pub(crate) fn leave_out(given: &Given, branch: &mut Facts, base: &mut Facts, oth
         return;
     }
     adopt(given, branch, base);
-    others.iter_mut().for_each(|other| adopt(given, branch, other));
+    for other in others.iter_mut() {
+        adopt(given, branch, other);
+    }
     without_grants(given, branch, base);
 }
 

@@ -364,6 +364,8 @@ fn a_branch_says_where_its_migrations_go_and_that_can_be_tried() {
     let test = with_migrations("select 2;");
     fs::write(test.repo.join("offshoot.toml"), "[[tiers]]\nbranch = 'main'\nchecks = ['reversible']\n")
         .unwrap();
+    test.git(&["add", "."]);
+    test.commit("Files");
     test.git(&["checkout", "-q", "-b", "feature"]);
     let mut editor = Editor::open(&test, &[&test.repo]);
     let state = editor.ready_on("feature");

@@ -40,7 +40,9 @@ pub(super) fn run(args: PromoteArgs, output: Output) -> Result<u8> {
     let mut promoted = call::long::<Promote>(&mut session, &params, output.json)?;
     if asks && promoted.passed && !promoted.lacked.is_empty() {
         let commit = promoted.commit.clone();
-        lines_before(&promoted, output).iter().for_each(|line| output.line(line));
+        for line in lines_before(&promoted, output) {
+            output.line(&line);
+        }
         if !agreed(&promoted)? {
             output.line("Nothing was promoted.");
             return Ok(NEGATIVE);

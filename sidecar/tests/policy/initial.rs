@@ -142,4 +142,10 @@ fn what_a_rule_gave_is_no_difference_of_a_branch_and_in_no_migration_of_it() {
     // Nothing is said to have been left behind but what the person did.
     test.run(&["branch", "reset", "feature/x"]).ok();
     test.run(&["diff", "--exit-code"]).ok();
+    // Another server gets none of it either, and lacks nothing for that.
+    let there = TestRepo::with_database();
+    let url = there.run(&["url", "--branch", "main"]).ok();
+    let pushed = test.run(&["push", "--to", url.trim(), "--yes", "--json"]).json();
+    assert_eq!((&pushed["statements"], &pushed["left"]), (&1.into(), &0.into()), "{pushed}");
+    assert_eq!(there.value("select count(*) from pg_extension where extname = 'pg_trgm'"), "0");
 }
