@@ -37,6 +37,11 @@ const ATTACKS = [
   { name: 'shutdown-clones', command: script('shutdown', '--driver', 'clone'), program: true },
   { name: 'regression', command: script('regression'), program: true },
   { name: 'chaos', command: script('chaos', '--minutes', '60'), program: true },
+  {
+    name: 'follow-kills',
+    command: ['cargo', 'test', '-p', 'offshoot', '--test', 'follow_kills', '--', '--ignored', '--nocapture'],
+    env: { OFFSHOOT_TEST_STEPS: '300' },
+  },
   { name: 'follow-chaos', command: script('follow', '--minutes', '30'), program: true },
 ];
 

@@ -5,7 +5,9 @@
 mod support;
 
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
 
 use support::{TestRepo, wait_until};
 
@@ -158,6 +160,40 @@ fn following_goes_on_with_a_new_password() {
     test.run_with(&resume, &[("PGPASSFILE", file.to_str().unwrap())]).ok();
     assert!(test.run(&["follow", "status"]).ok().contains("@localhost:"));
     wait_until("it is current", has_all_and_is(&test, "current", &source));
+}
+
+#[test]
+fn what_is_wrong_is_told_until_the_source_has_been_seen_again() {
+    let source = TestRepo::with_database();
+    source.run(&["sql", "-c", FILL]).ok();
+    let url = source.url();
+    let test = TestRepo::with_database();
+    test.run(&["follow", "start", "--from", &url, "--every", "1h"]).ok();
+    source.run(&["engine", "stop"]).ok();
+    test.run(&["refresh"]).fails(128);
+    let following = || {
+        let status = test.run(&["follow", "status", "--json"]);
+        let told: serde_json::Value = serde_json::from_str(&status.out).unwrap();
+        (status.code, told["following"].clone())
+    };
+    let (_, before) = following();
+    assert_eq!(before["state"], "disconnected");
+
+    // Somebody is there, and says nothing: whether that is the source is not known yet.
+    let port: u16 = url.rsplit_once(':').unwrap().1.split('/').next().unwrap().parse().unwrap();
+    let silent = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let mut turn = test.command(support::PROGRAM).arg("refresh").stderr(Stdio::null()).spawn().unwrap();
+    let connection = silent.accept().unwrap();
+    let (code, now) = following();
+    assert_eq!((code, &now["state"], &now["trouble"]), (1, &before["state"], &before["trouble"]));
+    drop((connection, silent));
+    assert!(!turn.wait().unwrap().success());
+    let (_, after) = following();
+    assert_eq!((&after["state"], &after["since"]), (&before["state"], &before["since"]));
+
+    source.run(&["status"]).ok();
+    test.run(&["refresh"]).ok();
+    assert_eq!(following().1["state"], "current");
 }
 
 #[test]

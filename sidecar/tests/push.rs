@@ -14,7 +14,8 @@ fn a_push_brings_the_schema_and_asks_before_anything_is_lost() {
             "sql",
             "-c",
             "create table item (id int primary key, name text); insert into item values (1, 'one');
-                             create role reader; grant select on item to reader",
+                             create role reader; grant select on item to reader;
+                             create role seller; alter table item owner to seller",
         ])
         .ok();
     let url = there.run(&["url", "--branch", "main"]).ok();
@@ -27,7 +28,7 @@ fn a_push_brings_the_schema_and_asks_before_anything_is_lost() {
     .ok();
     let push = |more: &[&str]| here.run(&[&["push", "--to", &url], more].concat());
     let password = url.split(':').nth(2).unwrap().split('@').next().unwrap();
-    assert!(push(&[]).ok().contains("already"), "rights are the server's own");
+    assert!(push(&[]).ok().contains("already"), "rights and owners are the server's own");
 
     here.run(&["sql", "-c", "alter table item add price int; create index item_name on item (name)"]).ok();
     let said = push(&["--dry-run"]).ok();
@@ -40,6 +41,7 @@ fn a_push_brings_the_schema_and_asks_before_anything_is_lost() {
     assert!(said.contains("has the schema of main now: 2 statements"), "{said}");
     assert_eq!(there.value("select id || name || coalesce(price, 0) from item"), "1one0");
     assert_eq!(there.value("select has_table_privilege('reader', 'item', 'select')"), "true");
+    assert_eq!(there.value("select tableowner from pg_tables where tablename = 'item'"), "seller");
     assert!(push(&["--yes"]).ok().contains("already"));
 
     here.run(&["sql", "-c", "alter table item drop column price; create table more ()"]).ok();

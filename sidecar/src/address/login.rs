@@ -41,6 +41,8 @@ struct Place {
     database: String,
     user: String,
     has_password: bool,
+    /// `passfile`, which goes before PGPASSFILE.
+    file: Option<PathBuf>,
 }
 
 fn place(url: &str) -> Option<Place> {
@@ -71,12 +73,17 @@ fn place(url: &str) -> Option<Place> {
         database: find("dbname", path.trim_start_matches('/'), "PGDATABASE").unwrap_or_else(|| user.clone()),
         user,
         has_password: !password.is_empty() || query.split('&').any(|pair| pair.starts_with("password=")),
+        file: query
+            .split('&')
+            .find_map(|pair| pair.strip_prefix("passfile="))
+            .and_then(percent_decode)
+            .map(PathBuf::from),
     })
 }
 
 fn known(place: &Place) -> Option<String> {
     let set = std::env::var("PGPASSWORD").ok().filter(|password| !password.is_empty());
-    set.or_else(|| in_file(&password_file()?, place))
+    set.or_else(|| in_file(&place.file.clone().or_else(password_file)?, place))
 }
 
 fn password_file() -> Option<PathBuf> {
@@ -173,5 +180,7 @@ mod tests {
         );
         assert!(found.has_password && !place("postgres://u@h/d").unwrap().has_password);
         assert_eq!(place("dump.sql"), None);
+        let named = place("postgres://h/d?sslmode=require&passfile=%2Fa%20b").unwrap();
+        assert_eq!(named.file, Some(PathBuf::from("/a b")));
     }
 }

@@ -59,6 +59,8 @@ struct Told {
     since: Option<SystemTime>,
     trouble: Option<String>,
     hint: Option<String>,
+    /// What was told before the turn that is under way; that turn has not come so far as to know better.
+    before: Option<Box<Told>>,
     seen: Option<Seen>,
     next: Option<SystemTime>,
     /// The root that this engine has made of the source.
@@ -70,17 +72,53 @@ impl Following {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in a state; its time is that of the change.
+    /// Takes in a state; its time is that of the change. A turn that ends as the one before has changed nothing.
     fn set(&self, state: FollowState, trouble: Option<(String, Option<String>)>) {
         let mut told = self.told();
+        let before = told.before.take().filter(|before| before.state == state);
         if told.state != state || told.since.is_none() {
-            told.since = Some(SystemTime::now());
+            told.since = before.and_then(|before| before.since).or_else(|| Some(SystemTime::now()));
         }
         told.state = state;
         (told.trouble, told.hint) = match trouble {
             Some((trouble, hint)) => (Some(trouble), hint),
             None => (None, None),
         };
+    }
+
+    /// A turn begins. What the last one has told holds until this one knows better.
+    fn begins(&self) {
+        let before = self.shown();
+        self.set(FollowState::CatchingUp, None);
+        self.told().before = Some(Box::new(before)).filter(|before| before.state != FollowState::Waiting);
+    }
+
+    /// The turn fetches something.
+    fn moves(&self) {
+        self.told().before = None;
+    }
+
+    /// What somebody who asks is told.
+    fn shown(&self) -> Told {
+        let told = self.told();
+        match &told.before {
+            Some(before) => Told { seen: told.seen.clone(), next: told.next, ..(**before).clone() },
+            None => told.clone(),
+        }
+    }
+}
+
+/// Progress of a turn, which is seen in the state.
+struct Moving<'a>(&'a Following, &'a dyn Progress);
+
+impl Progress for Moving<'_> {
+    fn step(&self, what: &str, done: u64, total: Option<u64>) {
+        self.0.moves();
+        self.1.step(what, done, total);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.1.is_cancelled()
     }
 }
 
@@ -260,7 +298,7 @@ pub(super) async fn stop(engine: &Arc<Engine>) -> Result<FollowStopped> {
 /// What is followed, and how that goes. Blocks.
 fn followed(engine: &Engine) -> Result<Option<Followed>> {
     let Some(following) = engine.store.following()? else { return Ok(None) };
-    let told = engine.following.told().clone();
+    let told = engine.following.shown();
     let size = engine.store.standby_size()?;
     let fresh_at = engine.store.get(FRESH)?.and_then(|text| text.parse().ok());
     let end = told.seen.as_ref().map_or(following.applied, |seen| seen.end);
@@ -287,7 +325,7 @@ fn followed(engine: &Engine) -> Result<Option<Followed>> {
 pub(super) fn note(engine: &Engine) -> Result<Option<Note>> {
     let Some(follows) = in_short(engine)?.filter(|follows| !follows.state.is_well()) else { return Ok(None) };
     let why = follows.trouble.unwrap_or_else(|| follows.state.as_str().to_owned());
-    let hint = engine.following.told().hint.clone();
+    let hint = engine.following.shown().hint;
     let hint = hint.unwrap_or_else(|| "`offshoot follow status` tells more.".to_owned());
     let text = format!("{} is not followed just now: {why}", follows.source);
     Ok(Some(Note { kind: NoteKind::Follow, text, hint: Some(hint) }))
@@ -298,7 +336,7 @@ pub(super) fn in_short(engine: &Engine) -> Result<Option<Follows>> {
     if engine.store.following()?.is_none() {
         return Ok(None);
     }
-    let told = engine.following.told().clone();
+    let told = engine.following.shown();
     let address = engine.store.followed_url().unwrap_or_default();
     let place = address.split_once("://").map_or(address.as_str(), |(_, rest)| rest);
     let place = place.rsplit_once('@').map_or(place, |(_, place)| place);

@@ -4,6 +4,7 @@ mod apply;
 
 use std::io::{IsTerminal, Write};
 
+use offshoot_protocol::policy::Given;
 use offshoot_schema::plan::HazardKind;
 use offshoot_schema::{ChangeKind, Facts, Kind, Plan, PlanOptions};
 use serde_json::{Value, json};
@@ -27,7 +28,7 @@ pub(in crate::cli) fn run(args: &PushArgs, output: Output) -> Result<u8> {
             Failure::user("with --json nobody can be asked").hint("Say --yes, or --dry-run to see the plan.")
         );
     }
-    let comparison = compare(args, output)?;
+    let (comparison, given) = compare(args, output)?;
     let place = comparison.from.name.clone();
     let destructive = destructive(&comparison);
     if comparison.plan.is_empty() {
@@ -53,13 +54,13 @@ pub(in crate::cli) fn run(args: &PushArgs, output: Output) -> Result<u8> {
         output.line("Nothing was changed.");
         return Ok(NEGATIVE);
     }
-    if !args.yes && compare(args, output)?.plan.sql() != comparison.plan.sql() {
+    if !args.yes && compare(args, output)?.0.plan.sql() != comparison.plan.sql() {
         return Err(Failure::user(format!(
             "the schema of {place} or of the branch changed while you were asked"
         ))
         .hint("Nothing was changed. Push again to see the new plan."));
     }
-    let left = apply::run(args, &comparison, output)?;
+    let left = apply::run(args, &comparison, &given, output)?;
     if output.json {
         output.value(&told(&comparison, &destructive, Some(left))?)?;
         return Ok(OK);
@@ -78,8 +79,8 @@ pub(in crate::cli) fn run(args: &PushArgs, output: Output) -> Result<u8> {
     Ok(OK)
 }
 
-/// The server's schema as it is, the branch's as it is to be.
-fn compare(args: &PushArgs, output: Output) -> Result<Comparison> {
+/// The server's schema as it is, the branch's as it is to be, and what rules gave the branch.
+fn compare(args: &PushArgs, output: Output) -> Result<(Comparison, Given)> {
     let mut sides = Sides::new(output);
     let branch = match &args.branch {
         Some(name) => sides.named(name, "the name of a branch is wanted here")?.name,
@@ -94,13 +95,14 @@ fn compare(args: &PushArgs, output: Output) -> Result<Comparison> {
     let left_out = histories::leave_out_all(&mut from, &mut [&mut to]);
     without_rights(&mut from.facts);
     without_rights(&mut to.facts);
+    keep_owners(&mut from.facts, &mut to.facts);
     let mut options = PlanOptions { online: args.online, ..PlanOptions::default() };
     if !lines.is_empty() {
         options.renames = renames::confirmed(&lines)?.fitting(&from.facts, &to.facts).renames;
     }
     let mut comparison = Comparison::new(from, to, &options)?;
     comparison.left_out = left_out;
-    Ok(comparison)
+    Ok((comparison, given))
 }
 
 /// Rights are the server's own: a branch was made without them, and would take all away.
@@ -114,6 +116,23 @@ fn without_rights(facts: &mut Facts) {
         Kind::Subscription,
     ];
     facts.facts.retain(|id, _| !rights.contains(&id.kind));
+}
+
+/// Owners are the server's own as well: here one role has everything, which may not be there at all. What is made anew belongs to the role
+/// of the URL.
+fn keep_owners(server: &mut Facts, branch: &mut Facts) {
+    for (id, fact) in &mut server.facts {
+        let owner = fact.text("owner").map(str::to_owned);
+        match (branch.facts.get_mut(id), owner) {
+            (Some(wanted), Some(owner)) => wanted.set("owner", &owner),
+            _ => drop(fact.attributes.remove("owner")),
+        }
+    }
+    for (id, fact) in &mut branch.facts {
+        if !server.facts.contains_key(id) {
+            fact.attributes.remove("owner");
+        }
+    }
 }
 
 fn nothing(comparison: &Comparison, output: Output) -> Result<u8> {

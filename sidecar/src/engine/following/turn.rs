@@ -14,7 +14,7 @@ use super::super::reporter::unless_cancelled;
 use super::super::server::Call;
 use super::super::{Engine, branches, refresh, room};
 use super::agreed::Copies;
-use super::{FRESH, Quiet, followed};
+use super::{FRESH, Moving, Quiet, followed};
 use crate::config::{ConfigFile, broken};
 use crate::failure::{Failure, Result};
 use crate::{init, timestamp};
@@ -121,6 +121,7 @@ fn fetch(engine: &Arc<Engine>, progress: &dyn Progress) -> Result<Fetched> {
             ));
         }
     }
+    engine.following.begins();
     room::admit(engine)?;
     let main = engine.repository.worktrees().ok().and_then(|all| all.into_iter().next());
     let (mut masking, mut seeds) = (Vec::new(), Vec::new());
@@ -140,8 +141,7 @@ fn fetch(engine: &Arc<Engine>, progress: &dyn Progress) -> Result<Fetched> {
         return Err(Failure::from(error).hint(hint));
     }
     let at = SystemTime::now();
-    engine.following.set(FollowState::CatchingUp, None);
-    let turn = match engine.store.fetch_followed(progress) {
+    let turn = match engine.store.fetch_followed(&Moving(&engine.following, progress)) {
         Ok(turn) => turn,
         Err(StorageError::Follow(trouble)) => {
             let state = FollowState::parse(trouble.state()).unwrap_or(FollowState::Failed);
@@ -155,6 +155,9 @@ fn fetch(engine: &Arc<Engine>, progress: &dyn Progress) -> Result<Fetched> {
         notes.push("the slot was gone from the source and was made anew; nothing was missed".to_owned());
     }
     engine.following.told().seen = Some(turn.seen);
+    if turn.has_news {
+        engine.following.moves();
+    }
     Ok(Fetched { at, has_news: turn.has_news, notes, seeds })
 }
 

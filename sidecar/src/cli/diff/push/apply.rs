@@ -5,6 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use offshoot_postgres::Progress;
+use offshoot_protocol::policy::Given;
 use offshoot_schema::changes_counting;
 use offshoot_schema::plan::{Part, SETTINGS};
 use postgres::Client;
@@ -22,7 +23,7 @@ const COMMIT: &str = "COMMIT";
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Runs the plan and returns how many objects differ afterwards. Ctrl-C ends it after what is committed.
-pub(super) fn run(args: &PushArgs, comparison: &Comparison, output: Output) -> Result<usize> {
+pub(super) fn run(args: &PushArgs, comparison: &Comparison, given: &Given, output: Output) -> Result<usize> {
     sys::catch_interrupts();
     let place = &comparison.from.name;
     let mut client = reading::connect(&args.to)?;
@@ -53,9 +54,11 @@ pub(super) fn run(args: &PushArgs, comparison: &Comparison, output: Output) -> R
             facts.facts.retain(|id, _| offshoot_schema::Object::of(id) != one.object);
         }
     };
+    crate::given::leave_out(given, &mut to, &mut after, &mut []);
     left_out(&mut after);
     left_out(&mut to);
     super::without_rights(&mut after);
+    super::keep_owners(&mut after, &mut to);
     Ok(changes_counting(&after, &to, &offshoot_schema::diff::Noise::default()).len())
 }
 
