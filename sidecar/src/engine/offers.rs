@@ -190,8 +190,8 @@ fn as_ruled(engine: &Engine, about: BranchId, mut offer: Offer) -> Option<Offer>
     Some(offer)
 }
 
-/// Whether a branch is protected, or a tier. One of which that is not known is not offered to be deleted.
-fn stays(engine: &Engine, id: BranchId, name: &str) -> bool {
+/// Whether a branch is protected, or a tier. One of which that is not known is not offered to be deleted. Blocks, not for long.
+pub(super) fn stays(engine: &Engine, id: BranchId, name: &str) -> bool {
     let is_kept = || -> Result<bool> {
         let rules = policy::now(engine)?;
         Ok(Book(&engine.store).is_protected(id)? || rules.guard(name).is_some() || rules.tier(name).is_some())

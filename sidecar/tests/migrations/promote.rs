@@ -433,3 +433,19 @@ fn a_promotion_that_nobody_can_be_asked_about_says_what_to_do() {
     test.run(&["promote", "feature/x", "--dry-run"]).ok();
     test.run(&["promote", "feature/x", "--yes"]).ok();
 }
+
+#[test]
+fn a_tier_that_has_what_no_migration_made_is_told_how_to_accept_that_and_is_promoted_to_then() {
+    let test = with_tiers();
+    let tiers = TIERS
+        .replace("branch = 'staging'\n\n[[tiers]]", "branch = 'staging'\nchecks = ['no-drift']\n\n[[tiers]]");
+    rules(&test, &tiers);
+    test.run(&["sql", "--branch", "staging", "-c", "create table from_dump ()"]).ok();
+    test.git(&["checkout", "-q", "feature/x"]);
+    let refused = test.run(&["promote", "--yes"]);
+    assert!(refused.out.contains("drift --branch staging --accept`"), "{}", refused.out);
+    refused.fails(1);
+    test.run(&["migrations", "drift", "--branch", "staging", "--accept"]).ok();
+    let done = test.run(&["promote", "--yes"]).ok();
+    assert!(done.contains("staging has 2 migrations of feature/x now."), "{done}");
+}

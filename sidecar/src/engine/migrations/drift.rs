@@ -14,7 +14,7 @@ use super::replay::{Replay, Wanted};
 use super::status::Place;
 use super::{accepted, advice, history, passage, stage, status};
 use crate::engine::server::Call;
-use crate::engine::{Engine, given, schema};
+use crate::engine::{Engine, given, offers, schema};
 use crate::failure::{Failure, Result};
 use crate::names::quoted;
 
@@ -92,16 +92,18 @@ pub(super) async fn of(
     if let Some(theirs) = replayed.facts {
         let owners = stage::owners(&ours, &engine.store.info().user);
         let (of, passages) = (Arc::clone(scan), replayed.passages);
+        let name = drift.branch.clone();
         let work = engine.blocking(move |engine| {
             let mut ours = stage::comparable(&ours, of.projects.iter(), &engine.store.info().user);
             crate::given::without_grants(&given::of(engine, id)?, &mut ours, &theirs);
             let (ours, untold) = passage::as_if_passed(&ours, &passages, &theirs);
             let (changes, sql) = stage::difference(&theirs, &ours);
             let [expected, actual] = [&*theirs, &ours].map(|facts| stage::definitions(facts, &changes));
-            Ok((changes, sql, expected, actual, untold))
+            let accept = if is_accepted { None } else { accepting(engine, id, &name) };
+            Ok((changes, sql, expected, actual, untold, accept))
         });
-        let untold;
-        (drift.changes, drift.sql, drift.expected, drift.actual, untold) = work.await?;
+        let (untold, accept);
+        (drift.changes, drift.sql, drift.expected, drift.actual, untold, accept) = work.await?;
         drift.notes = untold.iter().map(|file| advice::untold(file, &drift.branch)).collect();
         drift.notes.extend(owners);
         drift.drifted = Some(!drift.changes.is_empty());
@@ -109,7 +111,6 @@ pub(super) async fn of(
         // What a file that is gone or was changed had made is nothing to write a migration of.
         drift.hint = (!drift.changes.is_empty()).then(|| {
             if found.is_empty() {
-                let accept = if is_accepted { None } else { accepting(engine, id, &drift.branch) };
                 [Some(advice::new(projects)), accept].into_iter().flatten().collect::<Vec<_>>().join("\n")
             } else {
                 found.iter().map(in_words).collect::<Vec<_>>().join(" ")
@@ -165,9 +166,9 @@ fn accepting_hint(branch: &str) -> String {
     )
 }
 
-/// The same for the root branch, as another one has its parent to be compared with. Not for what `new` is the way for.
+/// The same for the root branch and those that stay, such as tiers: what others have besides their parent is for `new`. Blocks.
 fn accepting(engine: &Engine, id: BranchId, branch: &str) -> Option<String> {
-    (id == engine.store.root_branch()).then(|| accepting_hint(branch))
+    (id == engine.store.root_branch() || offers::stays(engine, id, branch)).then(|| accepting_hint(branch))
 }
 
 /// Why a replay failed, in a line; none if it did not.
