@@ -121,7 +121,8 @@ pub(super) fn decide(head: &Head, on_checkout: OnCheckout, here: BranchId, facts
     });
     // A name that git has again belongs to another branch.
     let mut left_behind = renames.filter(|old| !facts.in_git(old)).filter_map(|old| facts.named(old));
-    if let Some(id) = left_behind.find(|id| facts.was_in_git(*id)) {
+    // Where the endpoint leads has that name for the git branch, which may have had no commit until lately.
+    if let Some(id) = left_behind.find(|id| *id == here || facts.was_in_git(*id)) {
         return Decision::Rename { id, to: name };
     }
     // A former name that git has again is another branch's.

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use offshoot_git::{Head, Origin, Worktree};
 use offshoot_protocol::types::{Note, NoteKind};
-use offshoot_storage::{Branch, BranchId, StorageError, Store};
+use offshoot_storage::{Branch, BranchId, Former, StorageError, Store};
 
 use super::at_commit::{self, Wish};
 use super::decide::{Decision, Facts, OfCommit, Why, decide};
@@ -103,7 +103,7 @@ fn settle(look: &Look, head: Head) -> Result<Outcome> {
         Some(id) => Some(id),
         None => Book(store).bound(&look.key)?,
     };
-    let here = before.filter(|id| store.branch(*id).is_ok()).unwrap_or(root);
+    let here = before.and_then(|id| present(store, id)).unwrap_or(root);
     let left = look.last.as_ref().map(|last| &last.head);
     let facts = Live { engine: &look.engine, store, worktree: &look.worktree, wish, left };
     let never = Book(store).never()?;
@@ -123,6 +123,14 @@ fn settle(look: &Look, head: Head) -> Result<Outcome> {
         if made { look.engine.generation.fetch_add(1, Ordering::AcqRel) + 1 } else { generation };
     let stamp = Stamp { generation, ..stamp };
     Ok(Outcome::Settled { stamp, head, place, made })
+}
+
+/// A branch that an endpoint leads to, or what stands in its place: a reset is done before endpoints are told of it.
+fn present(store: &Store, id: BranchId) -> Option<BranchId> {
+    if store.branch(id).is_ok() {
+        return Some(id);
+    }
+    store.undoable(&Former::Id(id)).ok().flatten().and_then(|former| former.replaces)
 }
 
 /// Notes that git has a branch of the same name as database branch `id`: its deletion in git will mean something.
