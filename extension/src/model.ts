@@ -14,6 +14,11 @@ export interface Project {
   readonly folders: readonly [ReadyFolder, ...ReadyFolder[]];
 }
 
+/** Whether a branch can be reset, renamed and deleted: one that only a rule protects can, against the rule. */
+export function isChangeable({ protected: isProtected, overridable }: Branch): boolean {
+  return !isProtected || overridable === true;
+}
+
 /** The folders whose engine answers, in the workspace's order. */
 export function readyFolders(status: EditorStatus | undefined): ReadyFolder[] {
   const ready: ReadyFolder[] = [];

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { isChangeable } from '../src/model.js';
 import type { EditorStatus } from '../src/protocol/types.js';
 import { changedNodes } from '../src/views/branches/changes.js';
 import { branchContext, branchDescription, branchIcon, branchSpoken, branchTooltip } from '../src/views/branches/look.js';
@@ -90,9 +91,17 @@ test('a_rename_keeps_the_row', () => {
 
 test('menus_know_what_a_branch_is', () => {
   const window = status(folder('shop', shop));
-  assert.equal(branchContext(only(window, 'main')), 'branch;awake;root;protected;inGit');
+  assert.equal(branchContext(only(window, 'main')), 'branch;awake;root;protected;fixed;inGit');
   assert.equal(branchContext(only(window, 'login')), 'branch;asleep;hasParent');
   assert.equal(branchContext(only(window, 'search-ranking')), 'branch;failed;current;hasParent;inGit');
+});
+
+test('what_only_a_rule_protects_can_be_changed_against_it_and_what_a_person_protects_cannot', () => {
+  const ruled = branch('release', { parent: 'main', protected: true, overridable: true });
+  const window = status(folder('shop', project([main, ruled], 'main')));
+  assert.equal(branchContext(only(window, 'release')), 'branch;asleep;protected;hasParent;inGit');
+  assert.match(branchTooltip(ruled, NOW), /only against it/);
+  assert.deepEqual([main, ruled, login].map(isChangeable), [false, true, true]);
 });
 
 test('a_branch_that_is_worked_on_turns_and_says_what_is_done', () => {

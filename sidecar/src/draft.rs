@@ -34,7 +34,7 @@ impl Draft {
         };
         if fs::symlink_metadata(&target).is_ok_and(|facts| !facts.is_file()) {
             return Err(Failure::user(format!("{} is no file that can be replaced", target.display()))
-                .hint("Name a file; without -o it goes to standard output."));
+                .hint("Name a file."));
         }
         if target.exists() && !replaces {
             return Err(taken(&target));

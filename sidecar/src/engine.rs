@@ -25,6 +25,7 @@ mod listing;
 pub(crate) mod log;
 mod measure;
 mod migrations;
+mod notes;
 mod offers;
 mod past;
 mod policy;

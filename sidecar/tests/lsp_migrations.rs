@@ -385,3 +385,27 @@ fn a_branch_says_where_its_migrations_go_and_that_can_be_tried() {
     let refused = editor.refused("offshoot/promote", json!({ "folder": folder, "branch": "main" }));
     assert!(refused["message"].as_str().unwrap().contains("`main` is the last tier"), "{refused}");
 }
+
+#[test]
+fn what_was_agreed_to_is_promoted_or_nothing_is() {
+    let test = with_migrations("select 2;");
+    fs::write(test.repo.join("offshoot.toml"), "[[tiers]]\nbranch = 'main'\n").unwrap();
+    test.git(&["add", "."]);
+    test.commit("Files");
+    test.git(&["checkout", "-q", "-b", "feature"]);
+    let mut editor = Editor::open(&test, &[&test.repo]);
+    editor.ready_on("feature");
+    let params = json!({ "folder": uri(&test.repo), "branch": "feature", "dryRun": true });
+    let tried = editor.ask("offshoot/promote", params);
+    assert_eq!(tried["lacked"], json!([TWO]), "{tried:#}");
+    test.commit("Later");
+    let params = json!({ "folder": uri(&test.repo), "branch": "feature", "commit": tried["commit"] });
+    let refused = editor.refused("offshoot/promote", params);
+    let message = refused["message"].as_str().unwrap();
+    assert!(
+        message.contains("since its migrations were tried") && message.contains("nothing was promoted"),
+        "{refused}"
+    );
+    let ran = test.run(&["sql", "--branch", "main", "-c", "select version from schema_migrations"]).ok();
+    assert!(!ran.contains('2'), "{ran}");
+}

@@ -293,3 +293,21 @@ fn who_makes_a_branch_is_told_which_line_gave_it_its_parent() {
     let other = test.run(&["branch", "create", "other", "--json"]).json();
     assert!(other["parentRule"].is_null(), "{other}");
 }
+
+#[test]
+fn a_branch_says_whether_only_a_rule_protects_it_that_an_override_goes_past() {
+    let test = TestRepo::with_database();
+    let of_main = || {
+        let main = branch(&test, "main");
+        (main["protected"].as_bool(), main["overridable"].as_bool())
+    };
+    assert_eq!(of_main(), (Some(false), None));
+    let rule = "[[branches]]\npattern = 'main'\nprotected = true\n";
+    write(&test, rule);
+    assert_eq!(of_main(), (Some(true), Some(true)));
+    write(&test, &format!("{rule}override = false\n"));
+    assert_eq!(of_main(), (Some(true), None));
+    write(&test, rule);
+    test.run(&["branch", "protect", "main"]).ok();
+    assert_eq!(of_main(), (Some(true), None), "a person protects it as well");
+}

@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import { isChangeable } from '../model.js';
 import type { Branch } from '../protocol/types.js';
 import type { Server } from '../server/server.js';
 import type { Surroundings } from '../surroundings.js';
@@ -20,7 +21,7 @@ export function registerChangeBranch({ server }: Surroundings): vscode.Disposabl
 
 async function rename(server: Server, argument: unknown): Promise<void> {
   const title = vscode.l10n.t('Rename Database Branch');
-  const target = await chooseBranch(server, argument, title, (branch) => !branch.protected);
+  const target = await chooseBranch(server, argument, title, (branch) => isChangeable(branch));
   if (target === undefined) {
     return;
   }
@@ -36,7 +37,7 @@ async function rename(server: Server, argument: unknown): Promise<void> {
 
 async function protect(server: Server, argument: unknown, on: boolean): Promise<void> {
   const title = on ? vscode.l10n.t('Protect Database Branch') : vscode.l10n.t('Remove Protection of Database Branch');
-  const target = await chooseBranch(server, argument, title, (branch) => branch.protected !== on);
+  const target = await chooseBranch(server, argument, title, (branch) => (on ? !branch.protected : !isChangeable(branch)));
   if (target !== undefined) {
     await server.requests.branchProtect({ folder: target.ready.folder.uri, name: target.branch.name, on });
   }

@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import type { ReadyFolder } from '../model.js';
+import { isChangeable, type ReadyFolder } from '../model.js';
 import type { Branch } from '../protocol/types.js';
 import type { Server } from '../server/server.js';
 import type { Surroundings } from '../surroundings.js';
@@ -22,7 +22,7 @@ export function registerGiveBack({ server }: Surroundings): vscode.Disposable {
 }
 
 async function deleteBranch(server: Server, argument: unknown): Promise<void> {
-  const fits = (branch: Branch): boolean => !branch.protected && !branch.root;
+  const fits = (branch: Branch): boolean => isChangeable(branch) && !branch.root;
   const target = await chooseBranch(server, argument, vscode.l10n.t('Delete Database Branch'), fits);
   if (target === undefined) {
     return;
@@ -42,7 +42,7 @@ async function deleteBranch(server: Server, argument: unknown): Promise<void> {
 }
 
 async function resetBranch(server: Server, argument: unknown): Promise<void> {
-  const fits = (branch: Branch): boolean => !branch.protected && branch.parent !== undefined;
+  const fits = (branch: Branch): boolean => isChangeable(branch) && branch.parent !== undefined;
   const target = await chooseBranch(server, argument, vscode.l10n.t('Reset Database Branch to Its Parent'), fits);
   if (target === undefined) {
     return;

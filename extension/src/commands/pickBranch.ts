@@ -4,7 +4,7 @@ import type { Surroundings } from '../surroundings.js';
 import { command } from './register.js';
 import { branchItems, chooseFolder } from './target.js';
 import { askToSwitch } from './switchBranch.js';
-import { gitHeadName } from '../model.js';
+import { gitHeadName, isChangeable } from '../model.js';
 import type { Branch } from '../protocol/types.js';
 
 interface Choice extends vscode.QuickPickItem {
@@ -55,7 +55,7 @@ function actions(here: Branch, undo: string | undefined): Choice[] {
     { label: `$(terminal) ${vscode.l10n.t('Open SQL prompt')}`, command: 'offshoot.openSql' },
     { label: `$(copy) ${vscode.l10n.t('Copy connection URL')}`, command: 'offshoot.copyUrl' },
   ];
-  if (here.parent !== undefined && !here.protected) {
+  if (here.parent !== undefined && isChangeable(here)) {
     all.push({ label: `$(discard) ${vscode.l10n.t('Reset to {0}…', here.parent)}`, command: 'offshoot.resetBranch' });
   }
   if (undo !== undefined) {

@@ -60,7 +60,7 @@ async function promote(tools: Tools, { ready, branch }: Source): Promise<void> {
   if (against === undefined) {
     return;
   }
-  const done = await run(vscode.l10n.t('Promoting migrations to {0}', tried.to), { to: tried.to, ...against });
+  const done = await run(vscode.l10n.t('Promoting migrations to {0}', tried.to), { to: tried.to, commit: tried.commit, ...against });
   await tools.reports.show(report, promotedText(done));
   detach(tell(tools, ready, done));
 }

@@ -79,6 +79,10 @@ worktrees: Array<string>,
  */
 protected: boolean,
 /**
+ * Whether only a rule protects it, and `overrideRules` goes past that.
+ */
+overridable?: boolean,
+/**
  * When it goes to the trash by itself, in seconds since 1970.
  */
 expiresAt?: number,
@@ -2308,6 +2312,10 @@ branch?: string,
  * The branch of the tier; absent means the next.
  */
 to?: string,
+/**
+ * The commit that the branch has to be at, such as that of a trial which somebody agreed to; absent means any.
+ */
+commit?: string,
 /**
  * Which project, by tool or id; absent means all.
  */

@@ -18,6 +18,9 @@ pub struct PromoteParams {
     /// The branch of the tier; absent means the next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
+    /// The commit that the branch has to be at, such as that of a trial which somebody agreed to; absent means any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
     /// Which project, by tool or id; absent means all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool: Option<String>,

@@ -315,6 +315,10 @@ pub struct Branch {
     pub worktrees: Vec<String>,
     /// Cannot be deleted, reset, restored or renamed, as a person or a rule said.
     pub protected: bool,
+    /// Whether only a rule protects it, and `overrideRules` goes past that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+    pub overridable: bool,
     /// When it goes to the trash by itself, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<u64>,

@@ -32,6 +32,7 @@ pub(super) fn run(args: PromoteArgs, output: Output) -> Result<u8> {
         folder: session.path(),
         branch: args.branch,
         to: args.to,
+        commit: None,
         tool: args.tool,
         dry_run: args.dry_run || asks,
         override_rules: args.against.r#override,
@@ -39,7 +40,6 @@ pub(super) fn run(args: PromoteArgs, output: Output) -> Result<u8> {
     };
     let mut promoted = call::long::<Promote>(&mut session, &params, output.json)?;
     if asks && promoted.passed && !promoted.lacked.is_empty() {
-        let commit = promoted.commit.clone();
         for line in lines_before(&promoted, output) {
             output.line(&line);
         }
@@ -48,10 +48,8 @@ pub(super) fn run(args: PromoteArgs, output: Output) -> Result<u8> {
             return Ok(NEGATIVE);
         }
         params.dry_run = false;
+        params.commit = Some(promoted.commit);
         promoted = call::long::<Promote>(&mut session, &params, output.json)?;
-        if promoted.commit != commit {
-            output.line(output.warn("note: there was another commit by the time you agreed."));
-        }
     }
     if output.json {
         output.value(&promoted)?;

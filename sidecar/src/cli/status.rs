@@ -145,6 +145,7 @@ mod tests {
             connections: 1,
             worktrees: vec![],
             protected: false,
+            overridable: false,
             expires_at: None,
             max_bytes: None,
             stale_since: None,

@@ -9,7 +9,7 @@ use offshoot_protocol::types::{
     Branch, BranchParams, ComputeState, CreateParams, GuardedParams, Nothing, ProtectParams, RenameParams,
     Subject, UndoParams, UndoResult, UrlResult,
 };
-use offshoot_storage::{BranchId, BranchSize, Former, StorageError};
+use offshoot_storage::{BranchId, BranchSize, Former, StorageError, Store};
 use tokio::sync::OwnedMutexGuard;
 
 use super::binding::View;
@@ -35,11 +35,13 @@ pub(super) async fn describe_one(engine: &Arc<Engine>, id: BranchId) -> Result<B
             let size = engine.store.size(id)?;
             let rules = policy::now(engine)?;
             let in_git = engine.repository.has_branch(&branch.name).unwrap_or(false);
+            let by_hand = Book(&engine.store).is_protected(id)?;
             let marks = Marks {
                 max_bytes: rules.max_bytes(&branch.name),
                 in_git,
                 promotes_to: rules.promotes_to(&branch.name).filter(|_| in_git),
-                protected: Book(&engine.store).is_protected(id)? || rules.guard(&branch.name).is_some(),
+                protected: by_hand || rules.guard(&branch.name).is_some(),
+                overridable: !by_hand && rules.may_override_guard(&branch.name),
                 expires_at: Book(&engine.store).expiry(id)?,
                 stale_since: refresh::stale(&engine.store, &engine.store.branches()?)?.get(&id).copied(),
                 usage: engine.computes.usage_of(id),
@@ -50,10 +52,46 @@ pub(super) async fn describe_one(engine: &Arc<Engine>, id: BranchId) -> Result<B
         .await
 }
 
+/// The branch that an endpoint leads to; or what took its place, as a reset is done before endpoints are told of it; or, where it was
+/// deleted, the root. Blocks.
+pub(super) fn here(store: &Store, id: BranchId) -> Result<offshoot_storage::Branch> {
+    let mut next = id;
+    loop {
+        match store.branch(next) {
+            Ok(branch) => return Ok(branch),
+            Err(error) => {
+                let successor = store.undoable(&Former::Id(next))?.and_then(|former| former.replaces);
+                let other = successor.unwrap_or_else(|| store.root_branch());
+                if other == next {
+                    return Err(error.into());
+                }
+                next = other;
+            }
+        }
+    }
+}
+
+/// [`describe_one`] of the branch that an endpoint leads to by now.
+pub(super) async fn describe_here(engine: &Arc<Engine>, id: BranchId) -> Result<Branch> {
+    let mut id = id;
+    loop {
+        let failure = match describe_one(engine, id).await {
+            Ok(branch) => return Ok(branch),
+            Err(failure) => failure,
+        };
+        let now = engine.blocking(move |engine| Ok(here(&engine.store, id)?.id)).await?;
+        if now == id {
+            return Err(failure);
+        }
+        id = now;
+    }
+}
+
 /// What others than the store know of a branch.
 pub(super) struct Marks {
     pub(super) in_git: bool,
     pub(super) protected: bool,
+    pub(super) overridable: bool,
     pub(super) expires_at: Option<u64>,
     pub(super) max_bytes: Option<u64>,
     pub(super) stale_since: Option<u64>,
@@ -84,6 +122,7 @@ pub(super) fn describe(
         shared_bytes: size.shared_bytes,
         in_git: marks.in_git,
         protected: marks.protected,
+        overridable: marks.overridable,
         expires_at: marks.expires_at,
         max_bytes: marks.max_bytes,
         stale_since: marks.stale_since,

@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 
 use super::binding::{View, git_failure};
 use super::book::{Book, SeatKey};
-use super::{Engine, worktrees};
+use super::{Engine, branches, worktrees};
 use crate::config::{AddressOf, ConfigError, ConfigFile, Connection, FILE_NAME, broken};
 use crate::env_file::{Before, Contents, Place, Refusal, find, put_back, set};
 use crate::failure::{Failure, Result};
@@ -180,8 +180,8 @@ async fn address(engine: &Arc<Engine>, view: &View, connection: Option<&Connecti
     let port = match (connection.map(|connection| connection.address), &view.branch) {
         (Some(AddressOf::Branch), Ok(id)) => {
             let id = *id;
-            let name = engine.blocking(move |engine| Ok(engine.store.branch(id)?.name)).await?;
-            engine.binding.branch_port(id, &name).await?
+            let here = engine.blocking(move |engine| branches::here(&engine.store, id)).await?;
+            engine.binding.branch_port(here.id, &here.name).await?
         }
         _ => view.port,
     };

@@ -109,10 +109,12 @@ impl Known {
 
     fn marks(&self, branch: &Branch) -> Marks {
         let in_git = self.in_git.contains(&branch.name);
+        let by_hand = self.protected.contains(&branch.id);
         Marks {
             in_git,
             promotes_to: self.rules.promotes_to(&branch.name).filter(|_| in_git),
-            protected: self.protected.contains(&branch.id) || self.rules.guard(&branch.name).is_some(),
+            protected: by_hand || self.rules.guard(&branch.name).is_some(),
+            overridable: !by_hand && self.rules.may_override_guard(&branch.name),
             max_bytes: self.rules.max_bytes(&branch.name),
             expires_at: self.expiries.get(&branch.id).copied(),
             stale_since: self.stale.get(&branch.id).copied(),

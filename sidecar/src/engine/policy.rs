@@ -167,6 +167,11 @@ impl Now {
         Some(Guard { place, committed_on: Some(branch.clone()) })
     }
 
+    /// Whether a rule protects branches of this name, and lets `--override` go past that.
+    pub(super) fn may_override_guard(&self, name: &str) -> bool {
+        self.guard(name).is_some() && self.fixed(name).is_none()
+    }
+
     /// From how many bytes of its own on it is told of a branch.
     pub(super) fn max_bytes(&self, name: &str) -> Option<u64> {
         self.rule(name)?.max_bytes.as_ref().map(|most| most.value)

@@ -8,6 +8,7 @@ use offshoot_protocol::types::{
     Ask, EndpointStatus, GitHead, Note, NoteKind, OpenParams, UrlResult, WorktreeParams, WorktreeStatus,
     WorktreeUrlParams,
 };
+use offshoot_storage::BranchId;
 
 use super::binding::git_failure;
 use super::book::SeatKey;
@@ -44,11 +45,11 @@ pub(super) async fn status(engine: &Arc<Engine>, params: WorktreeParams) -> Resu
     let view = engine.binding.view(&key).await?;
     let env_note = env_files::note(engine, &view).await;
     let mut notes = view.notes;
-    let here = view.branch.as_ref().ok().copied();
     let branch = match view.branch {
-        Ok(id) => Some(branches::describe_one(engine, id).await?),
+        Ok(id) => Some(branches::describe_here(engine, id).await?),
         Err(_) => None,
     };
+    let here = branch.as_ref().map(|branch| BranchId(branch.id));
     if let Some(branch) = branch.as_ref()
         && let Some(why) = &branch.failure
     {
@@ -60,8 +61,8 @@ pub(super) async fn status(engine: &Arc<Engine>, params: WorktreeParams) -> Resu
         });
     }
     notes.extend(branch.as_ref().and_then(room::quota_note));
-    if let Some(here) = here {
-        notes.extend(engine.blocking(move |engine| policy::note(engine, here)).await?);
+    if let Some(name) = branch.as_ref().map(|branch| branch.name.clone()) {
+        notes.extend(engine.blocking(move |engine| policy::note(engine, &name)).await?);
     }
     notes.extend(engine.blocking(|engine| Ok(room::note(engine))).await?);
     notes.extend(engine.follower.note());
@@ -107,7 +108,7 @@ pub(super) async fn url(engine: &Arc<Engine>, params: WorktreeUrlParams) -> Resu
     if !view.listening {
         return Err(ports::taken(view.port));
     }
-    let name = engine.blocking(move |engine| Ok(engine.store.branch(id)?.name)).await?;
+    let name = engine.blocking(move |engine| Ok(branches::here(&engine.store, id)?.name)).await?;
     Ok(UrlResult { branch: name, ..address(engine, view.port) })
 }
 
@@ -117,7 +118,8 @@ pub(super) async fn open(engine: &Arc<Engine>, params: OpenParams, call: &Call) 
         branches::named(engine, name).await?
     } else {
         let key = seat(engine, &params.path).await?;
-        engine.binding.settle(&key).await?
+        let id = engine.binding.settle(&key).await?;
+        engine.blocking(move |engine| Ok(branches::here(&engine.store, id)?.id)).await?
     };
     let name = engine.blocking(move |engine| Ok(engine.store.branch(id)?.name)).await?;
     if params.override_rules {

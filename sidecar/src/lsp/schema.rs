@@ -133,6 +133,7 @@ mod tests {
             connections: 0,
             worktrees: vec![],
             protected: false,
+            overridable: false,
             expires_at: None,
             max_bytes: None,
             stale_since: None,

@@ -1,8 +1,13 @@
 //! The databases of commits: a detached HEAD, bisections, and what does not count as a checkout.
 
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use crate::support::{TestRepo, wait_until};
+
+/// Each has a moment at which a look finds the old branch gone.
+const RESETS: usize = 8;
 
 impl TestRepo {
     /// A repository that keeps a snapshot at each commit, with a table.
@@ -179,4 +184,35 @@ fn a_rebase_leads_nowhere_and_without_the_key_no_commit_has_a_database() {
     test.git(&["checkout", "-q", "--detach", &two]);
     assert_eq!(test.place(), "topic");
     assert_eq!(test.branches(), ["main", "topic"]);
+}
+
+#[test]
+fn a_worktree_at_a_detached_head_stays_with_a_branch_that_is_reset_while_others_look() {
+    let test = TestRepo::with_database().with_branches(&["feature"]);
+    test.git(&["checkout", "-q", "feature"]);
+    assert_eq!(test.place(), "feature");
+    test.git(&["checkout", "-q", "--detach"]);
+    assert_eq!(test.place(), "feature");
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let looks = || {
+            while !done.load(Ordering::Acquire) {
+                test.place();
+            }
+        };
+        let lookers = [scope.spawn(looks), scope.spawn(looks)];
+        for _ in 0..RESETS {
+            let reset = test.run(&["branch", "reset", "feature"]);
+            let place = test.place();
+            if reset.code != 0 || place != "feature" {
+                done.store(true, Ordering::Release);
+            }
+            reset.ok();
+            assert_eq!(place, "feature");
+        }
+        done.store(true, Ordering::Release);
+        for looker in lookers {
+            looker.join().unwrap();
+        }
+    });
 }

@@ -86,6 +86,18 @@ fn what_moves_no_branch_of_git_moves_no_database_either() {
 }
 
 #[test]
+fn a_branch_keeps_its_data_when_it_is_renamed_right_after_its_first_commit() {
+    let test = TestRepo::with_database();
+    test.git(&["checkout", "-q", "--orphan", "fresh"]);
+    assert_eq!(test.place(), "fresh");
+    test.run(&["sql", "-c", "create table of_fresh()"]).ok();
+    test.git(&["commit", "-q", "--allow-empty", "-m", "the first one"]);
+    test.git(&["branch", "-q", "-m", "fresh", "other"]);
+    assert_eq!((test.place(), test.branches()), ("other".into(), vec!["main".into(), "other".into()]));
+    test.run(&["sql", "-c", "select from of_fresh"]).ok();
+}
+
+#[test]
 fn worktrees_keep_their_addresses_until_git_prunes_them() {
     let test = TestRepo::with_database();
     let (old, new) = (test.root().join("old"), test.root().join("new"));

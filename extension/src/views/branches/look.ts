@@ -1,6 +1,7 @@
 import { l10n } from 'vscode';
 import type { Branch, FolderState } from '../../protocol/types.js';
 import { computeWord, escapeMarkdown, expiryWords, formatAge, formatBytes, staleWords } from '../words.js';
+import { isChangeable } from '../../model.js';
 import { followsBrief, followsWords } from '../following.js';
 import type { BranchNode } from './nodes.js';
 
@@ -51,6 +52,7 @@ export function branchContext(node: BranchNode): string {
     ['current', node.here],
     ['root', facts.root],
     ['protected', facts.protected],
+    ['fixed', !isChangeable(facts)],
     ['hasParent', facts.parent !== undefined],
     ['inGit', facts.inGit],
     ['promotes', facts.promotesTo !== undefined],
@@ -81,6 +83,13 @@ export function branchSpoken(node: BranchNode, now: number): string {
   return parts.filter((part) => part !== undefined).join(', ');
 }
 
+function protectionWords({ protected: isProtected, overridable }: Branch): string | undefined {
+  if (!isProtected) {
+    return undefined;
+  }
+  return overridable === true ? l10n.t('by a rule: is deleted, reset or renamed only against it') : l10n.t('cannot be deleted, reset or renamed');
+}
+
 /** The tooltip of a branch, Markdown. */
 export function branchTooltip(facts: Branch, now: number, here = false): string {
   const state = `${computeWord(facts.state)}${facts.failure === undefined ? '' : `: ${facts.failure}`}`;
@@ -95,7 +104,7 @@ export function branchTooltip(facts: Branch, now: number, here = false): string 
     [l10n.t('Promoted to'), facts.promotesTo],
     [l10n.t('This window'), here ? l10n.t('its address leads here') : undefined],
     [l10n.t('Checked out in'), facts.worktrees.length === 0 ? undefined : facts.worktrees.join(', ')],
-    [l10n.t('Protected'), facts.protected ? l10n.t('cannot be deleted, reset or renamed') : undefined],
+    [l10n.t('Protected'), protectionWords(facts)],
     [l10n.t('Expiry'), expiryWords(facts, now)],
     [l10n.t('Follows'), followsWords(facts, now)],
     [l10n.t('Data'), facts.staleSince === undefined ? undefined : l10n.t('{0}; a reset takes the new ones', staleWords(facts, now) ?? '')],

@@ -282,6 +282,16 @@ mod tests {
     }
 
     #[test]
+    fn a_branch_that_git_had_no_commit_of_keeps_its_data_where_it_was_checked_out() {
+        let mut facts = known(Origin::RenamedFrom("feature".into()));
+        facts.git = &["main", "new"];
+        // Nobody looked between its first commit and its other name.
+        facts.by_hand = true;
+        let decision = decide(&branch("new"), OnCheckout::Create, FEATURE, &facts);
+        assert_eq!(decision, Decision::Rename { id: FEATURE, to: "new".into() });
+    }
+
+    #[test]
     fn a_branch_renamed_to_a_name_that_is_taken_keeps_its_data() {
         let mut facts = known(Origin::RenamedFrom("main".into()));
         facts.renamed_over = true;

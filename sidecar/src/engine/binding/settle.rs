@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use offshoot_git::{Head, Origin, Worktree};
 use offshoot_protocol::types::{Note, NoteKind};
-use offshoot_storage::{Branch, BranchId, Former, StorageError, Store};
+use offshoot_storage::{Branch, BranchId, StorageError, Store};
 
 use super::at_commit::{self, Wish};
 use super::decide::{Decision, Facts, OfCommit, Why, decide};
@@ -14,7 +14,7 @@ use crate::config::{ConfigFile, OnCheckout};
 use crate::engine::book::{Book, By, SeatKey};
 use crate::engine::policy::{self, Birth, Birthplace, Making};
 use crate::engine::prepare::Preparing;
-use crate::engine::{Engine, detached, expiry, follow, hooks, room};
+use crate::engine::{Engine, branches, detached, expiry, follow, hooks, room};
 use crate::failure::{Failure, Result};
 use crate::names::{self, quoted};
 
@@ -98,12 +98,11 @@ fn settle(look: &Look, head: Head) -> Result<Outcome> {
     if look.last.as_ref() == Some(&stamp) && look.here.is_some() {
         return Ok(Outcome::Same);
     }
-    let root = store.root_branch();
     let before = match look.here {
         Some(id) => Some(id),
         None => Book(store).bound(&look.key)?,
     };
-    let here = before.and_then(|id| present(store, id)).unwrap_or(root);
+    let here = branches::here(store, before.unwrap_or(store.root_branch()))?.id;
     let left = look.last.as_ref().map(|last| &last.head);
     let facts = Live { engine: &look.engine, store, worktree: &look.worktree, wish, left };
     let never = Book(store).never()?;
@@ -123,14 +122,6 @@ fn settle(look: &Look, head: Head) -> Result<Outcome> {
         if made { look.engine.generation.fetch_add(1, Ordering::AcqRel) + 1 } else { generation };
     let stamp = Stamp { generation, ..stamp };
     Ok(Outcome::Settled { stamp, head, place, made })
-}
-
-/// A branch that an endpoint leads to, or what stands in its place: a reset is done before endpoints are told of it.
-fn present(store: &Store, id: BranchId) -> Option<BranchId> {
-    if store.branch(id).is_ok() {
-        return Some(id);
-    }
-    store.undoable(&Former::Id(id)).ok().flatten().and_then(|former| former.replaces)
 }
 
 /// Notes that git has a branch of the same name as database branch `id`: its deletion in git will mean something.

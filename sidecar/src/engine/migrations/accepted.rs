@@ -15,13 +15,11 @@ use serde::{Deserialize, Serialize};
 use super::files::id_of;
 use super::replay::Wanted;
 use super::stage::Stage;
-use crate::engine::{Engine, throwaway};
+use crate::engine::{Engine, notes, throwaway};
 use crate::failure::{Failure, Result, chain};
 
 /// The note about a branch.
 const NOTE: &str = "migrations-accepted";
-/// Branches from one to the root that are asked.
-const MOST_PARENTS: usize = 64;
 
 /// What was accepted of a branch, or of one that it was made of.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -34,13 +32,11 @@ pub(super) struct Accepted {
 
 /// The newest that there is for a branch. Blocks.
 pub(super) fn of(engine: &Engine, id: BranchId) -> Result<Option<Accepted>> {
-    let mut next = Some(id);
-    for _ in 0..MOST_PARENTS {
-        let Some(id) = next else { break };
-        if let Some(text) = engine.store.note(id, NOTE)? {
-            return Ok(serde_json::from_str(&text).ok());
+    let hint = "`offshoot migrations drift --accept` takes the schema of now, in its place.";
+    for id in notes::lineage(engine, id) {
+        if let Some(accepted) = notes::read(engine, id, NOTE).map_err(|failure| failure.hint(hint))? {
+            return Ok(Some(accepted));
         }
-        next = engine.store.branch(id).ok().and_then(|branch| branch.parent);
     }
     Ok(None)
 }
@@ -53,18 +49,14 @@ pub(super) fn accept(engine: &Engine, id: BranchId, scan: &Scan, ran: &Wanted, s
         let keys = files.iter().map(|place| project.migrations[*place].key.clone());
         accepted.files.entry(id_of(project)).or_default().extend(keys);
     }
-    let text = serde_json::to_string(&accepted).map_err(|e| Failure::internal(e.to_string()))?;
-    engine.store.set_note(id, NOTE, &text)?;
+    notes::write(engine, id, NOTE, &accepted)?;
     tracing::info!(id = id.0, "took a schema as given");
     Ok(())
 }
 
 /// The branch `new` is what `old` was at some moment. Blocks.
 pub(super) fn carry_over(engine: &Engine, old: BranchId, new: BranchId) -> Result<()> {
-    match engine.store.note(old, NOTE)? {
-        Some(text) => Ok(engine.store.set_note(new, NOTE, &text)?),
-        None => Ok(()),
-    }
+    notes::carry(engine, NOTE, old, new)
 }
 
 impl Accepted {

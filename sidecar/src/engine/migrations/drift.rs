@@ -44,7 +44,9 @@ pub(super) async fn of(
     let projects: Vec<&Project> = places.iter().map(|at| &scan.projects[*at]).collect();
     let histories = call.or_cancelled(async { Ok(history::read(engine, id, &projects, true).await) }).await?;
     let histories = histories.map_err(|why| history::unread(&branch, &why))?;
-    let accepted = engine.blocking(move |engine| accepted::of(engine, id)).await?;
+    // What is accepted now takes the place of what was, readable or not.
+    let accepted =
+        if params.accept { None } else { engine.blocking(move |engine| accepted::of(engine, id)).await? };
     let mut wanted = Wanted::new();
     let mut found: Vec<Diagnostic> = Vec::new();
     for (at, history) in places.into_iter().zip(histories) {

@@ -34,6 +34,9 @@ use crate::engine::{Engine, branches};
 use crate::failure::{Failure, Result};
 use crate::scratch::Scratch;
 
+/// Letters of a commit's name that people are shown.
+const SHOWN: usize = 8;
+
 /// `promote`.
 pub(in crate::engine) async fn promote(
     engine: &Arc<Engine>,
@@ -106,6 +109,9 @@ impl Route {
                         "Migrations are taken from a git branch as it is committed; `git branch` shows them.",
                     )
                 })?;
+                if let Some(agreed) = params.commit.as_ref().filter(|agreed| **agreed != commit) {
+                    return Err(moved_on(&branch, agreed, &commit));
+                }
                 let wanted =
                     policy::now(engine)?.route(&branch, params.to.as_deref(), params.override_rules)?;
                 let mut notes = Vec::new();
@@ -116,6 +122,16 @@ impl Route {
             })
             .await
     }
+}
+
+/// What was tried and agreed to is not what would be promoted now.
+fn moved_on(branch: &str, agreed: &str, now: &str) -> Failure {
+    let short = |commit: &str| commit.get(..SHOWN).unwrap_or(commit).to_owned();
+    let (agreed, now) = (short(agreed), short(now));
+    Failure::user(format!(
+        "the git branch `{branch}` went from {agreed} to {now} since its migrations were tried; nothing was promoted"
+    ))
+    .hint("Promote again: what is committed now is tried first.")
 }
 
 /// The files of a commit in a folder of their own. Blocks.

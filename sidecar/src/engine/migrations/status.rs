@@ -66,7 +66,8 @@ pub(super) async fn place(engine: &Arc<Engine>, folder: &str) -> Result<Place> {
     let branch = view.branch;
     engine
         .blocking(move |engine| {
-            let branch = branch.and_then(|id| Ok((id, engine.store.branch(id)?.name)));
+            let branch =
+                branch.and_then(|id| branches::here(&engine.store, id)).map(|here| (here.id, here.name));
             let file = ConfigFile::open(&root);
             let config = file.config();
             let (on_checkout, check_command) =

@@ -141,11 +141,10 @@ pub(in crate::engine) fn may_write(engine: &Engine, name: &str, deed: &Deed) -> 
 }
 
 /// That sessions only read, for those who wonder. Blocks.
-pub(in crate::engine) fn note(engine: &Engine, id: BranchId) -> Result<Option<Note>> {
-    let name = engine.store.branch(id)?.name;
+pub(in crate::engine) fn note(engine: &Engine, name: &str) -> Result<Option<Note>> {
     let rules = now(engine)?;
-    let override_writes = rules.fixed(&name).is_none();
-    Ok(rules.writers(&name).map(|writers| Note {
+    let override_writes = rules.fixed(name).is_none();
+    Ok(rules.writers(name).map(|writers| Note {
         kind: NoteKind::ReadOnly,
         text: format!(
             "sessions on `{name}` only read: {} may write to it ({})",
