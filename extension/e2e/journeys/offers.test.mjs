@@ -118,5 +118,17 @@ for (const name of workbenchNames.filter((each) => each === 'current')) {
       await window.until(() => window.rowTexts(), /third/, 'the row', 60_000);
       await window.shot(`offers overridden ${name}`);
     });
+
+    journey('a_branch_that_only_a_rule_protects_is_deleted_against_it_from_its_menu', async () => {
+      await appendFile(join(project.folder, 'offshoot.toml'), '\n[[branches]]\npattern = "third"\nprotected = true\n');
+      await window.until(async () => (await project.offshoot('policy', 'explain', 'third')).includes('protected'), true, 'the rule');
+      await quiet();
+      await window.rowMenu('third', 'Delete Database Branch');
+      await window.until(() => window.dialogText(), /`?third`? is protected by offshoot\.toml, line \d+/, 'the refusal', 60_000);
+      await window.shot(`offers protected ${name}`);
+      await window.dialogAction('Override the Rule');
+      await window.until(() => window.toasts(), /Database branch third was deleted/, 'that it is told', 60_000);
+      await window.until(async () => /third/.test((await window.rowTexts()).join('\n')), false, 'the row is gone', 60_000);
+    });
   }, { skip: offshootSkipReason() });
 }
