@@ -174,6 +174,8 @@ async function grammarTests() {
   return testGrammars();
 }
 
+const MAIN_JOURNEY = 'branches.test.mjs';
+
 /** The journeys in a real VS Code, from the source tree, and the main one once more from the package that users install. */
 async function journeys(to) {
   const { ensureWorkbenches } = await import('../extension/e2e/install.mjs');
@@ -186,12 +188,15 @@ async function journeys(to) {
   const { code } = await teed(to, 'npm', ['run', '--silent', 'build:extension']);
   if (code !== 0) return failed();
   // One after the other: each has a browser and two servers, and what they wait for is to be drawn in time.
-  const fromSource = await nodeRunner(to, ['--test-concurrency=1', ...files.map((name) => join(folder, name))], tools);
+  const runEach = (names, more) => nodeRunner(to, ['--test-concurrency=1', ...names.map((name) => join(folder, name))], { ...tools, ...more });
+  const others = await runEach(files.filter((name) => name !== MAIN_JOURNEY), {});
+  // The oldest VS Code has the main journey from the package.
+  const main = await runEach([MAIN_JOURNEY], { OFFSHOOT_E2E_ONLY: 'current' });
   const out = await mkdtemp(join(tmpdir(), 'offshoot-test-'));
   try {
     const { file } = await makePackage({ built, out });
-    const asInstalled = await nodeRunner(to, [join(folder, 'branches.test.mjs')], { ...tools, OFFSHOOT_TEST_VSIX: file, OFFSHOOT_E2E_ONLY: 'floor' });
-    return sum([fromSource, asInstalled]);
+    const asInstalled = await runEach([MAIN_JOURNEY], { OFFSHOOT_TEST_VSIX: file, OFFSHOOT_E2E_ONLY: 'floor' });
+    return sum([others, main, asInstalled]);
   } finally {
     await rm(out, { recursive: true, force: true });
   }
