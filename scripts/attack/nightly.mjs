@@ -1,4 +1,4 @@
-// Every attack on the storage, with the seeds of a night rather than those of `npm test`. `node scripts/attack/nightly.mjs --help` says how.
+// Every attack on the storage and on the binding to git, with the seeds of a night rather than those of `npm test`. `node scripts/attack/nightly.mjs --help` says how.
 import { parseArgs } from 'node:util';
 import { run } from '../lib/process.mjs';
 import { root } from '../lib/repository.mjs';
@@ -6,7 +6,7 @@ import { readyForStorageTests } from '../lib/storage-tests.mjs';
 
 const HELP = `Usage: node scripts/attack/nightly.mjs [--only NAME]... [--list]
 
-Runs the attacks of docs/storage.md one after the other, each with many more seeds than \`npm test\` has, and ends with 1 if one failed.
+Runs the attacks of docs/storage.md and docs/git.md one after the other, each with many more seeds than \`npm test\` has, and ends with 1 if one failed.
 What cannot run here is skipped, with the reason. All of it takes some hours on two cores. A test prints OFFSHOOT_SEED=n before each seed;
 the same test with that variable set repeats it.
 
@@ -28,6 +28,8 @@ const ATTACKS = [
   { name: 'crash-points', command: storage('--test', 'crash_points', '--test', 'interposer_points'), env: { OFFSHOOT_ALL_POINTS: '1' } },
   // A source that is followed: other majors, and all points at which engine and standby are killed.
   { name: 'follow', command: [...storage('--test', 'follow'), '--include-ignored'], env: { OFFSHOOT_ALL_POINTS: '1' } },
+  // Two hundred moments of three levels of branches, on each of three majors.
+  { name: 'moments', command: [...storage('--test', 'past'), '--include-ignored'] },
   { name: 'faults', command: storage('--test', 'faults'), env: { OFFSHOOT_SEEDS: '20' } },
   { name: 'hostile', command: storage('--test', 'hostile'), env: { OFFSHOOT_SEEDS: '1000000' } },
   { name: 'fuzz-map', command: script('fuzz', '--target', 'map', '--minutes', '10') },
@@ -37,6 +39,11 @@ const ATTACKS = [
   { name: 'shutdown-clones', command: script('shutdown', '--driver', 'clone'), program: true },
   { name: 'regression', command: script('regression'), program: true },
   { name: 'chaos', command: script('chaos', '--minutes', '60'), program: true },
+  {
+    name: 'git-histories',
+    command: ['cargo', 'test', '-p', 'offshoot', '--test', 'git_histories', '--', '--nocapture'],
+    env: { OFFSHOOT_TEST_STEPS: '10000' },
+  },
   {
     name: 'follow-kills',
     command: ['cargo', 'test', '-p', 'offshoot', '--test', 'follow_kills', '--', '--ignored', '--nocapture'],
