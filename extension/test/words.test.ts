@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { escapeMarkdown, formatAge, formatBytes, formatDuration, formatRemaining, sentences } from '../src/views/words.js';
+import { escapeMarkdown, formatAge, formatBytes, formatDuration, formatRemaining, sentences, withoutOverride } from '../src/views/words.js';
 
 test('bytes_have_the_unit_that_keeps_them_short', () => {
   const cases: [number, string][] = [
@@ -51,4 +51,16 @@ test('a_message_is_a_sentence_and_a_path_at_its_beginning_stays_as_it_is', () =>
   assert.equal(sentences('port 5432 is taken', 'Choose another.'), 'Port 5432 is taken. Choose another.');
   assert.equal(sentences('versions/a1.py is a program', undefined), 'versions/a1.py is a program.');
   assert.equal(sentences('psycopg2.errors.UndefinedTable', undefined), 'psycopg2.errors.UndefinedTable.');
+});
+
+test('what_a_button_does_is_not_told_as_a_command', () => {
+  const cases: [string, string][] = [
+    ['`offshoot branch delete a --override` does it all the same.', ''],
+    ['`offshoot branch reset a --override` does it all the same.\nA change of the rule counts when it is committed on `main`.', 'A change of the rule counts when it is committed on `main`.'],
+    ['`offshoot branch list` shows them; or raise the limit. `offshoot branch create a --override` makes it all the same.', '`offshoot branch list` shows them; or raise the limit.'],
+    ['Make that one first: `offshoot branch create a`; or `offshoot branch create b --from OTHER --override`.', 'Make that one first: `offshoot branch create a`; or `offshoot branch create b --from OTHER --override`.'],
+  ];
+  for (const [hint, expected] of cases) {
+    assert.equal(withoutOverride(hint), expected);
+  }
 });

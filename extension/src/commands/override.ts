@@ -1,6 +1,6 @@
 import * as vscode from 'vscode';
 import { RequestError } from '../server/errors.js';
-import { sentences } from '../views/words.js';
+import { sentences, withoutOverride } from '../views/words.js';
 
 /** What a request says that goes against the rules of `offshoot.toml`. */
 export interface Against {
@@ -16,7 +16,7 @@ export async function unlessRuled<T>(work: (against: Against) => Promise<T>): Pr
       throw error;
     }
     const button = vscode.l10n.t('Override the Rule');
-    const choice = await vscode.window.showWarningMessage(sentences(error.rpc.message, undefined), { modal: true, detail: error.rpc.hint ?? '' }, button);
+    const choice = await vscode.window.showWarningMessage(sentences(error.rpc.message, undefined), { modal: true, detail: withoutOverride(error.rpc.hint ?? '') }, button);
     if (choice !== button) {
       throw new vscode.CancellationError();
     }

@@ -85,6 +85,11 @@ export function sentences(message: string, hint: string | undefined): string {
   return hint === undefined || hint === '' ? ended : `${ended} ${hint}`;
 }
 
+/** A hint without the sentences that tell how a terminal goes against a rule: here a button does. */
+export function withoutOverride(hint: string): string {
+  return hint.replaceAll(/(?<=^|[.\n] ?)`[^`]*--override[^`]*`[^.\n]*\.\s?/g, '').trim();
+}
+
 /** A name as text, never as an icon: `$(…)` has a meaning in labels and in the status bar. */
 export function withoutIcons(text: string): string {
   return text.replace(/\$\(/g, '$\u200B(');
