@@ -212,6 +212,21 @@ pub(crate) fn is_alive(pid: u32) -> bool {
     told || io::Error::last_os_error().raw_os_error() != Some(libc::ESRCH)
 }
 
+/// Whether a process is on its way out: its memory, and with that its command line, goes before its files and locks do. One that only
+/// waits for its parent has ended. Where the system does not tell, no process is.
+pub(crate) fn is_ending(pid: u32) -> bool {
+    /// `PF_EXITING` of Linux's `sched.h`.
+    const EXITING: u64 = 0x4;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name before it is in brackets, and may have any character.
+    let Some((_, rest)) = stat.rsplit_once(") ") else { return false };
+    let mut fields = rest.split(' ');
+    let state = fields.next().unwrap_or_default();
+    // State, parent, group, session, terminal, its group, flags.
+    let flags = fields.nth(5).and_then(|flags| flags.parse::<u64>().ok()).unwrap_or(0);
+    !matches!(state, "Z" | "X") && flags & EXITING != 0
+}
+
 /// Asks a process to end.
 pub(crate) fn terminate(pid: u32) -> io::Result<()> {
     let pid = libc::pid_t::try_from(pid).ok().filter(|&pid| pid > 0).ok_or(io::ErrorKind::InvalidInput)?;
@@ -314,4 +329,25 @@ pub(crate) fn from_local_time(civil: Civil) -> Option<i64> {
     };
     // What does not exist was moved to what does.
     (local_time(seconds)[..3] == civil[..3]).then_some(seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_process_that_runs_or_waits_for_its_parent_is_not_on_its_way_out() {
+        assert!(!is_ending(std::process::id()));
+        let mut child = Command::new("true").spawn().unwrap();
+        let stat = || std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap_or_default();
+        // Nobody has waited for it: its number stays.
+        while cfg!(target_os = "linux") && !stat().contains(") Z ") {
+            std::thread::yield_now();
+        }
+        assert!(!is_ending(child.id()));
+        child.wait().unwrap();
+        assert!(!is_ending(child.id()));
+    }
 }

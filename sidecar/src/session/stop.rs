@@ -70,8 +70,12 @@ fn stop_process(store: &Path) -> Result<bool> {
     Ok(true)
 }
 
-/// Whether the process is `offshoot engine run --store <store> …`: the number in the file may be another's by now.
+/// Whether the process is `offshoot engine run --store <store> …`, or one that ends just now, of which nothing more can be told: the
+/// number in the file may be another's by now.
 fn is_engine_of(pid: u32, store: &Path) -> bool {
+    if sys::is_ending(pid) {
+        return true;
+    }
     let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let words: Vec<_> = words.split(|&byte| byte == 0).collect();
     let [_, b"engine", b"run", b"--store", of, ..] = words[..] else { return false };
