@@ -8,6 +8,7 @@ use std::fs;
 use std::io::Write;
 use std::process::Stdio;
 
+use postgres::{Client, NoTls};
 use support::{PROGRAM, Ran, TestRepo};
 
 #[test]
@@ -207,4 +208,15 @@ fn what_is_in_the_trash_is_seen_and_can_be_removed_for_good() {
     assert!(bytes(&after["totalBytes"]) + 3_000_000 < bytes(&before["totalBytes"]), "{before} {after}");
     assert_eq!(test.run(&["branch", "purge", "--all", "--yes"]).ok().trim(), "The trash is empty.");
     assert_eq!(test.run(&["sql", "-c", "select 1"]).ok().lines().count(), 4);
+}
+
+#[test]
+fn when_sql_has_ended_so_has_its_session() {
+    let test = TestRepo::with_database();
+    let mut other = Client::connect(&test.url(), NoTls).unwrap();
+    for _ in 0..20 {
+        test.run(&["sql", "-c", "begin", "-c", "select 1"]).ok();
+        let left = "select count(*) from pg_stat_activity where application_name = 'offshoot'";
+        assert_eq!(other.query_one(left, &[]).unwrap().get::<_, i64>(0), 0);
+    }
 }

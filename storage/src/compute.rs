@@ -324,7 +324,7 @@ pub(crate) fn connect(
         .user(&shared.info.user)
         .password(&shared.password)
         .dbname(database)
-        .application_name("offshoot")
+        .application_name("offshoot engine")
         .connect_timeout(CHECKPOINT_PATIENCE)
         // Whatever database and role are set to: long enough for a checkpoint, not for ever, and nobody's code on the way.
         .options(&format!(

@@ -3,7 +3,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use offshoot_postgres::load::{LoadError, Rows};
 use offshoot_protocol::types::UrlResult;
@@ -18,6 +18,8 @@ const PROTOCOL: i32 = 196_608;
 const CANCEL_CODE: i32 = 80_877_102;
 /// How often a wait looks for Ctrl-C.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+/// How long the end of a session is waited for.
+const GOODBYE_PATIENCE: Duration = Duration::from_secs(1);
 /// A longer message is none of Postgres's.
 const MAX_MESSAGE: usize = 1 << 30;
 const CHUNK: usize = 64 * 1024;
@@ -282,7 +284,24 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         // A goodbye; the connection closes in any case.
-        let _ = self.send(Some(b'X'), b"");
+        if self.send(Some(b'X'), b"").is_err() {
+            return;
+        }
+        // Postgres closes it as the last thing that its process does: who runs a command after this one does not meet this session.
+        let deadline = Instant::now() + GOODBYE_PATIENCE;
+        let mut rest = [0; 4096];
+        while Instant::now() < deadline && !sys::interrupted() {
+            match self.stream.read(&mut rest) {
+                Ok(0) => return,
+                Ok(_) => (),
+                Err(e)
+                    if matches!(
+                        e.kind(),
+                        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                    ) => {}
+                Err(_) => return,
+            }
+        }
     }
 }
 
