@@ -134,10 +134,35 @@ impl Model {
             };
             self.places.insert(worktree, place);
         }
-        for (name, database) in &mut self.databases {
-            database.was_in_git |= self.seen.branches.contains(name);
-        }
+        self.note_in_git();
         Ok(())
+    }
+
+    /// Git has branches of these names now. One that was made by hand is not git's where the name's data were left behind under an earlier
+    /// name, until it is checked out.
+    fn note_in_git(&mut self) {
+        let Self { databases, places, earlier, seen, .. } = self;
+        let left_behind = |databases: &BTreeMap<String, Database>, old: &String| {
+            databases.get(old).is_some_and(|database| database.was_in_git)
+                && !seen.branches.contains(old)
+                && !seen.heads.values().any(|head| *head == Head::Branch(old.clone()))
+        };
+        let noted: Vec<String> = databases
+            .iter()
+            .filter(|(name, database)| {
+                let is_checked_out = seen.heads.iter().any(|(worktree, head)| {
+                    *head == Head::Branch((*name).clone()) && places.get(worktree) == Some(&database.id)
+                });
+                let has_others = earlier
+                    .get(*name)
+                    .is_some_and(|names| names.iter().any(|old| left_behind(databases, old)));
+                seen.branches.contains(*name) && (is_checked_out || !has_others)
+            })
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in noted {
+            databases.get_mut(&name).unwrap().was_in_git = true;
+        }
     }
 
     /// A database branch that was left behind when its git branch took the name of another one gets that name once it is free: when git's
