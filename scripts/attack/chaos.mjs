@@ -40,6 +40,8 @@ class Chaos {
   trash = [];
   counts = { transactions: 0, sessions: 0, checks: 0, cutShort: 0 };
   wrong = [];
+  /** Somebody wants it to end: what was done until then is checked, and nothing is left. */
+  interrupted = false;
   #next = { session: 1, branch: 1 };
   #stopped = false;
 
@@ -62,7 +64,7 @@ class Chaos {
 
   async run(minutes, writers) {
     const end = performance.now() + minutes * 60_000;
-    const isOver = () => this.wrong.length > 0 || performance.now() >= end;
+    const isOver = () => this.interrupted || this.wrong.length > 0 || performance.now() >= end;
     const working = Array.from({ length: writers }, () => this.write());
     await Promise.all([this.operate(isOver), this.kill(isOver)]);
     this.#stopped = true;
@@ -327,6 +329,7 @@ async function main() {
   say(`seed ${seed}`);
   const project = await Project.make(folder, programOf(values.bin));
   const chaos = new Chaos(project, seeded(seed), say);
+  for (const name of ['SIGINT', 'SIGTERM']) process.on(name, () => (chaos.interrupted = true));
   const report = new Report(chaos);
   try {
     const connection = await chaos.connect(chaos.branches.get('main'));
@@ -342,7 +345,7 @@ async function main() {
   say(JSON.stringify(summary));
   console.log(JSON.stringify(summary, null, 2));
   if (values.report !== undefined) await report.write(values.report, summary);
-  process.exitCode = chaos.wrong.length === 0 ? 0 : 1;
+  process.exitCode = chaos.wrong.length > 0 ? 1 : chaos.interrupted ? 130 : 0;
   if (values.keep || chaos.wrong.length > 0) console.log(`left: ${folder}`);
   else await rm(folder, { recursive: true, force: true });
 }

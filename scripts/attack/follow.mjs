@@ -40,6 +40,8 @@ const PASSWORD = 'follower-of-the-attack';
 class Attack {
   counts = {};
   wrong = [];
+  /** Somebody wants it to end: what was done until then is checked, and nothing is left. */
+  interrupted = false;
   /** The last row that the source has acknowledged, and the one that it is being asked for. */
   acknowledged = 0;
   asked = 0;
@@ -120,7 +122,7 @@ class Attack {
 
   async run(minutes) {
     const end = performance.now() + minutes * 60_000;
-    const isOver = () => this.wrong.length > 0 || performance.now() >= end;
+    const isOver = () => this.interrupted || this.wrong.length > 0 || performance.now() >= end;
     const writing = this.write();
     try {
       await Promise.all([this.operate(isOver), this.kill(isOver)]);
@@ -322,6 +324,7 @@ async function main() {
     projects.push(await Project.make(join(folder, name), program));
   }
   const attack = new Attack(...projects, seeded(seed), say);
+  for (const name of ['SIGINT', 'SIGTERM']) process.on(name, () => (attack.interrupted = true));
   try {
     await attack.prepare();
     await attack.run(Number(values.minutes ?? 5));
@@ -337,7 +340,7 @@ async function main() {
   const summary = { seed, minutes, rows: attack.acknowledged, ...attack.counts, wrong: attack.wrong };
   say(JSON.stringify(summary));
   console.log(JSON.stringify(summary, null, 2));
-  process.exitCode = attack.wrong.length === 0 ? 0 : 1;
+  process.exitCode = attack.wrong.length > 0 ? 1 : attack.interrupted ? 130 : 0;
   if (values.keep || attack.wrong.length > 0) console.log(`left: ${folder}`);
   else await rm(folder, { recursive: true, force: true });
 }
