@@ -57,17 +57,16 @@ pub(super) async fn describe_one(engine: &Arc<Engine>, id: BranchId) -> Result<B
 pub(super) fn here(store: &Store, id: BranchId) -> Result<offshoot_storage::Branch> {
     let mut next = id;
     loop {
-        match store.branch(next) {
-            Ok(branch) => return Ok(branch),
-            Err(error) => {
-                let successor = store.undoable(&Former::Id(next))?.and_then(|former| former.replaces);
-                let other = successor.unwrap_or_else(|| store.root_branch());
-                if other == next {
-                    return Err(error.into());
-                }
-                next = other;
-            }
+        let error = match store.branch(next) {
+            Err(error @ StorageError::NoSuchBranch { .. }) => error,
+            found => return Ok(found?),
+        };
+        let successor = store.undoable(&Former::Id(next))?.and_then(|former| former.replaces);
+        let other = successor.unwrap_or_else(|| store.root_branch());
+        if other == next {
+            return Err(error.into());
         }
+        next = other;
     }
 }
 
