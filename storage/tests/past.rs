@@ -39,9 +39,19 @@ fn parse(rows: &str) -> BTreeSet<i64> {
     rows.split(',').filter(|row| !row.is_empty()).map(|row| row.parse().unwrap()).collect()
 }
 
+/// Branches and snapshots with where they begin, for a test that fails.
+fn bases(test: &TestStore) -> String {
+    let metadata = rusqlite::Connection::open(test.dir().join("meta.sqlite")).unwrap();
+    let sql = "SELECT concat_ws(' ', id, name, 'of', snapshot_of, 'from', printf('%X', fork_lsn), 'origin', origin) FROM branches";
+    let mut rows = metadata.prepare(sql).unwrap();
+    let rows = rows.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    rows.map(Result::unwrap).collect::<Vec<_>>().join("; ")
+}
+
 /// What a branch holds as of a moment. The branch that is made for it is gone afterwards.
 fn as_of(test: &TestStore, from: &str, moment: Moment) -> BTreeSet<i64> {
-    let made = test.store().create_branch_at("then", test.id(from), moment, &Silent).unwrap();
+    let made = test.store().create_branch_at("then", test.id(from), moment, &Silent);
+    let made = made.unwrap_or_else(|error| panic!("{error}; {}", bases(test)));
     assert_eq!(made.parent, Some(test.id(from)));
     let rows = parse(&test.text("then", ROWS));
     test.run("then", "INSERT INTO t VALUES (-1, 'it can be written to')");
