@@ -188,6 +188,10 @@ fn carry_out(
         Decision::Rename { id, to } => {
             names::check(&to)?;
             let _turn = engine.computes.turn_blocking(id);
+            // Who follows git's branches may have been faster: the name decides.
+            if let Some(branch) = store.branch_named(&to)? {
+                return Ok(Place::of(branch.id, Vec::new()));
+            }
             let branch = store.rename_branch(id, &to)?;
             Book(store).set_parent(&to, None)?;
             tracing::info!(branch = %branch.name, id = id.0, "renamed a branch with its git branch");
